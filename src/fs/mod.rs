@@ -1,0 +1,460 @@
+//! The `Disk` seam: every file access of mvault goes through this room and nothing outside it names
+//! `std::fs`, rustix or memmap2.
+//!
+//! - A [`Dir`] is an open folder. Names are single parts of a path and no symbolic link is ever
+//!   followed below it, so what an attacker renames meanwhile cannot lead us elsewhere.
+//! - A [`File`] is read and written by position; nothing depends on a shared offset.
+//! - Errors say what was being done to which path; `std::io::Error` stays inside [`Error`].
+//!
+//! Two implementations: [`RealDisk`] for the machine and [`SimDisk`] for tests, which cuts, fails and
+//! forgets as a plan tells it to.
+//!
+//! Limits: no hard links, no `openat2`, no flags for `renameat2`: Android has none of them.
+
+mod atomic;
+mod lock;
+mod real;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use atomic::{TEMP_PREFIX, replace_file};
+pub use lock::{Lock, LockError};
+pub use real::RealDisk;
+
+/// What went wrong with a file: the act, the path and the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct Error {
+    /// The act, as a verb that fits "cannot … PATH".
+    pub action: &'static str,
+    /// The path.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Error {
+    /// Returns the kind of the system's error.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Tells whether the file or folder does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Tells whether something of that name exists already.
+    pub fn is_exists(&self) -> bool {
+        self.kind() == io::ErrorKind::AlreadyExists
+    }
+}
+
+/// The result of an act on a file.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+    /// A fifo, socket or device.
+    Special,
+}
+
+/// What `lstat` tells of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: FileKind,
+    /// Length in bytes.
+    pub size: u64,
+    /// Permission bits, `0o7777`.
+    pub mode: u32,
+    /// Time of the last change of content, nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// Time of the last change of content or attributes, nanoseconds since 1970.
+    pub ctime_ns: i128,
+    /// The inode's number.
+    pub inode: u64,
+    /// The device's number.
+    pub device: u64,
+    /// Space taken, in units of 512 bytes: tells a sparse file.
+    pub blocks: u64,
+}
+
+impl Stat {
+    /// Tells whether the owner may execute it.
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o100 != 0
+    }
+}
+
+/// How a lock is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// Beside other shared ones.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// The bytes of a file that is never changed again, in place.
+pub enum Map {
+    /// Mapped by the kernel.
+    Mapped(memmap2::Mmap),
+    /// Read into memory.
+    Read(Vec<u8>),
+}
+
+impl std::ops::Deref for Map {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Map::Mapped(map) => map,
+            Map::Read(bytes) => bytes,
+        }
+    }
+}
+
+/// A machine's disk: opens folders by absolute path. Everything else starts from a [`Dir`].
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Opens an existing folder; symbolic links in `path` are followed, it is the user's own choice.
+    fn open_dir(&self, path: &Path) -> Result<Dir>;
+
+    /// Makes a folder and those above it that are missing, durably, and opens it.
+    fn create_dir_all(&self, path: &Path) -> Result<Dir>;
+
+    /// Returns `path` with all symbolic links resolved.
+    fn canonicalize(&self, path: &Path) -> Result<PathBuf>;
+}
+
+/// The calls on an open folder that a disk must offer. Names are single parts; links are not followed.
+pub trait RawDir: Send + Sync + fmt::Debug {
+    /// Opens a folder.
+    fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn RawDir>>;
+    /// Opens a regular file or special file for reading, without waiting for a fifo's writer.
+    fn open(&self, name: &OsStr) -> io::Result<Arc<dyn RawFile>>;
+    /// Opens an existing file for reading and writing.
+    fn open_write(&self, name: &OsStr) -> io::Result<Arc<dyn RawFile>>;
+    /// Makes a file that must not exist yet, for reading and writing.
+    fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Arc<dyn RawFile>>;
+    /// Makes a folder.
+    fn create_dir(&self, name: &OsStr) -> io::Result<()>;
+    /// Makes a symbolic link.
+    fn symlink(&self, target: &[u8], name: &OsStr) -> io::Result<()>;
+    /// Reads a symbolic link.
+    fn read_link(&self, name: &OsStr) -> io::Result<Vec<u8>>;
+    /// Tells what a name stands for.
+    fn stat(&self, name: &OsStr) -> io::Result<Stat>;
+    /// Tells about this folder itself.
+    fn stat_self(&self) -> io::Result<Stat>;
+    /// Lists the names, in any order, with what they stand for where the disk knows without a stat.
+    fn list(&self) -> io::Result<Vec<(OsString, Option<FileKind>)>>;
+    /// Renames over whatever is there.
+    fn rename(&self, name: &OsStr, to: &dyn RawDir, to_name: &OsStr) -> io::Result<()>;
+    /// Removes a file or link.
+    fn remove_file(&self, name: &OsStr) -> io::Result<()>;
+    /// Removes an empty folder.
+    fn remove_dir(&self, name: &OsStr) -> io::Result<()>;
+    /// Makes the folder's names durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Makes everything on this file system durable; `false` if the system cannot promise to report
+    /// failures of it, and nothing was done.
+    fn sync_file_system(&self) -> io::Result<bool>;
+    /// Downcasts, for `rename` between folders of one disk.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// The calls on an open file that a disk must offer.
+pub trait RawFile: Send + Sync + fmt::Debug {
+    /// Reads at most `buffer.len()` bytes at `offset`; 0 at the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bytes` at `offset`.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Cuts or extends the file.
+    fn set_len(&self, size: u64) -> io::Result<()>;
+    /// Tells about the open file.
+    fn stat(&self) -> io::Result<Stat>;
+    /// Sets the permission bits.
+    fn set_mode(&self, mode: u32) -> io::Result<()>;
+    /// Makes content and length durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Takes a lock that dies with this open file, or `false` if another holds it.
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool>;
+    /// Gives the lock back.
+    fn unlock(&self) -> io::Result<()>;
+    /// Gives the bytes of a file that nobody changes again.
+    fn map(&self) -> io::Result<Map>;
+}
+
+/// An open folder.
+#[derive(Clone, Debug)]
+pub struct Dir {
+    raw: Arc<dyn RawDir>,
+    path: Arc<Path>,
+}
+
+/// An open file.
+#[derive(Clone, Debug)]
+pub struct File {
+    raw: Arc<dyn RawFile>,
+    path: Arc<Path>,
+}
+
+impl Dir {
+    /// Wraps an implementation's folder; `path` is for messages.
+    pub fn new(raw: Arc<dyn RawDir>, path: PathBuf) -> Dir {
+        Dir { raw, path: path.into() }
+    }
+
+    /// Returns the path it was opened by, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn err<T>(&self, action: &'static str, name: &OsStr, result: io::Result<T>) -> Result<T> {
+        result.map_err(|source| Error { action, path: self.path.join(name), source })
+    }
+
+    fn err_self<T>(&self, action: &'static str, result: io::Result<T>) -> Result<T> {
+        result.map_err(|source| Error { action, path: self.path.to_path_buf(), source })
+    }
+
+    fn file(&self, name: &OsStr, raw: Arc<dyn RawFile>) -> File {
+        File { raw, path: self.path.join(name).into() }
+    }
+
+    /// Opens the folder `name`; fails on a symbolic link.
+    pub fn open_dir(&self, name: impl AsRef<OsStr>) -> Result<Dir> {
+        let name = name.as_ref();
+        let raw = self.err("open", name, self.raw.open_dir(name))?;
+        Ok(Dir { raw, path: self.path.join(name).into() })
+    }
+
+    /// Opens the folder `name`, making it first, durably, if it is missing.
+    pub fn open_or_create_dir(&self, name: impl AsRef<OsStr>) -> Result<Dir> {
+        let name = name.as_ref();
+        match self.open_dir(name) {
+            Err(error) if error.is_not_found() => {
+                match self.create_dir(name) {
+                    Err(error) if !error.is_exists() => return Err(error),
+                    _ => self.sync()?,
+                }
+                self.open_dir(name)
+            }
+            other => other,
+        }
+    }
+
+    /// Opens a file for reading; fails on a symbolic link, does not wait for a fifo.
+    pub fn open(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        let name = name.as_ref();
+        Ok(self.file(name, self.err("open", name, self.raw.open(name))?))
+    }
+
+    /// Opens an existing file for reading and writing.
+    pub fn open_write(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        let name = name.as_ref();
+        Ok(self.file(name, self.err("open", name, self.raw.open_write(name))?))
+    }
+
+    /// Makes a file that must not exist yet; `mode` are permission bits before the umask.
+    pub fn create_new(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<File> {
+        let name = name.as_ref();
+        Ok(self.file(name, self.err("create", name, self.raw.create_new(name, mode))?))
+    }
+
+    /// Makes a folder.
+    pub fn create_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.err("create", name, self.raw.create_dir(name))
+    }
+
+    /// Makes a symbolic link `name` to `target`.
+    pub fn symlink(&self, target: &[u8], name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.err("create", name, self.raw.symlink(target, name))
+    }
+
+    /// Returns the target of a symbolic link.
+    pub fn read_link(&self, name: impl AsRef<OsStr>) -> Result<Vec<u8>> {
+        let name = name.as_ref();
+        self.err("read", name, self.raw.read_link(name))
+    }
+
+    /// Tells what `name` stands for.
+    pub fn stat(&self, name: impl AsRef<OsStr>) -> Result<Stat> {
+        let name = name.as_ref();
+        self.err("examine", name, self.raw.stat(name))
+    }
+
+    /// Tells what `name` stands for, or `None` if there is nothing of that name.
+    pub fn try_stat(&self, name: impl AsRef<OsStr>) -> Result<Option<Stat>> {
+        match self.stat(name) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells about this folder itself.
+    pub fn stat_self(&self) -> Result<Stat> {
+        self.err_self("examine", self.raw.stat_self())
+    }
+
+    /// Lists the names sorted by their bytes, with what they stand for where that costs nothing.
+    pub fn list(&self) -> Result<Vec<(OsString, Option<FileKind>)>> {
+        let mut names = self.err_self("list", self.raw.list())?;
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(names)
+    }
+
+    /// Renames `name` to `to_name` in `to`, over whatever is there.
+    pub fn rename(&self, name: impl AsRef<OsStr>, to: &Dir, to_name: impl AsRef<OsStr>) -> Result<()> {
+        let to_name = to_name.as_ref();
+        to.err("rename into place", to_name, self.raw.rename(name.as_ref(), &*to.raw, to_name))
+    }
+
+    /// Removes a file or link.
+    pub fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.err("remove", name, self.raw.remove_file(name))
+    }
+
+    /// Removes an empty folder.
+    pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.err("remove", name, self.raw.remove_dir(name))
+    }
+
+    /// Makes the folder's names durable.
+    pub fn sync(&self) -> Result<()> {
+        self.err_self("sync", self.raw.sync())
+    }
+
+    /// Makes everything on the file system durable, if the system can report failures of that; tells
+    /// whether it was done.
+    pub fn sync_file_system(&self) -> Result<bool> {
+        self.err_self("sync", self.raw.sync_file_system())
+    }
+
+    /// Reads a whole file of at most `size_max` bytes.
+    pub fn read(&self, name: impl AsRef<OsStr>, size_max: u64) -> Result<Vec<u8>> {
+        self.open(name)?.read_all(size_max)
+    }
+
+    /// Reads a whole file, or `None` if it does not exist.
+    pub fn try_read(&self, name: impl AsRef<OsStr>, size_max: u64) -> Result<Option<Vec<u8>>> {
+        match self.read(name, size_max) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl File {
+    /// Wraps an implementation's file; `path` is for messages.
+    pub fn new(raw: Arc<dyn RawFile>, path: PathBuf) -> File {
+        File { raw, path: path.into() }
+    }
+
+    /// Returns the path it was opened by, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn err<T>(&self, action: &'static str, result: io::Result<T>) -> Result<T> {
+        result.map_err(|source| Error { action, path: self.path.to_path_buf(), source })
+    }
+
+    /// Reads at most `buffer.len()` bytes at `offset`; 0 at the end.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.err("read", self.raw.read_at(buffer, offset))
+    }
+
+    /// Fills `buffer` from `offset`; an early end is an error.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read_at(&mut buffer[filled..], offset + filled as u64)? {
+                0 => return self.err("read", Err(io::ErrorKind::UnexpectedEof.into())),
+                n => filled += n,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the whole file; more than `size_max` bytes is an error and takes no more memory.
+    pub fn read_all(&self, size_max: u64) -> Result<Vec<u8>> {
+        let expected = self.stat()?.size.min(size_max);
+        let mut bytes = vec![0; usize::try_from(expected).unwrap_or(usize::MAX) + 1];
+        let mut filled = 0;
+        loop {
+            match self.read_at(&mut bytes[filled..], filled as u64)? {
+                0 => break,
+                n => filled += n,
+            }
+            if filled as u64 > size_max {
+                let message = format!("it is larger than {size_max} bytes");
+                return self.err("read", Err(io::Error::new(io::ErrorKind::FileTooLarge, message)));
+            }
+            if filled == bytes.len() {
+                bytes.resize(bytes.len() * 2, 0);
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.err("write", self.raw.write_at(bytes, offset))
+    }
+
+    /// Cuts or extends the file to `size` bytes.
+    pub fn set_len(&self, size: u64) -> Result<()> {
+        self.err("resize", self.raw.set_len(size))
+    }
+
+    /// Tells about the open file.
+    pub fn stat(&self) -> Result<Stat> {
+        self.err("examine", self.raw.stat())
+    }
+
+    /// Sets the permission bits.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        self.err("set the mode of", self.raw.set_mode(mode))
+    }
+
+    /// Makes content and length durable. After a failure nothing on this file is to be trusted.
+    pub fn sync(&self) -> Result<()> {
+        self.err("sync", self.raw.sync())
+    }
+
+    /// Takes a lock that dies with this open file, or `false` if another holds it.
+    pub fn try_lock(&self, kind: LockKind) -> Result<bool> {
+        self.err("lock", self.raw.try_lock(kind))
+    }
+
+    /// Gives the lock back.
+    pub fn unlock(&self) -> Result<()> {
+        self.err("unlock", self.raw.unlock())
+    }
+
+    /// Gives the bytes of a file that nobody changes again; only for packs.
+    pub fn map(&self) -> Result<Map> {
+        self.err("map", self.raw.map())
+    }
+}

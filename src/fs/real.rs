@@ -1,0 +1,255 @@
+//! The machine's own disk, by system calls relative to open folders.
+
+#![allow(unsafe_code)] // for `map` alone; the reason stands there
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+use super::{Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
+
+/// The disk of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open_dir(&self, path: &Path) -> Result<Dir> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Dir::new(Arc::new(RealDir { fd }), path.to_path_buf())),
+            Err(errno) => Err(Error { action: "open", path: path.to_path_buf(), source: errno.into() }),
+        }
+    }
+
+    fn create_dir_all(&self, path: &Path) -> Result<Dir> {
+        match self.open_dir(path) {
+            Err(error) if error.is_not_found() => {
+                let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                    return Err(error);
+                };
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                self.create_dir_all(parent)?.open_or_create_dir(name)
+            }
+            other => other,
+        }
+    }
+
+    fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
+        fs::canonicalize(path).map_err(|source| Error { action: "find", path: path.to_path_buf(), source })
+    }
+}
+
+#[derive(Debug)]
+struct RealDir {
+    fd: OwnedFd,
+}
+
+impl RealDir {
+    fn open_file(&self, name: &OsStr, flags: OFlags, mode: u32) -> io::Result<Arc<dyn RawFile>> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode as _);
+        let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
+        Ok(Arc::new(RealFile { file: fs::File::from(fd) }))
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return other.map_err(io::Error::from),
+        }
+    }
+}
+
+fn kind_of(file_type: FileType) -> Option<FileKind> {
+    match file_type {
+        FileType::RegularFile => Some(FileKind::File),
+        FileType::Directory => Some(FileKind::Dir),
+        FileType::Symlink => Some(FileKind::Symlink),
+        FileType::Unknown => None,
+        _ => Some(FileKind::Special),
+    }
+}
+
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // field types differ between systems
+fn stat_of(stat: &rustix::fs::Stat) -> Stat {
+    Stat {
+        kind: kind_of(FileType::from_raw_mode(stat.st_mode as _)).unwrap_or(FileKind::Special),
+        size: stat.st_size as u64,
+        mode: u32::from(stat.st_mode) & 0o7777,
+        mtime_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec as i64),
+        ctime_ns: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec as i64),
+        inode: stat.st_ino as u64,
+        device: stat.st_dev as u64,
+        blocks: stat.st_blocks as u64,
+    }
+}
+
+impl RawDir for RealDir {
+    fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn RawDir>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty()))?;
+        Ok(Arc::new(RealDir { fd }))
+    }
+
+    fn open(&self, name: &OsStr) -> io::Result<Arc<dyn RawFile>> {
+        self.open_file(name, OFlags::RDONLY, 0)
+    }
+
+    fn open_write(&self, name: &OsStr) -> io::Result<Arc<dyn RawFile>> {
+        self.open_file(name, OFlags::RDWR, 0)
+    }
+
+    fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Arc<dyn RawFile>> {
+        self.open_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
+    }
+
+    fn create_dir(&self, name: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)))
+    }
+
+    fn symlink(&self, target: &[u8], name: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::symlinkat(OsStr::from_bytes(target), &self.fd, name))
+    }
+
+    fn read_link(&self, name: &OsStr) -> io::Result<Vec<u8>> {
+        retry(|| rustix::fs::readlinkat(&self.fd, name, Vec::new())).map(|t| t.into_bytes())
+    }
+
+    fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        retry(|| rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)).map(|s| stat_of(&s))
+    }
+
+    fn stat_self(&self) -> io::Result<Stat> {
+        retry(|| rustix::fs::fstat(&self.fd)).map(|s| stat_of(&s))
+    }
+
+    fn list(&self) -> io::Result<Vec<(OsString, Option<FileKind>)>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(self.fd.as_fd())? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push((OsString::from_vec(name.to_vec()), kind_of(entry.file_type())));
+            }
+        }
+        Ok(names)
+    }
+
+    fn rename(&self, name: &OsStr, to: &dyn RawDir, to_name: &OsStr) -> io::Result<()> {
+        let to = to.as_any().downcast_ref::<RealDir>().expect("both folders are on one disk");
+        retry(|| rustix::fs::renameat(&self.fd, name, &to.fd, to_name))
+    }
+
+    fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()))
+    }
+
+    fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        retry(|| rustix::fs::fsync(&self.fd))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn sync_file_system(&self) -> io::Result<bool> {
+        // Before Linux 5.8 syncfs reports no write errors: it cannot be trusted there.
+        let reports_errors = {
+            let release = rustix::system::uname().release().to_string_lossy().into_owned();
+            let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
+            (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 8)
+        };
+        if reports_errors {
+            retry(|| rustix::fs::syncfs(&self.fd))?;
+        }
+        Ok(reports_errors)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn sync_file_system(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+#[derive(Debug)]
+struct RealFile {
+    file: fs::File,
+}
+
+impl RawFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, size: u64) -> io::Result<()> {
+        self.file.set_len(size)
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        retry(|| rustix::fs::fstat(&self.file)).map(|s| stat_of(&s))
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        retry(|| rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode as _)))
+    }
+
+    #[cfg(target_vendor = "apple")]
+    fn sync(&self) -> io::Result<()> {
+        retry(|| rustix::fs::fcntl_fullfsync(&self.file))
+    }
+
+    #[cfg(not(target_vendor = "apple"))]
+    fn sync(&self) -> io::Result<()> {
+        retry(|| rustix::fs::fdatasync(&self.file))
+    }
+
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        use rustix::fs::FlockOperation;
+        let operation = match kind {
+            LockKind::Shared => FlockOperation::NonBlockingLockShared,
+            LockKind::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        };
+        match retry(|| rustix::fs::flock(&self.file, operation)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        retry(|| rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock))
+    }
+
+    fn map(&self) -> io::Result<Map> {
+        if self.file.metadata()?.len() == 0 {
+            return Ok(Map::Read(Vec::new()));
+        }
+        // SAFETY: only packs are mapped. A pack is mode 0444, complete before it gets its name, and
+        // leaves by unlink alone, which keeps mapped pages alive; nothing of ours truncates it.
+        let map = unsafe { memmap2::Mmap::map(&self.file) }?;
+        Ok(Map::Mapped(map))
+    }
+}

@@ -1,0 +1,3 @@
+//! The `mvault` program.
+
+fn main() {}

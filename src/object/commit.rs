@@ -1,0 +1,409 @@
+//! Commits: git's commit object with mvault's headers after `committer`.
+//!
+//! The headers, in this order, each at most once: `lamport`, `device`, `session`, `restores`,
+//! `reconcile`, `vault`; then headers of later versions, which are kept as they are. Stock
+//! `git fsck --strict` accepts them.
+//!
+//! Decoding is strict: bytes that would not encode back to themselves are refused, so an id always
+//! names one meaning.
+
+use std::fmt;
+
+use gix::bstr::{BString, ByteSlice};
+use gix::objs::WriteTo;
+
+use super::{CommitId, Kind, Lamport, ObjectId, StampError, TreeId, hash_object};
+
+/// Why bytes are no commit of a vault.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Not a commit object at all.
+    #[error("not a commit object: {0}")]
+    Malformed(String),
+    /// Parsed, but would encode to other bytes: headers out of order, doubled, or spelled oddly.
+    #[error("the commit is not in canonical form")]
+    NotCanonical,
+    /// A header whose value is not allowed.
+    #[error("commit header {header:?} has a bad value: {value:?}")]
+    BadHeader {
+        /// The header's name.
+        header: &'static str,
+        /// Its value, shortened.
+        value: String,
+    },
+    /// A combination of headers that no device writes.
+    #[error("the commit contradicts itself: {0}")]
+    BadForm(&'static str),
+    /// A stamp outside the range its parents allow.
+    #[error(transparent)]
+    Stamp(#[from] StampError),
+}
+
+/// A device's name: `[a-z0-9][a-z0-9-]{0,31}` and none of the reserved words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceName(String);
+
+/// Words that mean something else where a device can be named.
+const DEVICE_NAMES_RESERVED: [&str; 10] =
+    ["base", "both", "heads", "tags", "saved", "remotes", "op", "main", "localhost", "head"];
+
+impl DeviceName {
+    /// Parses a device name; `None` for anything that is not one.
+    pub fn parse(text: &str) -> Option<DeviceName> {
+        let first = text.bytes().next().is_some_and(|b| b != b'-');
+        let rest = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let free = !DEVICE_NAMES_RESERVED.contains(&text);
+        (first && rest && free && text.len() <= 32).then(|| DeviceName(text.to_owned()))
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of an agent's session: `[A-Za-z0-9._-]{1,128}`, no leading dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Parses a session id; `None` for anything that is not one.
+    pub fn parse(text: &str) -> Option<SessionId> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let fits = (1..=128).contains(&text.len()) && !text.starts_with('.');
+        (fits && text.bytes().all(allowed)).then(|| SessionId(text.to_owned()))
+    }
+
+    /// Returns the id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The random 128-bit id of a vault, written into its root commit; 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VaultId([u8; 16]);
+
+impl VaultId {
+    /// Makes an id of 16 random bytes.
+    pub fn new(random: [u8; 16]) -> VaultId {
+        VaultId(random)
+    }
+
+    /// Parses 32 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<VaultId> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(VaultId(bytes)).filter(|id| id.to_string() == text)
+    }
+}
+
+impl fmt::Display for VaultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// Who and when, as git writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// A name without `<`, `>` and line breaks.
+    pub name: String,
+    /// An address, likewise; need not be a real one.
+    pub email: String,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub seconds: i64,
+    /// The offset of the writer's zone from UTC in minutes, east positive.
+    pub offset_minutes: i32,
+}
+
+impl Signature {
+    /// Makes a signature; characters that cannot stand in one are replaced by spaces.
+    pub fn new(name: &str, email: &str, seconds: i64, offset_minutes: i32) -> Signature {
+        Signature { name: clean(name), email: clean(email), seconds, offset_minutes }
+    }
+
+    fn to_gix(&self) -> gix::actor::Signature {
+        gix::actor::Signature {
+            name: self.name.as_str().into(),
+            email: self.email.as_str().into(),
+            time: gix::date::Time { seconds: self.seconds, offset: self.offset_minutes * 60 },
+        }
+    }
+
+    fn from_gix(signature: gix::actor::SignatureRef<'_>) -> Result<Signature, CommitError> {
+        let time = signature.time().map_err(|e| CommitError::Malformed(e.to_string()))?;
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec())
+                .map_err(|_| CommitError::Malformed("an identity is not UTF-8".into()))
+        };
+        Ok(Signature {
+            name: text(signature.name)?,
+            email: text(signature.email)?,
+            seconds: time.seconds,
+            offset_minutes: time.offset / 60,
+        })
+    }
+}
+
+fn clean(text: &str) -> String {
+    let replaced: String =
+        text.chars().map(|c| if c.is_control() || matches!(c, '<' | '>') { ' ' } else { c }).collect();
+    replaced.trim_matches(|c: char| c.is_whitespace() || ".,:;\"'\\".contains(c)).to_owned()
+}
+
+/// A state of the vault: its tree, what it came from, who made it and when in causal order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The tree.
+    pub tree: TreeId,
+    /// What it was made from. Empty only for a root.
+    pub parents: Vec<CommitId>,
+    /// Who made it.
+    pub author: Signature,
+    /// The same, as git wants both.
+    pub committer: Signature,
+    /// The Lamport stamp.
+    pub lamport: Lamport,
+    /// The device that authored it; none on a derived commit.
+    pub device: Option<DeviceName>,
+    /// The agent's session it was made in.
+    pub session: Option<SessionId>,
+    /// The commit whose tree this one brings back.
+    pub restores: Option<CommitId>,
+    /// The version of the merge rule; only on derived commits.
+    pub reconcile: Option<u32>,
+    /// The vault's id; only on a root.
+    pub vault: Option<VaultId>,
+    /// Headers of later versions, kept as they came.
+    pub extra: Vec<(BString, BString)>,
+    /// What was done, for people. UTF-8 is written; any bytes are read.
+    pub message: BString,
+}
+
+impl Commit {
+    /// Tells whether reconcile made this commit, rather than a device.
+    pub fn is_derived(&self) -> bool {
+        self.reconcile.is_some()
+    }
+
+    /// Returns the first line of the message.
+    pub fn title(&self) -> String {
+        self.message.lines().next().unwrap_or_default().to_str_lossy().into_owned()
+    }
+
+    /// Encodes the commit as git does.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut extra_headers: Vec<(BString, BString)> = Vec::new();
+        let mut push = |name: &str, value: String| extra_headers.push((name.into(), value.into()));
+        push("lamport", self.lamport.to_string());
+        if let Some(device) = &self.device {
+            push("device", device.to_string());
+        }
+        if let Some(session) = &self.session {
+            push("session", session.to_string());
+        }
+        if let Some(restores) = self.restores {
+            push("restores", restores.to_string());
+        }
+        if let Some(version) = self.reconcile {
+            push("reconcile", version.to_string());
+        }
+        if let Some(vault) = self.vault {
+            push("vault", vault.to_string());
+        }
+        extra_headers.extend(self.extra.iter().cloned());
+        let commit = gix::objs::Commit {
+            tree: self.tree.object().to_gix(),
+            parents: self.parents.iter().map(|p| p.object().to_gix()).collect(),
+            author: self.author.to_gix(),
+            committer: self.committer.to_gix(),
+            encoding: None,
+            message: self.message.clone(),
+            extra_headers,
+        };
+        let mut bytes = Vec::new();
+        commit.write_to(&mut bytes).expect("identities were cleaned and memory does not fail");
+        bytes
+    }
+
+    /// Returns the id of the encoded commit.
+    pub fn id(&self) -> CommitId {
+        CommitId::new(hash_object(Kind::Commit, &self.encode()))
+    }
+
+    /// Decodes a commit and checks its form; what needs the parents' stamps is left to
+    /// [`Commit::check_stamp`].
+    pub fn decode(bytes: &[u8]) -> Result<Commit, CommitError> {
+        let malformed = |e: String| CommitError::Malformed(e);
+        let parsed = gix::objs::CommitRef::from_bytes(bytes, gix::hash::Kind::Sha256)
+            .map_err(|e| malformed(e.to_string()))?;
+        if parsed.encoding.is_some() || bytes.contains(&0) {
+            return Err(CommitError::NotCanonical);
+        }
+        let id = |id: gix::ObjectId| {
+            ObjectId::from_gix(&id).ok_or_else(|| malformed("an id is not a SHA-256".into()))
+        };
+        let author = parsed.author().map_err(|e| malformed(e.to_string()))?;
+        let committer = parsed.committer().map_err(|e| malformed(e.to_string()))?;
+        let mut commit = Commit {
+            tree: TreeId::new(id(parsed.tree())?),
+            parents: parsed.parents().map(|p| id(p).map(CommitId::new)).collect::<Result<_, _>>()?,
+            author: Signature::from_gix(author)?,
+            committer: Signature::from_gix(committer)?,
+            lamport: Lamport(0),
+            device: None,
+            session: None,
+            restores: None,
+            reconcile: None,
+            vault: None,
+            extra: Vec::new(),
+            message: parsed.message.to_owned(),
+        };
+        for (name, value) in &parsed.extra_headers {
+            commit.take_header(name, value)?;
+        }
+        if commit.lamport == Lamport(0) {
+            return Err(CommitError::BadForm("it has no lamport stamp"));
+        }
+        if commit.encode() != bytes {
+            return Err(CommitError::NotCanonical);
+        }
+        commit.check_form()?;
+        Ok(commit)
+    }
+
+    fn take_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), CommitError> {
+        fn parse<T>(
+            header: &'static str,
+            value: &[u8],
+            read: impl FnOnce(&str) -> Option<T>,
+        ) -> Result<T, CommitError> {
+            std::str::from_utf8(value).ok().and_then(read).ok_or_else(|| CommitError::BadHeader {
+                header,
+                value: value.to_str_lossy().chars().take(80).collect(),
+            })
+        }
+        match name {
+            b"lamport" => {
+                self.lamport = Lamport(parse("lamport", value, |v| v.parse().ok())?);
+            }
+            b"device" => self.device = Some(parse("device", value, DeviceName::parse)?),
+            b"session" => self.session = Some(parse("session", value, SessionId::parse)?),
+            b"restores" => {
+                self.restores = Some(parse("restores", value, |v| CommitId::parse(v).ok())?);
+            }
+            b"reconcile" => self.reconcile = Some(parse("reconcile", value, |v| v.parse().ok())?),
+            b"vault" => self.vault = Some(parse("vault", value, VaultId::parse)?),
+            _ => self.extra.push((name.into(), value.into())),
+        }
+        Ok(())
+    }
+
+    fn check_form(&self) -> Result<(), CommitError> {
+        let fail = |why| Err(CommitError::BadForm(why));
+        if self.parents.is_empty() != self.vault.is_some() {
+            return fail("a root names its vault, and nothing else does");
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if !self.parents.iter().all(|p| seen.insert(*p)) {
+            return fail("a parent is named twice");
+        }
+        match self.reconcile {
+            None if self.device.is_none() => fail("an authored commit names its device"),
+            None => Ok(()),
+            Some(0) => fail("a merge rule has a version above 0"),
+            Some(_) if self.parents.len() < 2 => fail("a derived commit has two parents or more"),
+            Some(_) if self.device.is_some() || self.session.is_some() => {
+                fail("a derived commit names no device and no session")
+            }
+            Some(_) if self.restores.is_some() => fail("a derived commit restores nothing"),
+            Some(_) if self.extra.iter().any(|(name, _)| name.starts_with(b"gpgsig")) => {
+                fail("a derived commit is not signed")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Checks the stamp against the greatest of the parents' stamps; that of a derived commit is
+    /// exactly one more.
+    pub fn check_stamp(&self, parents_max: Lamport) -> Result<(), CommitError> {
+        self.lamport.check(parents_max)?;
+        if self.is_derived() && self.lamport.0 != parents_max.0 + 1 {
+            return Err(CommitError::BadForm("a derived commit's stamp is one more than its parents'"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Commit {
+        let who = Signature::new("Ada <x>", "ada@mac", 1_700_000_000, 120);
+        Commit {
+            tree: TreeId::empty(),
+            parents: vec![CommitId::new(TreeId::empty().object())],
+            author: who.clone(),
+            committer: who,
+            lamport: Lamport(42),
+            device: DeviceName::parse("mac"),
+            session: SessionId::parse("3f2a"),
+            restores: None,
+            reconcile: None,
+            vault: None,
+            extra: vec![("later".into(), "kept\nin two lines\n".into())],
+            message: "a title\n\nand more".into(),
+        }
+    }
+
+    #[test]
+    fn decode_is_the_inverse_of_encode() {
+        let commit = example();
+        assert_eq!(Commit::decode(&commit.encode()).expect("valid"), commit);
+        let text = String::from_utf8(commit.encode()).expect("ASCII");
+        assert!(text.contains("\nlamport 42\ndevice mac\nsession 3f2a\nlater kept\n in two lines\n"));
+    }
+
+    #[test]
+    fn odd_spellings_are_refused() {
+        let text = String::from_utf8(example().encode()).expect("ASCII");
+        for (from, to) in [
+            ("lamport 42", "lamport 042"),
+            ("lamport 42", "lamport +42"),
+            ("lamport 42\n", ""),
+            ("lamport 42\n", "lamport 42\nlamport 42\n"),
+            ("lamport 42\ndevice mac\n", "device mac\nlamport 42\n"),
+            ("device mac\n", ""),
+            ("device mac\n", "device Mac\n"),
+            ("device mac\n", "device mac\nreconcile 1\n"),
+            ("session 3f2a", "session ../x"),
+            ("ada@mac", "ada\0mac"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text);
+            assert!(Commit::decode(changed.as_bytes()).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn reserved_and_odd_device_names_are_none() {
+        for name in ["", "-a", "Mac", "a_b", "main", "localhost", "base", &"a".repeat(33)] {
+            assert!(DeviceName::parse(name).is_none(), "{name:?}");
+        }
+        assert!(DeviceName::parse("pixel-8a").is_some());
+    }
+}
