@@ -13,6 +13,7 @@
 
 mod atomic;
 mod lock;
+mod probe;
 mod real;
 
 use std::ffi::{OsStr, OsString};
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use atomic::{TEMP_PREFIX, replace_file};
 pub use lock::{Lock, LockError};
+pub use probe::{Abilities, probe};
 pub use real::RealDisk;
 
 /// What went wrong with a file: the act, the path and the cause.

@@ -1,0 +1,242 @@
+//! `vault.toml`: the vault's own rules, versioned with its files and the same on every device.
+//!
+//! The grammar is in docs/format.md. What a path's rule says decides how its content is merged, so this
+//! parser is part of the merge rule: the same bytes must mean the same for ever. Unknown keys mean
+//! nothing here; an unknown driver or class, or a value of the wrong type, makes the file invalid.
+
+use std::str::FromStr;
+
+use gix::bstr::ByteSlice;
+use gix::glob::{Pattern, pattern::Case, wildmatch};
+use toml_edit::{DocumentMut, Item, TableLike};
+
+use crate::object::VaultPath;
+
+/// The name of the rules' file, at the top of the tree.
+pub const RULES_FILE: &str = "vault.toml";
+/// The largest rules file that is looked at.
+pub const RULES_BYTES_MAX: usize = 1 << 20;
+
+/// Why a rules file means nothing.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RulesError {
+    /// Not TOML, or larger than [`RULES_BYTES_MAX`].
+    #[error("vault.toml is not valid TOML: {0}")]
+    Syntax(String),
+    /// A value that is not allowed.
+    #[error("vault.toml: {key} {problem}")]
+    Value {
+        /// The key, dotted.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// What a file is to the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Guarded, and first at boot.
+    Canonical,
+    /// Sealed by a sidecar.
+    Distillate,
+    /// An event stream that only grows.
+    Stream,
+    /// Anything else.
+    Note,
+}
+
+/// How two versions of a file become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// Line by line.
+    Text,
+    /// Not at all: a conflict unless one side is unchanged.
+    Binary,
+    /// Line by line, both sides' lines where they differ.
+    Union,
+    /// As a set of events.
+    Events,
+}
+
+const CLASSES: [(&str, Class); 4] = [
+    ("canonical", Class::Canonical),
+    ("distillate", Class::Distillate),
+    ("stream", Class::Stream),
+    ("note", Class::Note),
+];
+const DRIVERS: [(&str, Driver); 4] = [
+    ("text", Driver::Text),
+    ("binary", Driver::Binary),
+    ("union", Driver::Union),
+    ("events", Driver::Events),
+];
+
+#[derive(Clone, Debug)]
+struct PathRule {
+    pattern: Pattern,
+    class: Option<Class>,
+    driver: Option<Driver>,
+}
+
+/// A vault's rules. The default is what holds without a `vault.toml`.
+#[derive(Clone, Debug)]
+pub struct VaultRules {
+    reconcile: u32,
+    paths: Vec<PathRule>,
+}
+
+impl Default for VaultRules {
+    fn default() -> VaultRules {
+        let rule = |glob: &str, class, driver| PathRule {
+            pattern: Pattern::from_bytes_without_negation(glob.as_bytes()).expect("the pattern is not empty"),
+            class: Some(class),
+            driver: Some(driver),
+        };
+        VaultRules {
+            reconcile: 1,
+            paths: vec![
+                rule("/distillates/**", Class::Distillate, Driver::Text),
+                rule("*.jsonl", Class::Stream, Driver::Events),
+                rule("/continuity.md", Class::Canonical, Driver::Text),
+            ],
+        }
+    }
+}
+
+impl VaultRules {
+    /// Parses a `vault.toml`; its rules come after the default ones, and the last that matches holds.
+    pub fn parse(bytes: Option<&[u8]>) -> Result<VaultRules, RulesError> {
+        let mut rules = VaultRules::default();
+        let Some(bytes) = bytes else { return Ok(rules) };
+        if bytes.len() > RULES_BYTES_MAX {
+            return Err(RulesError::Syntax(format!("it is larger than {RULES_BYTES_MAX} bytes")));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| RulesError::Syntax(e.to_string()))?;
+        let document = DocumentMut::from_str(text).map_err(|e| RulesError::Syntax(e.message().to_owned()))?;
+        if let Some(item) = document.get("reconcile") {
+            let version = item.as_integer().and_then(|v| u32::try_from(v).ok()).filter(|v| *v > 0);
+            rules.reconcile = version.ok_or_else(|| bad("reconcile", "is not a number above 0"))?;
+        }
+        for table in tables(document.get("path"))? {
+            rules.paths.push(path_rule(table)?);
+        }
+        Ok(rules)
+    }
+
+    /// Returns the version of the merge rule that the vault asks for.
+    pub fn reconcile(&self) -> u32 {
+        self.reconcile
+    }
+
+    /// Returns what the file at `path` is to the vault.
+    pub fn class_of(&self, path: &VaultPath) -> Class {
+        self.last_match(path, |rule| rule.class).unwrap_or(Class::Note)
+    }
+
+    /// Returns how the file at `path` is merged.
+    pub fn driver_of(&self, path: &VaultPath) -> Driver {
+        self.last_match(path, |rule| rule.driver).unwrap_or(Driver::Text)
+    }
+
+    fn last_match<T>(&self, path: &VaultPath, field: impl Fn(&PathRule) -> Option<T>) -> Option<T> {
+        self.paths.iter().rev().find_map(|rule| field(rule).filter(|_| rule.matches(path)))
+    }
+}
+
+impl PathRule {
+    fn matches(&self, path: &VaultPath) -> bool {
+        let bytes = path.as_bytes();
+        let name_at = bytes.rfind_byte(b'/').map(|at| at + 1);
+        let mode = wildmatch::Mode::NO_MATCH_SLASH_LITERAL;
+        let case = Case::Sensitive;
+        self.pattern.matches_repo_relative_path(bytes.as_bstr(), name_at, Some(false), case, mode)
+    }
+}
+
+fn bad(key: &str, problem: impl Into<String>) -> RulesError {
+    RulesError::Value { key: key.to_owned(), problem: problem.into() }
+}
+
+fn tables(item: Option<&Item>) -> Result<Vec<&dyn TableLike>, RulesError> {
+    let Some(item) = item else { return Ok(Vec::new()) };
+    let array = item.as_array_of_tables();
+    let array = array.ok_or_else(|| bad("path", "is not a list of tables: write [[path]]"))?;
+    Ok(array.iter().map(|table| table as &dyn TableLike).collect())
+}
+
+fn path_rule(table: &dyn TableLike) -> Result<PathRule, RulesError> {
+    let glob = table.get("match").and_then(Item::as_str);
+    let glob = glob.ok_or_else(|| bad("path.match", "is missing or not a string"))?;
+    let pattern = Pattern::from_bytes_without_negation(glob.as_bytes())
+        .ok_or_else(|| bad("path.match", "is an empty pattern"))?;
+    Ok(PathRule { pattern, class: word(table, "class", &CLASSES)?, driver: word(table, "driver", &DRIVERS)? })
+}
+
+fn word<T: Copy>(table: &dyn TableLike, key: &str, words: &[(&str, T)]) -> Result<Option<T>, RulesError> {
+    let Some(item) = table.get(key) else { return Ok(None) };
+    let found = item.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+    let allowed = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    found
+        .map(|(_, meaning)| Some(*meaning))
+        .ok_or_else(|| bad(&format!("path.{key}"), format!("is none of: {}", allowed())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> VaultPath {
+        VaultPath::parse(text).expect("a valid path")
+    }
+
+    #[test]
+    fn defaults_know_the_files_of_continuity() {
+        let rules = VaultRules::parse(None).expect("the defaults");
+        for (name, class, driver) in [
+            ("continuity.md", Class::Canonical, Driver::Text),
+            ("old/continuity.md", Class::Note, Driver::Text),
+            ("distillates/2026/a.md", Class::Distillate, Driver::Text),
+            ("x/distillates/a.md", Class::Note, Driver::Text),
+            ("events/mac.jsonl", Class::Stream, Driver::Events),
+            ("top.jsonl", Class::Stream, Driver::Events),
+            ("notes/a.md", Class::Note, Driver::Text),
+        ] {
+            assert_eq!(rules.class_of(&path(name)), class, "{name}");
+            assert_eq!(rules.driver_of(&path(name)), driver, "{name}");
+        }
+        assert_eq!(rules.reconcile(), 1);
+    }
+
+    #[test]
+    fn later_rules_win_key_by_key() {
+        let text = b"reconcile = 2\n[[path]]\nmatch = '*.log'\ndriver = 'union'\n\
+            [[path]]\nmatch = '/events/raw/*.jsonl'\ndriver = 'binary'\n";
+        let rules = VaultRules::parse(Some(text)).expect("valid");
+        assert_eq!(rules.reconcile(), 2);
+        assert_eq!(rules.driver_of(&path("a/b.log")), Driver::Union);
+        assert_eq!(rules.class_of(&path("a/b.log")), Class::Note);
+        assert_eq!(rules.driver_of(&path("events/raw/x.jsonl")), Driver::Binary);
+        assert_eq!(rules.class_of(&path("events/raw/x.jsonl")), Class::Stream);
+        assert_eq!(rules.driver_of(&path("events/raw/deep/x.jsonl")), Driver::Events);
+    }
+
+    #[test]
+    fn unknown_drivers_and_wrong_types_make_the_file_invalid() {
+        for text in [
+            "[[path]]\nmatch='a'\ndriver='markdwon'",
+            "[[path]]\ndriver='text'",
+            "[[path]]\nmatch=''",
+            "[path]\nmatch='a'",
+            "reconcile = 'one'",
+            "reconcile = 0",
+            "reconcile = -1",
+            "a = [",
+            "reconcile = 1\nreconcile = 1",
+        ] {
+            assert!(VaultRules::parse(Some(text.as_bytes())).is_err(), "{text}");
+        }
+        assert!(VaultRules::parse(Some(&[0xff])).is_err());
+        assert!(VaultRules::parse(Some(b"[later]\nkey = 1\n")).is_ok());
+    }
+}
