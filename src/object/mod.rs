@@ -5,6 +5,7 @@
 //! - A commit id is not a tree id: [`CommitId`], [`TreeId`] and [`BlobId`] do not mix.
 //! - Decoding is strict: what would not encode back to the same bytes is refused.
 
+mod canonical_json;
 mod commit;
 mod id;
 mod path;
@@ -12,6 +13,7 @@ mod source;
 mod stamp;
 mod tree;
 
+pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber, JsonObject, es6_number};
 pub use commit::{Commit, CommitError, DeviceName, SessionId, Signature, VaultId};
 pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, hash_object};
 pub use path::{NameError, VaultPath, check_name, is_reserved_name};
