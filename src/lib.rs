@@ -13,6 +13,7 @@
 //!  0  object/ (pure) | fs/ (effects) | env (clock, dice)
 //! ```
 
+pub mod cli;
 pub mod commands;
 pub mod env;
 pub mod events;

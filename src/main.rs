@@ -1,3 +1,5 @@
 //! The `mvault` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    mvault::cli::main()
+}

@@ -1,0 +1,227 @@
+//! The command line: parses, dispatches, turns errors into words and exit codes.
+//!
+//! This is the only place that reads the process's arguments and environment and that decides its exit
+//! code. A panic below becomes the error kind `bug`, exit 1.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{CommandError, CommandResult, Context, ErrorKind, VaultStart, hash};
+use crate::env::Env;
+use crate::fs::RealDisk;
+use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mvault",
+    version,
+    about = "A content-addressed vault for the files that carry your agents' continuity",
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, clap::Args)]
+struct GlobalArgs {
+    /// Act as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true, help_heading = "Global options")]
+    dir: Option<PathBuf>,
+    /// Tell everything as JSON: one object, or one a line
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// Say nothing but data and errors
+    #[arg(long, short = 'q', global = true, help_heading = "Global options")]
+    quiet: bool,
+    /// When to colour
+    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options")]
+    color: Option<ColorArg>,
+    /// Never start a pager
+    #[arg(long, global = true, help_heading = "Global options")]
+    no_pager: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorArg {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The verbs, in the order in which help shows them.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Print the id that files would have
+    Hash(hash::HashArgs),
+}
+
+impl Verb {
+    fn run(&self, cx: &mut Context<'_>) -> CommandResult {
+        match self {
+            Verb::Hash(args) => hash::run(cx, args),
+        }
+    }
+}
+
+/// Returns the definition of the whole command line.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the program with the process's own arguments, environment and streams.
+pub fn main() -> ExitCode {
+    let interruptible = handle_signals();
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let vars: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) => return tell_usage(&error, &words),
+    };
+    let mut ui = Ui::new(options(&cli.global, &vars, interruptible));
+    let panic_message = remember_panics();
+    let result = catch_unwind(AssertUnwindSafe(|| run(&cli, &mut ui, vars, &words)));
+    let result = result.unwrap_or_else(|_| Err(bug(&panic_message)));
+    let finished = ui.finish().map_err(CommandError::from);
+    let result = result.and_then(|exit| finished.map(|()| exit));
+    match result {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            if error.kind != ErrorKind::ClosedPipe {
+                ui.error(error.kind.as_str(), &error.message, error.hint.as_deref());
+            }
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsString]) -> CommandResult {
+    let current = std::env::current_dir().map_err(|error| {
+        CommandError::new(ErrorKind::Failed, format!("cannot tell the current folder: {error}"))
+            .hint("change to a folder that exists, or give -C DIR")
+    });
+    let dir = match &cli.global.dir {
+        Some(dir) if dir.is_absolute() => dir.clone(),
+        Some(dir) => current?.join(dir),
+        None => current?,
+    };
+    let vault_dir = vars.get(OsStr::new("MVAULT_DIR")).filter(|dir| !dir.is_empty());
+    let vault_start = match vault_dir {
+        Some(vault) if cli.global.dir.is_none() => VaultStart::Exactly(dir.join(vault)),
+        _ => VaultStart::Search(dir.clone()),
+    };
+    let args = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut cx = Context {
+        disk: Arc::new(RealDisk),
+        env: Env::system(),
+        ui,
+        dir,
+        vault_start,
+        vars,
+        args,
+        definition,
+    };
+    cli.verb.run(&mut cx)
+}
+
+fn options(
+    global: &GlobalArgs,
+    vars: &BTreeMap<OsString, OsString>,
+    interruptible: Arc<AtomicBool>,
+) -> Options {
+    let var = |name: &str| vars.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned());
+    let asked = global.color.map(|color| match color {
+        ColorArg::Auto => ColorChoice::Auto,
+        ColorArg::Always => ColorChoice::Always,
+        ColorArg::Never => ColorChoice::Never,
+    });
+    let color = ColorChoice::resolve(asked, var("NO_COLOR").as_deref(), var("CLICOLOR_FORCE").as_deref());
+    let pager = if global.no_pager { None } else { PagerSetup::choose(var, interruptible) };
+    Options {
+        format: if global.json { Format::Json } else { Format::Text },
+        verbosity: if global.quiet { Verbosity::Quiet } else { Verbosity::Normal },
+        color,
+        pager,
+        columns: var("COLUMNS").and_then(|columns| columns.parse().ok()),
+    }
+}
+
+/// Tells what is wrong with the command line, or prints the help that was asked for.
+fn tell_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        // Help and version are data; a reader that went away has what it wanted.
+        let _closed_pipe_is_fine = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    if json {
+        let mut ui = Ui::new(Options { format: Format::Json, ..Options::default() });
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        ui.error(ErrorKind::Usage.as_str(), message, Some("mvault --help"));
+    } else {
+        let _nobody_left_to_tell = error.print();
+    }
+    ExitCode::from(ErrorKind::Usage.exit_code())
+}
+
+/// Keeps the first panic's message and silences the default report.
+fn remember_panics() -> Arc<Mutex<Option<String>>> {
+    let kept: Arc<Mutex<Option<String>>> = Arc::default();
+    let keep = kept.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        let payload: &dyn Any = info.payload();
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let place = info.location().map(|at| format!(" at {at}")).unwrap_or_default();
+        if let Ok(mut kept) = keep.lock() {
+            kept.get_or_insert(format!("{text}{place}"));
+        }
+    }));
+    kept
+}
+
+fn bug(panic_message: &Mutex<Option<String>>) -> CommandError {
+    let text = panic_message.lock().ok().and_then(|mut kept| kept.take()).unwrap_or_default();
+    CommandError::new(ErrorKind::Bug, format!("this is a fault of mvault itself: {text}"))
+        .hint("the vault is as it was before or after the command, never between; please report this")
+}
+
+/// Makes Ctrl-C end with 130 and a file that grew beyond its limit an ordinary error.
+///
+/// The returned flag decides whether Ctrl-C ends the program: while a pager runs it does not.
+fn handle_signals() -> Arc<AtomicBool> {
+    use signal_hook::consts::{SIGINT, SIGXFSZ};
+    let interruptible = Arc::new(AtomicBool::new(true));
+    let exit_code = i32::from(ErrorKind::Interrupted.exit_code());
+    // Registering fails only for signals that no program may handle.
+    signal_hook::flag::register_conditional_shutdown(SIGINT, exit_code, interruptible.clone())
+        .expect("SIGINT can be handled");
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).expect("SIGXFSZ can be handled");
+    interruptible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        definition().debug_assert();
+    }
+}

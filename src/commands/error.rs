@@ -1,0 +1,223 @@
+//! How errors of all rooms become one: a kind, a message, a hint.
+
+use std::error::Error as StdError;
+use std::io;
+
+use crate::{fs, object, ui};
+
+/// What kind of failure ended a command. The word is part of the JSON contract, the code of the shell's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Anything that has no kind of its own.
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+    /// There is no vault here.
+    NotAVault,
+    /// The vault was written by a newer mvault.
+    NewerFormat,
+    /// Nothing has that name or id.
+    NotFound,
+    /// Several things have that name or prefix.
+    Ambiguous,
+    /// Something of that name exists already.
+    Exists,
+    /// Edits in no commit stand in the way.
+    Dirty,
+    /// A file was refused and `--strict` was given, or a limit was hit.
+    Refused,
+    /// The disk is full, or a limit on file sizes was reached.
+    NoSpace,
+    /// The file system or folder does not let us write.
+    ReadOnly,
+    /// Sides disagree.
+    Conflicts,
+    /// Something in the vault is not what it should be.
+    Damaged,
+    /// The far device cannot be reached, or the connection broke off.
+    Unreachable,
+    /// Another process holds the vault.
+    Locked,
+    /// A person stopped it.
+    Interrupted,
+    /// The reader of the output went away: told to nobody, ends with success.
+    ClosedPipe,
+    /// A fault of mvault itself.
+    Bug,
+}
+
+impl ErrorKind {
+    /// Returns the word used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Failed => "failed",
+            ErrorKind::Usage => "usage",
+            ErrorKind::NotAVault => "not_a_vault",
+            ErrorKind::NewerFormat => "newer_format",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Ambiguous => "ambiguous",
+            ErrorKind::Exists => "exists",
+            ErrorKind::Dirty => "dirty",
+            ErrorKind::Refused => "refused",
+            ErrorKind::NoSpace => "no_space",
+            ErrorKind::ReadOnly => "read_only",
+            ErrorKind::Conflicts => "conflicts",
+            ErrorKind::Damaged => "damaged",
+            ErrorKind::Unreachable => "unreachable",
+            ErrorKind::Locked => "locked",
+            ErrorKind::Interrupted => "interrupted",
+            ErrorKind::ClosedPipe => "closed_pipe",
+            ErrorKind::Bug => "bug",
+        }
+    }
+
+    /// Returns the exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::ClosedPipe => 0,
+            ErrorKind::Usage => 2,
+            ErrorKind::Conflicts => 4,
+            ErrorKind::Damaged => 5,
+            ErrorKind::Unreachable => 6,
+            ErrorKind::Locked => 7,
+            ErrorKind::Interrupted => 130,
+            _ => 1,
+        }
+    }
+}
+
+/// Why a command failed, in words for a person.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// What happened: the error and its causes, joined.
+    pub message: String,
+    /// What to type next.
+    pub hint: Option<String>,
+}
+
+impl CommandError {
+    /// Makes an error of its parts.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> CommandError {
+        CommandError { kind, message: message.into(), hint: None }
+    }
+
+    /// Makes an error of a kind out of a lower room's error, with its chain of causes.
+    pub fn from_error(kind: ErrorKind, error: &(dyn StdError + 'static)) -> CommandError {
+        CommandError::new(kind, chain(error))
+    }
+
+    /// Makes a usage error.
+    pub fn usage(message: impl Into<String>) -> CommandError {
+        CommandError::new(ErrorKind::Usage, message)
+    }
+
+    /// Adds what to type next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> CommandError {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Joins an error and its causes by colons.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&plain(error));
+        cause = error.source();
+    }
+    message
+}
+
+/// Leaves the operating system's number out of its message.
+fn plain(error: &(dyn StdError + 'static)) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(at) if error.is::<io::Error>() => text[..at].to_lowercase(),
+        _ => text,
+    }
+}
+
+/// Names the kind of a failure by what the system said anywhere in the chain of causes.
+fn kind_of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return match io.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    ErrorKind::NoSpace
+                }
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => ErrorKind::ReadOnly,
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Failed,
+            };
+        }
+        next = error.source();
+    }
+    ErrorKind::Failed
+}
+
+impl From<fs::Error> for CommandError {
+    fn from(error: fs::Error) -> CommandError {
+        let kind = kind_of_chain(&error);
+        let made = CommandError::from_error(kind, &error);
+        match kind {
+            ErrorKind::NoSpace => {
+                made.hint("make room and run the command again: nothing was changed by halves")
+            }
+            ErrorKind::ReadOnly => made.hint("check the permissions of that path and who owns it"),
+            _ => made,
+        }
+    }
+}
+
+impl From<fs::LockError> for CommandError {
+    fn from(error: fs::LockError) -> CommandError {
+        match error {
+            fs::LockError::Held { .. } => CommandError::from_error(ErrorKind::Locked, &error)
+                .hint("wait for it to finish; the lock ends with its process, there is nothing to delete"),
+            fs::LockError::Disk(error) => error.into(),
+        }
+    }
+}
+
+impl From<object::SourceError> for CommandError {
+    fn from(error: object::SourceError) -> CommandError {
+        CommandError::from_error(ErrorKind::Damaged, &error).hint("mvault verify")
+    }
+}
+
+impl From<ui::Error> for CommandError {
+    fn from(error: ui::Error) -> CommandError {
+        match &error {
+            ui::Error::ClosedPipe => CommandError::from_error(ErrorKind::ClosedPipe, &error),
+            ui::Error::Write(_) => CommandError::from_error(kind_of_chain(&error), &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_its_path_and_once() {
+        let source = io::Error::from_raw_os_error(28);
+        let error = fs::Error { action: "write", path: "a/b".into(), source };
+        let error = CommandError::from(error);
+        assert_eq!(error.kind, ErrorKind::NoSpace);
+        assert_eq!(error.message, "cannot write a/b: no space left on device");
+        assert_eq!(error.kind.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_a_success() {
+        let error = CommandError::from(ui::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)));
+        assert_eq!(error.kind.exit_code(), 0);
+    }
+}
