@@ -12,7 +12,7 @@ pub const TEMP_PREFIX: &str = "tmp-";
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// Returns a name for a temporary file that no living process uses.
-pub(super) fn temp_name() -> OsString {
+pub fn temp_name() -> OsString {
     let n = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{TEMP_PREFIX}{}-{n}", std::process::id()).into()
 }

@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use atomic::{TEMP_PREFIX, replace_file};
+pub use atomic::{TEMP_PREFIX, replace_file, temp_name};
 pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
 pub use real::RealDisk;
@@ -458,5 +458,21 @@ impl File {
     /// Gives the bytes of a file that nobody changes again; only for packs.
     pub fn map(&self) -> Result<Map> {
         self.err("map", self.raw.map())
+    }
+
+    /// Brings `range` of this file's map into memory where the system can, so that a disk that fails
+    /// is an error here and not a dead process later.
+    pub fn populate(&self, map: &Map, range: std::ops::Range<usize>) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Map::Mapped(map) = map {
+            match map.advise_range(memmap2::Advice::PopulateRead, range.start, range.len()) {
+                // Before Linux 5.14 there is no such advice.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                other => return self.err("read", other),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (map, range);
+        Ok(())
     }
 }

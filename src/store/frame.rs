@@ -1,0 +1,132 @@
+//! zstd frames: what a record's bytes are. Written fast, read strictly.
+//!
+//! - A frame is a single segment with its content size, without checksum (the object's hash is the
+//!   checksum), and fills its record exactly. The library's one-shot decoder insists on none of that,
+//!   so the frame's header is parsed here before anything is decoded or memory is taken.
+//! - A delta has the plain bytes of its base as reference prefix. A wrong base decodes to wrong bytes
+//!   without an error: whoever decodes must hash.
+//!
+//! A prefix stays tied to its context, so that a delta gets a context of its own; whole frames share one
+//! per thread.
+
+use std::cell::RefCell;
+
+use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
+
+/// No record holds more plain bytes.
+pub const RECORD_MAX: usize = 512 << 10;
+
+const LEVEL_WHOLE: i32 = 1;
+const LEVEL_DELTA: i32 = 2;
+const WINDOW_LOG_DELTA: u32 = 20;
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// What a frame was made with, and needs to be read.
+#[derive(Clone, Copy, Debug)]
+pub enum Reference<'a> {
+    /// Nothing.
+    None,
+    /// The plain bytes of a base.
+    Prefix(&'a [u8]),
+    /// A zstd dictionary.
+    Dictionary(&'a [u8]),
+}
+
+thread_local! {
+    static ENCODER: RefCell<CCtx<'static>> = RefCell::new(encoder(LEVEL_WHOLE));
+    static DECODER: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+}
+
+fn encoder<'a>(level: i32) -> CCtx<'a> {
+    let mut context = CCtx::create();
+    context.set_parameter(CParameter::CompressionLevel(level)).expect("the level is one zstd has");
+    context
+}
+
+fn compress(context: &mut CCtx<'_>, bytes: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
+    context.compress2(&mut frame, bytes).expect("a buffer of the bound's size holds any frame");
+    frame
+}
+
+/// Compresses at most [`RECORD_MAX`] bytes into a frame of their own.
+pub fn encode_whole(bytes: &[u8]) -> Vec<u8> {
+    debug_assert!(bytes.len() <= RECORD_MAX);
+    ENCODER.with_borrow_mut(|context| compress(context, bytes))
+}
+
+/// Compresses at most [`RECORD_MAX`] bytes into a frame that says how they differ from `base`.
+pub fn encode_delta(base: &[u8], bytes: &[u8]) -> Vec<u8> {
+    debug_assert!(bytes.len() <= RECORD_MAX && base.len() <= RECORD_MAX);
+    let mut context = encoder(LEVEL_DELTA);
+    context
+        .set_parameter(CParameter::WindowLog(WINDOW_LOG_DELTA))
+        .and_then(|_| context.ref_prefix(base))
+        .expect("a fresh context takes a window and a prefix");
+    compress(&mut context, bytes)
+}
+
+/// Decodes a frame that fills `frame` and yields exactly the length it declares, which is `plain`
+/// where that is known. Says what is wrong otherwise.
+pub fn decode(frame: &[u8], plain: Option<u64>, reference: Reference<'_>) -> Result<Vec<u8>, String> {
+    let header = parse_header(frame)?;
+    if let Some(plain) = plain.filter(|plain| *plain != header.content_size) {
+        return Err(format!("its frame declares {} bytes, its table {plain}", header.content_size));
+    }
+    let size = usize::try_from(header.content_size).ok().filter(|size| *size <= RECORD_MAX);
+    let Some(size) = size else {
+        return Err(format!("its frame declares {} bytes, the limit is {RECORD_MAX}", header.content_size));
+    };
+    if header.has_dictionary != matches!(reference, Reference::Dictionary(_)) {
+        return Err("its frame and its table disagree about a dictionary".to_owned());
+    }
+    match zstd_safe::find_frame_compressed_size(frame) {
+        Ok(length) if length == frame.len() => {}
+        Ok(length) => return Err(format!("its frame ends after {length} of {} bytes", frame.len())),
+        Err(code) => return Err(format!("it is no frame ({})", zstd_safe::get_error_name(code))),
+    }
+    let mut bytes = Vec::with_capacity(size);
+    let decoded = match reference {
+        Reference::None => DECODER.with_borrow_mut(|context| context.decompress(&mut bytes, frame)),
+        Reference::Prefix(base) => {
+            let mut context = DCtx::create();
+            context.ref_prefix(base).and_then(|_| context.decompress(&mut bytes, frame))
+        }
+        Reference::Dictionary(dictionary) => {
+            let mut context = DCtx::create();
+            context.load_dictionary(dictionary).and_then(|_| context.decompress(&mut bytes, frame))
+        }
+    };
+    match decoded {
+        Ok(length) if length == size && bytes.len() == size => Ok(bytes),
+        Ok(length) => Err(format!("its frame yields {length} bytes and declares {size}")),
+        Err(code) => Err(format!("its frame does not decode ({})", zstd_safe::get_error_name(code))),
+    }
+}
+
+struct Header {
+    content_size: u64,
+    has_dictionary: bool,
+}
+
+/// Parses a frame's header (RFC 8878, section 3.1.1.1) and refuses what records never have.
+fn parse_header(frame: &[u8]) -> Result<Header, String> {
+    if frame.get(..4) != Some(&MAGIC[..]) {
+        return Err("it does not start with a zstd frame".to_owned());
+    }
+    let descriptor = *frame.get(4).ok_or("its frame ends in its header")?;
+    if descriptor & 0b0010_0000 == 0 {
+        return Err("its frame is not a single segment".to_owned());
+    }
+    if descriptor & 0b0001_1100 != 0 {
+        return Err("its frame has a checksum or reserved bits".to_owned());
+    }
+    let dictionary_len = [0, 1, 2, 4][usize::from(descriptor & 0b11)];
+    let size_len = [1, 2, 4, 8][usize::from(descriptor >> 6)];
+    let start = 5 + dictionary_len;
+    let field = frame.get(start..start + size_len).ok_or("its frame ends in its header")?;
+    let mut size = [0; 8];
+    size[..size_len].copy_from_slice(field);
+    let content_size = u64::from_le_bytes(size) + if size_len == 2 { 256 } else { 0 };
+    Ok(Header { content_size, has_dictionary: dictionary_len > 0 })
+}

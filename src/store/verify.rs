@@ -1,0 +1,274 @@
+//! Checks everything in the store: every file, table, record and object. Changes nothing.
+//!
+//! - Each record is decoded once: a delta right after its base, so that the cost is that of the bytes
+//!   and not of the chains. Work spreads over all cores by chains.
+//! - Every copy of an object is checked, not only the one a reader would meet first.
+//! - Links between objects (a tree's entries, a commit's parents) are not the store's affair.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::cache::RecordKey;
+use super::error::{Error, Result};
+use super::pack::format::{self, Entry, Form};
+use super::pack::read::Pack;
+use super::read::{Found, ObjectReader, Place, Shelf};
+use super::{PackId, Store};
+use crate::object::ObjectId;
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// A word for programs: `file`, `pack`, `record`, `object`.
+    pub kind: &'static str,
+    /// Where it is: a file below the vault's own folder, with an offset in bytes where there is one.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// How far a verification has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Records checked.
+    pub done: u64,
+    /// Records in all packs.
+    pub total: u64,
+}
+
+const HINT_DAMAGE: &str = "what is whole stays readable: clone the vault anew from another device, or put this \
+                           file back from a backup";
+const HINT_FOREIGN: &str = "mvault did not put it there and does not use it: move it away";
+
+struct Verifier<'a> {
+    store: &'a Store,
+    problems: Mutex<Vec<Problem>>,
+}
+
+impl Store {
+    /// Checks every pack, table, record and object, and returns what is wrong, sorted by place; an
+    /// error only if the folder of packs cannot be listed. Calls `progress` now and then, from any
+    /// thread.
+    pub fn verify(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Problem>> {
+        let verifier = Verifier { store: self, problems: Mutex::default() };
+        self.reload()?;
+        for (name, _) in self.0.objects.list()? {
+            if PackId::from_file_name(&name).is_none() {
+                let place = format!("objects/{}", name.to_string_lossy());
+                verifier.report("file", place, "it is no pack".to_owned(), HINT_FOREIGN);
+            }
+        }
+        let packs = self.list();
+        let entries: Vec<Vec<Entry>> = packs.par_iter().map(|pack| verifier.pack(pack)).collect();
+        let records: Vec<Found> = packs
+            .iter()
+            .zip(entries)
+            .flat_map(|(pack, entries)| {
+                entries
+                    .into_iter()
+                    .map(|entry| Found { place: Place::Pack(self.clone(), pack.clone()), entry })
+            })
+            .collect();
+        verifier.records(&records, progress);
+        verifier.recipes(&records);
+        let mut problems = verifier.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        problems.sort();
+        problems.dedup();
+        Ok(problems)
+    }
+}
+
+impl Verifier<'_> {
+    fn report(&self, kind: &'static str, place: String, what: String, hint: &'static str) {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.push(Problem { kind, place, what, hint });
+    }
+
+    fn report_pack(&self, pack: &Pack, what: impl Into<String>) {
+        self.report("pack", format!("objects/{}", pack.id().file_name()), what.into(), HINT_DAMAGE);
+    }
+
+    fn report_error(&self, kind: &'static str, pack: PackId, error: &Error) {
+        let mut chain = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(error) = source {
+            chain += &format!(": {error}");
+            source = error.source();
+        }
+        self.report(kind, format!("objects/{}", pack.file_name()), chain, HINT_DAMAGE);
+    }
+
+    /// Checks one file but for what its records decode to, and returns the entries that can be trusted.
+    fn pack(&self, pack: &Pack) -> Vec<Entry> {
+        let objects = &self.store.0.objects;
+        match pack.open_file(objects).and_then(|file| Ok(hash_file(&file)?)) {
+            Ok(hash) if PackId::from_bytes(hash) != pack.id() => {
+                self.report_pack(pack, "its bytes do not hash to its name");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.report_error("pack", pack.id(), &error);
+                return Vec::new();
+            }
+        }
+        let (footer, _) = match pack.footer(objects) {
+            Ok(footer) => footer,
+            Err(error) => {
+                self.report_error("pack", pack.id(), &error);
+                return Vec::new();
+            }
+        };
+        let mut entries: Vec<Entry> = Vec::new();
+        for number in 0.. {
+            match pack.bucket(objects, number) {
+                Ok(None) => break,
+                Ok(Some(bucket)) => {
+                    if bucket.iter().any(|entry| format::bucket_of(&entry.id, footer.bits) != number) {
+                        self.report_pack(pack, format!("bucket {number} of its table holds foreign ids"));
+                    }
+                    entries.extend(bucket);
+                }
+                Err(error) => self.report_error("pack", pack.id(), &error),
+            }
+        }
+        if entries.len() as u64 == footer.records {
+            self.shape(pack, &entries, &footer);
+        }
+        entries
+    }
+
+    /// Checks what only the sum of all entries shows.
+    fn shape(&self, pack: &Pack, entries: &[Entry], footer: &format::Footer) {
+        if entries.windows(2).any(|pair| pair[0].id >= pair[1].id) {
+            self.report_pack(pack, "its table is not sorted");
+        }
+        let objects = || entries.iter().filter(|entry| !entry.is_part);
+        let plain_bytes = objects().map(|entry| entry.plain).fold(0, u64::saturating_add);
+        if objects().count() as u64 != footer.objects || plain_bytes != footer.plain_bytes {
+            self.report_pack(pack, "the sums in its footer are wrong");
+        }
+        let mut ranges: Vec<_> = entries.iter().map(|e| (e.offset, u64::from(e.stored))).collect();
+        ranges.sort_unstable();
+        let mut end = format::HEADER.len() as u64;
+        let is_row = ranges.iter().all(|(offset, length)| {
+            let follows = *offset == end;
+            end += length;
+            follows
+        });
+        if !is_row || end != footer.table_offset {
+            self.report_pack(pack, "its records overlap or leave gaps");
+        }
+    }
+
+    /// Decodes and hashes every record, each after its base.
+    fn records(&self, records: &[Found], progress: &(dyn Fn(Progress) + Sync)) {
+        let mut on_base: HashMap<RecordKey, Vec<usize>> = HashMap::new();
+        for (index, found) in records.iter().enumerate() {
+            if let Form::Delta(id) = found.entry.form {
+                let key = RecordKey { id, is_recipe: found.entry.is_recipe };
+                on_base.entry(key).or_default().push(index);
+            }
+        }
+        let visited: Vec<AtomicBool> = records.iter().map(|_| AtomicBool::new(false)).collect();
+        let done = AtomicU64::new(0);
+        let total = records.len() as u64;
+        let shelf = Shelf { store: self.store, pending: None };
+        (0..records.len()).into_par_iter().filter(|i| !is_delta(&records[*i])).for_each(|root| {
+            let mut stack: Vec<(usize, Option<Arc<[u8]>>)> = vec![(root, None)];
+            while let Some((index, base)) = stack.pop() {
+                if visited[index].swap(true, Ordering::Relaxed) {
+                    continue;
+                }
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                if done.is_multiple_of(256) || done == total {
+                    progress(Progress { done, total });
+                }
+                let found = &records[index];
+                let Some(bytes) = self.record(&shelf, found, base.as_deref()) else { continue };
+                let key = RecordKey { id: found.entry.id, is_recipe: found.entry.is_recipe };
+                stack.extend(on_base.get(&key).into_iter().flatten().map(|i| (*i, Some(bytes.clone()))));
+            }
+        });
+        for (found, visited) in records.iter().zip(visited) {
+            if let (false, Form::Delta(base)) = (visited.into_inner(), found.entry.form) {
+                let what = format!("object {} rests on {base}, which is missing or damaged", found.entry.id);
+                self.report("record", place_of(found), what, HINT_DAMAGE);
+            }
+        }
+    }
+
+    fn record(&self, shelf: &Shelf<'_>, found: &Found, base: Option<&[u8]>) -> Option<Arc<[u8]>> {
+        let decoded = shelf.decode(found, base).and_then(|bytes| {
+            shelf.check(found, &bytes)?;
+            Ok(bytes)
+        });
+        match decoded {
+            Ok(bytes) => Some(bytes.into()),
+            Err(error) => {
+                let what = format!("object {}: {}", found.entry.id, last_of(&error));
+                self.report("record", place_of(found), what, HINT_DAMAGE);
+                None
+            }
+        }
+    }
+
+    /// Puts every large object together and hashes the whole.
+    fn recipes(&self, records: &[Found]) {
+        let mut seen: HashSet<ObjectId> = HashSet::new();
+        let recipes: Vec<&Found> =
+            records.iter().filter(|found| found.entry.is_recipe && seen.insert(found.entry.id)).collect();
+        recipes.into_par_iter().for_each(|found| {
+            let shelf = Shelf { store: self.store, pending: None };
+            let whole = ObjectReader::new(shelf, found.clone()).and_then(|mut reader| {
+                while reader.next_block()?.is_some() {}
+                Ok(())
+            });
+            if let Err(error) = whole {
+                let what = format!("object {}: {}", found.entry.id, last_of(&error));
+                self.report("object", place_of(found), what, HINT_DAMAGE);
+            }
+        });
+    }
+}
+
+fn is_delta(found: &Found) -> bool {
+    matches!(found.entry.form, Form::Delta(_))
+}
+
+fn place_of(found: &Found) -> String {
+    match &found.place {
+        Place::Pack(_, pack) => format!("objects/{} offset {}", pack.id().file_name(), found.entry.offset),
+        Place::Pending => "a pack being written".to_owned(),
+    }
+}
+
+/// Returns the innermost message, which names what is really at fault.
+fn last_of(error: &Error) -> String {
+    match error {
+        Error::Rests { source, .. } => last_of(source),
+        Error::Record { what, .. } => what.clone(),
+        Error::Disk(error) => format!("{error}: {}", error.source),
+        other => other.to_string(),
+    }
+}
+
+fn hash_file(file: &crate::fs::File) -> crate::fs::Result<[u8; 32]> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut offset = 0;
+    loop {
+        match file.read_at(&mut buffer, offset)? {
+            0 => return Ok(hasher.finalize().into()),
+            count => {
+                hasher.update(&buffer[..count]);
+                offset += count as u64;
+            }
+        }
+    }
+}
