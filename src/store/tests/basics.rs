@@ -39,7 +39,7 @@ fn nothing_is_visible_before_publish_and_nothing_left_after_drop() {
     let id = writer.add(Kind::Blob, &noise(3, 3 << 20), None).expect("added");
     assert_eq!(place.files_in("tmp").len(), 1);
     assert_eq!(place.files_in("objects").len(), 0);
-    assert_eq!(place.store.contains(id).expect("asked"), false);
+    assert!(!place.store.contains(id).expect("asked"));
     drop(writer);
     assert_eq!(place.files_in("tmp").len() + place.files_in("objects").len(), 0);
 }
@@ -156,8 +156,9 @@ fn what_cannot_be_loaded_does_not_stop_the_rest() {
     let place = Place::new();
     let items: Vec<u32> = (0..100).collect();
     pack(&place.store, |writer| {
-        let load =
-            |n: &u32| if n % 3 == 0 { Err("unreadable".into()) } else { new_blob(n.to_le_bytes().to_vec()) };
+        let load = |n: &u32| {
+            if n.is_multiple_of(3) { Err("unreadable".into()) } else { new_blob(n.to_le_bytes().to_vec()) }
+        };
         let ids = writer.add_many(&items, load).expect("added");
         assert_eq!(ids.iter().filter(|id| id.is_err()).count(), 34);
         assert_eq!(writer.len(), 66);
