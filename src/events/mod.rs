@@ -5,18 +5,26 @@
 //!   bytes on disk stay as they are.
 //! - [`verify`]: gaps, forks, wrong ids, and events held back because what they follow is not known.
 //! - [`merge_streams`] and [`import`]: sets of lines in one total order, the same bytes on every device.
+//! - [`shrinkage`]: what a stream lost that should only have grown.
 //!
 //! Everything here is a pure function of bytes: no clock, no files. Nothing that is read is trusted to
 //! be well formed, and no line, however odd, is ever left out of a merge.
 
 mod chain;
 mod event;
+mod growth;
 mod merge;
 mod salvage;
 mod stream;
 
 pub use chain::{Chain, Finding, Report, verify};
 pub use event::{Epoch, Event, EventError, EventId, NewEvent};
+pub use growth::{Shrinkage, shrinkage};
 pub use merge::{Imported, StreamBase, StreamConflict, import, merge_streams};
 pub use salvage::LINE_BYTES_MAX;
 pub use stream::{Appended, Content, EventFacts, ForeignFacts, Line, Opaque, Part, Stamp, Stream};
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod tests;

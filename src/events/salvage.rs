@@ -5,7 +5,7 @@
 //! torn one ends where its text stops making sense and a whole object begins that carries on to the end
 //! of the line or to the next object. What fits no story is opaque and stays as it is.
 //!
-//! - The parts cover the line, in order; only blanks between them are dropped.
+//! - The parts cover the line, in order; only blanks before whole objects and parts are dropped.
 //! - A line is read alone: what comes out does not depend on its neighbours.
 //! - The work is bounded by a constant times the line's length, whatever is in it.
 
@@ -144,11 +144,7 @@ impl Salvage<'_> {
             .filter(|at| self.line[*at..range.end].starts_with(start))
             .take(TRIES_MAX)
             .collect();
-        let torn = |range: Range<usize>| {
-            let last = self.line[range.clone()].iter().rposition(|b| !is_blank(*b));
-            let end = last.map_or(range.start, |last| range.start + last + 1);
-            Found::Opaque(super::Opaque::Unreadable(fault), range.start..end)
-        };
+        let torn = |range| Found::Opaque(super::Opaque::Unreadable(fault), range);
         for at in guesses {
             if let Some((object, end)) = self.try_object_at(at)
                 && skip_blanks(self.line, end) >= range.end
