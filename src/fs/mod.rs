@@ -51,6 +51,22 @@ impl Error {
         self.kind() == io::ErrorKind::NotFound
     }
 
+    /// Tells whether the name is a symbolic link, which is never followed.
+    pub fn is_link(&self) -> bool {
+        self.source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+    }
+
+    /// Tells whether there is no such name, or a part of the way to it is no folder (any more).
+    pub fn is_gone(&self) -> bool {
+        matches!(self.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || self.is_link()
+    }
+
+    /// Tells whether this process or the machine has no file handles left.
+    pub fn is_out_of_handles(&self) -> bool {
+        let errno = self.source.raw_os_error();
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|e| errno == Some(e.raw_os_error()))
+    }
+
     /// Tells whether something of that name exists already.
     pub fn is_exists(&self) -> bool {
         self.kind() == io::ErrorKind::AlreadyExists

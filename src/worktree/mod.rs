@@ -1,1 +1,70 @@
-//! (room to be furnished)
+//! The working tree: what is on disk compared with what is committed, and moved from one tree to another.
+//!
+//! - [`Index`] is a cache: one record a file of exactly one tree, with the `stat` under which its bytes
+//!   were last seen to be that file's. It can be deleted at any time.
+//! - [`scan`] walks by open folders, follows no symbolic link, reads no content and enters neither
+//!   `.mvault` nor `.git`; [`hash_candidates`] and [`read_candidates`] read what it could not vouch for.
+//! - [`plan`] decides, touching nothing; [`stage`] prepares under `.mvault/journal`; once the operation
+//!   that the journal names is in the log, [`finish`] carries it out, as often as it takes.
+//! - Untracked and ignored files are never removed and never written over.
+//!
+//! Limits: an editor that renames its own file over ours between our look and our rename loses that save
+//! (there is no portable exchange of two names). Times come from the file system, never from our clock.
+
+mod folders;
+mod ignore;
+mod index;
+
+mod read;
+mod scan;
+mod traits;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use folders::Folders;
+pub use ignore::{IGNORE_FILE, IgnoreRules};
+pub use index::{Index, IndexEntry, LogMark, StatStamp};
+pub use read::{
+    Body, Change, Entry, LocalChanges, ReadError, Status, file_system_now, hash_candidates, read_candidates,
+};
+pub use scan::{Candidate, Missing, Scan, ScanInput, SkipReason, Skipped, scan};
+pub use traits::Traits;
+pub use tree::{TreeChange, TreeDiff, diff_trees, list_tree, write_tree};
+
+use crate::fs;
+use crate::object::{NameError, SourceError};
+
+/// What can go wrong with a working tree as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder refused.
+    #[error(transparent)]
+    Disk(#[from] fs::Error),
+    /// An object could not be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A tree holds a path that no vault can hold.
+    #[error("a path in the tree is not usable")]
+    Path(#[from] NameError),
+    /// A journal that no mvault of this version wrote.
+    #[error("the checkout journal is damaged: {0}")]
+    Journal(String),
+    /// An object is other than the tree says.
+    #[error("object {id} cannot be written to {path}: {why}")]
+    Content {
+        /// The object.
+        id: crate::object::ObjectId,
+        /// Where it should have gone.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A plan that names obstacles was to be staged.
+    #[error("{0} paths are in the way")]
+    InTheWay(usize),
+}
+
+/// The result of an act on a working tree.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,160 @@
+//! `.mvaultignore`: gitignore syntax, at the root and in any folder, matched by gix.
+//!
+//! - The innermost file that has a matching line decides, in it the last such line; as in git.
+//! - What lies in an ignored folder is ignored, whatever a line says of it; the walk does not enter it.
+//! - Only `.mvaultignore` counts: no `.gitignore`, no settings of the user or the machine.
+//! - A file that cannot be read, or is too large, ignores everything new in its folder: to leave
+//!   something out of a commit can be repaired, to let a secret in cannot. As in git, a symbolic link or
+//!   folder of that name holds no rules.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gix::bstr::ByteSlice;
+use gix::glob::pattern::Case;
+use gix::glob::search::pattern::List;
+use gix::ignore::search::Ignore;
+
+use crate::fs::{Dir, FileKind};
+use crate::object::VaultPath;
+
+use super::traits::os;
+
+/// The name of the files that hold the rules.
+pub const IGNORE_FILE: &str = ".mvaultignore";
+/// The largest file of rules, in bytes.
+const IGNORE_BYTES_MAX: u64 = 1 << 20;
+
+/// How many `**` one line may hold: each doubles the time that matching can take.
+const DOUBLE_STARS_MAX: usize = 8;
+
+/// Returns lines that mean the same and cannot keep the matcher busy for ever, or `None` if there are
+/// some that could. Repeated `**/` is one; git, too, needs exponential time for it.
+fn tame(lines: &[u8]) -> Option<Vec<u8>> {
+    let mut tamed = Vec::with_capacity(lines.len() + 1);
+    for line in lines.split(|b| *b == b'\n') {
+        let start = tamed.len();
+        let mut rest = line;
+        while let Some((&byte, after)) = rest.split_first() {
+            let line = &tamed[start..];
+            let doubled = rest.starts_with(b"**/") && line.ends_with(b"**/");
+            if doubled && matches!(line.len().checked_sub(4).map(|at| line[at]), None | Some(b'/' | b'!')) {
+                rest = &rest[3..];
+            } else {
+                tamed.push(byte);
+                rest = after;
+            }
+        }
+        if tamed[start..].windows(2).filter(|pair| pair == b"**").count() > DOUBLE_STARS_MAX {
+            return None;
+        }
+        // git ends the last line itself, and takes the carriage return before that end away.
+        tamed.push(b'\n');
+    }
+    Some(tamed)
+}
+
+/// The rules in force in one folder: its own and those of the folders above.
+#[derive(Clone, Debug)]
+pub struct IgnoreRules {
+    case: Case,
+    innermost: Option<Arc<Level>>,
+}
+
+#[derive(Debug)]
+struct Level {
+    /// The length of the folder's path with its slash; the rules see what comes after.
+    base_len: usize,
+    rules: Rules,
+    above: Option<Arc<Level>>,
+}
+
+#[derive(Debug)]
+enum Rules {
+    Lines(List<Ignore>),
+    /// They exist and could not be read.
+    Unknown,
+}
+
+impl IgnoreRules {
+    /// Returns no rules; letter case counts unless `folds_case`.
+    pub fn none(folds_case: bool) -> IgnoreRules {
+        IgnoreRules { case: if folds_case { Case::Fold } else { Case::Sensitive }, innermost: None }
+    }
+
+    /// Returns the rules inside a folder, given its path with a slash at the end (empty for the root) and
+    /// its `.mvaultignore`'s bytes.
+    pub fn with_lines(&self, base: &[u8], lines: &[u8]) -> IgnoreRules {
+        let Some(lines) = tame(lines) else { return self.with(base, Rules::Unknown) };
+        let list = List::from_bytes(&lines, PathBuf::from(IGNORE_FILE), None, Ignore::default());
+        self.with(base, list.map_or(Rules::Unknown, Rules::Lines))
+    }
+
+    fn with(&self, base: &[u8], rules: Rules) -> IgnoreRules {
+        let level = Level { base_len: base.len(), rules, above: self.innermost.clone() };
+        IgnoreRules { case: self.case, innermost: Some(Arc::new(level)) }
+    }
+
+    /// Returns the rules inside the folder `dir` whose path is `base`; `true` beside them if its file of
+    /// rules could not be used.
+    pub fn enter(&self, dir: &Dir, base: &[u8]) -> (IgnoreRules, bool) {
+        match dir.try_stat(IGNORE_FILE) {
+            Ok(Some(stat)) if stat.kind == FileKind::File => match dir.read(IGNORE_FILE, IGNORE_BYTES_MAX) {
+                Ok(lines) => {
+                    let inner = self.with_lines(base, &lines);
+                    let broken = inner.innermost.as_ref().is_some_and(|l| matches!(l.rules, Rules::Unknown));
+                    (inner, broken)
+                }
+                Err(_) => (self.with(base, Rules::Unknown), true),
+            },
+            Ok(_) => (self.clone(), false),
+            Err(_) => (self.with(base, Rules::Unknown), true),
+        }
+    }
+
+    /// Tells whether the rules of this folder ignore `path`, a file or folder in it or below it, given
+    /// that no folder above it is ignored.
+    pub fn is_ignored(&self, path: &[u8], is_dir: bool) -> bool {
+        let mut level = self.innermost.as_deref();
+        while let Some(here) = level {
+            let Rules::Lines(list) = &here.rules else { return true };
+            let inner = path.get(here.base_len..).unwrap_or_default().as_bstr();
+            let name_at = inner.rfind_byte(b'/').map(|at| at + 1);
+            let found = gix::ignore::search::pattern_matching_relative_path(
+                list,
+                inner,
+                name_at,
+                Some(is_dir),
+                self.case,
+            );
+            if let Some(found) = found {
+                return !found.pattern.is_negative();
+            }
+            level = here.above.as_deref();
+        }
+        false
+    }
+
+    /// Tells whether the files of rules under `root` ignore `path`.
+    pub fn ignores(root: &Dir, path: &VaultPath, is_dir: bool, folds_case: bool) -> bool {
+        let (mut rules, _) = IgnoreRules::none(folds_case).enter(root, b"");
+        let mut dir = Some(root.clone());
+        let parts: Vec<&[u8]> = path.parts().collect();
+        let mut end = 0;
+        for (n, part) in parts.iter().enumerate() {
+            end += part.len();
+            let last = n + 1 == parts.len();
+            if rules.is_ignored(&path.as_bytes()[..end], is_dir || !last) {
+                return true;
+            }
+            end += 1;
+            if !last {
+                dir = dir.and_then(|dir| dir.open_dir(os(part)).ok());
+                if let Some(dir) = &dir {
+                    rules = rules.enter(dir, &path.as_bytes()[..end]).0;
+                }
+            }
+        }
+        false
+    }
+}

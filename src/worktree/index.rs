@@ -1,0 +1,498 @@
+//! The stat cache: for every file of exactly one tree, the `stat` under which its bytes were last seen.
+//!
+//! - Everything in it can be made again from the tree; a file of it that is damaged, torn, of another
+//!   version or missing is no error, only no cache.
+//! - It stays in the form it has on disk: opening it checks a hash and does no work an entry.
+//! - Entries are sorted part by part (a slash sorts before every other byte), which is the order of a walk
+//!   that lists each folder sorted.
+//! - A stamp is kept only if the file's times lie before the moment when reading began, by the file
+//!   system's own clock: a later write must then show. This is git's rule for racy entries, made stricter.
+//!
+//! The format is in docs/format.md, "Index". Limits: 4 GiB of paths, times from 1677 to 2262.
+
+use std::cmp::Ordering;
+
+use sha2::{Digest, Sha256};
+
+use crate::fs::{self, Dir, Stat};
+use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath};
+
+use super::tree::list_tree;
+
+/// The name of the cache's file in `.mvault`.
+const INDEX_FILE: &str = "index";
+/// The name under which it is written.
+const INDEX_TEMP: &str = "index.tmp";
+const MAGIC: &[u8; 8] = b"mvindex1";
+const HEADER_BYTES: usize = 104;
+const RECORD_BYTES: usize = 72;
+const HASH_BYTES: usize = 32;
+/// The largest file that is read as an index.
+const INDEX_BYTES_MAX: u64 = 4 << 30;
+
+const FLAG_STAMPED: u8 = 1;
+const FLAG_ABSENT: u8 = 2;
+
+/// How far the operation log had come when the index was written: a log that is shorter lost its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogMark {
+    /// The sequence number of the last operation.
+    pub seq: u64,
+    /// That operation's hash.
+    pub hash: [u8; 32],
+}
+
+/// The part of a `stat` that tells whether a file was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatStamp {
+    /// Length in bytes.
+    pub size: u64,
+    /// Time of the last change of content, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Time of the last change of anything, nanoseconds since 1970.
+    pub ctime_ns: i64,
+    /// The inode's number.
+    pub inode: u64,
+}
+
+impl StatStamp {
+    /// Takes the stamp of a file that was seen at `seen_ns` or later by the file system's clock; `None` if
+    /// a later write could leave the same stamp.
+    pub fn of(stat: &Stat, seen_ns: i128) -> Option<StatStamp> {
+        (stat.mtime_ns < seen_ns && stat.ctime_ns < seen_ns).then(|| StatStamp::unchecked(stat)).flatten()
+    }
+
+    /// Takes the stamp for a comparison.
+    pub(super) fn unchecked(stat: &Stat) -> Option<StatStamp> {
+        let mtime_ns = i64::try_from(stat.mtime_ns).ok()?;
+        let ctime_ns = i64::try_from(stat.ctime_ns).ok()?;
+        Some(StatStamp { size: stat.size, mtime_ns, ctime_ns, inode: stat.inode })
+    }
+}
+
+/// One file of the tree, and under which stamp it was last seen on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// What the tree says it is; never a folder.
+    pub mode: Mode,
+    /// The blob the tree names.
+    pub id: BlobId,
+    /// The stamp under which the file on disk was seen to be this blob with this mode; none if it has to
+    /// be read to know.
+    pub stamp: Option<StatStamp>,
+    /// The name cannot exist here: that the file is not there means nothing.
+    pub absent_here: bool,
+}
+
+/// The cache of one tree.
+#[derive(Clone)]
+pub struct Index {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Index of {} with {} entries", self.tree(), self.count)
+    }
+}
+
+/// Compares two paths part by part: the order of a walk.
+pub(super) fn compare_paths(a: &[u8], b: &[u8]) -> Ordering {
+    let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+    match a.iter().zip(b).find(|(x, y)| x != y) {
+        Some((x, y)) => rank(*x).cmp(&rank(*y)),
+        None => a.len().cmp(&b.len()),
+    }
+}
+
+/// The modes a file of a tree can have, by the byte that stands for each.
+const MODES: [Mode; 3] = [Mode::File, Mode::Executable, Mode::Symlink];
+
+fn mode_of(byte: u8) -> Option<Mode> {
+    MODES.get(usize::from(byte)).copied()
+}
+
+fn byte_of(mode: Mode) -> u8 {
+    match mode {
+        Mode::Executable => 1,
+        Mode::Symlink => 2,
+        Mode::File | Mode::Tree => 0,
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("the slice has this length")
+}
+
+impl Index {
+    /// Returns the index of a tree with no files.
+    pub fn empty() -> Index {
+        Writer::new(0).finish(TreeId::empty(), LogMark::default())
+    }
+
+    /// Makes the index of `tree` from the tree alone; every file has to be read to know.
+    pub fn from_tree(source: &dyn Source, tree: TreeId) -> super::Result<Index> {
+        let mut writer = Writer::new(0);
+        list_tree(source, tree, &mut |path, mode, id| {
+            let entry = IndexEntry { mode, id: BlobId::new(id), stamp: None, absent_here: false };
+            writer.push(path, &entry);
+            Ok(())
+        })?;
+        Ok(writer.finish(tree, LogMark::default()))
+    }
+
+    /// Reads the index from `.mvault`; `None` if there is none that can be used.
+    pub fn load(dot: &Dir) -> fs::Result<Option<Index>> {
+        match dot.try_read(INDEX_FILE, INDEX_BYTES_MAX) {
+            Ok(bytes) => Ok(bytes.and_then(Index::parse)),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the bytes of an index, if they are whole.
+    pub fn parse(mut bytes: Vec<u8>) -> Option<Index> {
+        let body_len = bytes.len().checked_sub(HASH_BYTES)?;
+        let (body, hash) = bytes.split_at(body_len);
+        if body_len < HEADER_BYTES || !body.starts_with(MAGIC) || Sha256::digest(body).as_slice() != hash {
+            return None;
+        }
+        let count = usize::try_from(u64::from_le_bytes(array(body, 8))).ok()?;
+        let paths_at = count.checked_mul(RECORD_BYTES)?.checked_add(HEADER_BYTES)?;
+        if paths_at > body_len {
+            return None;
+        }
+        bytes.truncate(body_len);
+        let index = Index { bytes, count };
+        let mut last = 0;
+        for at in 0..count {
+            let end = index.path_end(at);
+            if end < last || mode_of(index.record(at)[68]).is_none() {
+                return None;
+            }
+            last = end;
+        }
+        (paths_at.checked_add(last)? == body_len).then_some(index)
+    }
+
+    /// Writes the index into `.mvault`. It is not synced: an index that a crash tore is none.
+    pub fn save(&self, dot: &Dir) -> fs::Result<()> {
+        let file = match dot.create_new(INDEX_TEMP, 0o644) {
+            Err(error) if error.is_exists() => {
+                dot.remove_file(INDEX_TEMP)?;
+                dot.create_new(INDEX_TEMP, 0o644)?
+            }
+            other => other?,
+        };
+        file.write_at(&self.bytes, 0)?;
+        file.write_at(&Sha256::digest(&self.bytes), self.bytes.len() as u64)?;
+        dot.rename(INDEX_TEMP, dot, INDEX_FILE)
+    }
+
+    /// Returns the tree whose files these are.
+    pub fn tree(&self) -> TreeId {
+        TreeId::new(ObjectId::from_bytes(array(&self.bytes, 16)))
+    }
+
+    /// Returns how far the operation log had come.
+    pub fn log_mark(&self) -> LogMark {
+        LogMark { seq: u64::from_le_bytes(array(&self.bytes, 48)), hash: array(&self.bytes, 56) }
+    }
+
+    /// Returns how many files there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Tells whether there are no files.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn record(&self, at: usize) -> &[u8] {
+        &self.bytes[HEADER_BYTES + at * RECORD_BYTES..][..RECORD_BYTES]
+    }
+
+    fn path_end(&self, at: usize) -> usize {
+        u32::from_le_bytes(array(self.record(at), 64)) as usize
+    }
+
+    /// Returns the path of entry `at`.
+    pub fn path(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.path_end(at - 1) };
+        let paths = &self.bytes[HEADER_BYTES + self.count * RECORD_BYTES..];
+        &paths[start..self.path_end(at)]
+    }
+
+    /// Returns entry `at`.
+    pub fn entry(&self, at: usize) -> IndexEntry {
+        let record = self.record(at);
+        let stamp = (record[69] & FLAG_STAMPED != 0).then(|| StatStamp {
+            size: u64::from_le_bytes(array(record, 0)),
+            mtime_ns: i64::from_le_bytes(array(record, 8)),
+            ctime_ns: i64::from_le_bytes(array(record, 16)),
+            inode: u64::from_le_bytes(array(record, 24)),
+        });
+        IndexEntry {
+            mode: mode_of(record[68]).expect("parsing and writing checked the mode"),
+            id: BlobId::new(ObjectId::from_bytes(array(record, 32))),
+            stamp,
+            absent_here: record[69] & FLAG_ABSENT != 0,
+        }
+    }
+
+    /// Finds the entry of `path`.
+    pub fn find(&self, path: &[u8]) -> Option<IndexEntry> {
+        let at = self.position(0..self.count, |other| compare_paths(other, path) == Ordering::Less);
+        (at < self.count && self.path(at) == path).then(|| self.entry(at))
+    }
+
+    /// Returns the first position in `range` whose path is not `before` what is looked for; near ones are
+    /// found sooner.
+    pub(super) fn position(&self, range: std::ops::Range<usize>, before: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut low, mut step) = (range.start, 1);
+        while low + step <= range.end && before(self.path(low + step - 1)) {
+            low += step;
+            step *= 2;
+        }
+        let mut high = (low + step - 1).min(range.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(self.path(middle)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    #[allow(dead_code)] // plan
+    /// Returns the positions of the files below `folder`.
+    pub(super) fn below(&self, folder: &[u8]) -> std::ops::Range<usize> {
+        let mut prefix = folder.to_vec();
+        prefix.push(b'/');
+        let start = self.position(0..self.count, |p| compare_paths(p, &prefix) == Ordering::Less);
+        let end = self.position(start..self.count, |p| p.starts_with(&prefix));
+        start..end
+    }
+
+    /// Makes the index of `tree` out of this one by replacing (or, with `None`, removing) entries. Of two
+    /// changes of one path the last counts. That the result holds the files of `tree` is the caller's word.
+    pub fn updated(
+        &self,
+        tree: TreeId,
+        log: LogMark,
+        mut changes: Vec<(VaultPath, Option<IndexEntry>)>,
+    ) -> Index {
+        changes.sort_by(|a, b| compare_paths(a.0.as_bytes(), b.0.as_bytes()));
+        if changes.is_empty() {
+            let mut same = self.clone();
+            same.bytes.splice(16..88, header_middle(tree, log));
+            return same;
+        }
+        let mut writer = Writer::new(self.count + changes.len());
+        let mut at = 0;
+        let mut changes = changes.into_iter().peekable();
+        while let Some((path, entry)) = changes.next() {
+            if changes.peek().is_some_and(|next| next.0 == path) {
+                continue;
+            }
+            let bytes = path.as_bytes();
+            let end = self.position(at..self.count, |p| compare_paths(p, bytes) == Ordering::Less);
+            writer.copy(self, at..end);
+            at = end + usize::from(end < self.count && self.path(end) == bytes);
+            if let Some(entry) = entry {
+                writer.push(bytes, &entry);
+            }
+        }
+        writer.copy(self, at..self.count);
+        writer.finish(tree, log)
+    }
+
+    /// Returns all entries in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], IndexEntry)> {
+        (0..self.count).map(|at| (self.path(at), self.entry(at)))
+    }
+}
+
+fn header_middle(tree: TreeId, log: LogMark) -> Vec<u8> {
+    [&tree.object().as_bytes()[..], &log.seq.to_le_bytes(), &log.hash].concat()
+}
+
+/// Puts an index together, entry by entry in order.
+struct Writer {
+    records: Vec<u8>,
+    paths: Vec<u8>,
+    count: u64,
+}
+
+impl Writer {
+    fn new(count: usize) -> Writer {
+        let mut records = Vec::with_capacity(HEADER_BYTES + count * RECORD_BYTES);
+        records.resize(HEADER_BYTES, 0);
+        Writer { records, paths: Vec::new(), count: 0 }
+    }
+
+    fn push(&mut self, path: &[u8], entry: &IndexEntry) {
+        self.paths.extend_from_slice(path);
+        let Ok(end) = u32::try_from(self.paths.len()) else {
+            // More paths than the format can hold: the file is found as new each time, nothing worse.
+            self.paths.truncate(self.paths.len() - path.len());
+            return;
+        };
+        let stamp = entry.stamp.unwrap_or(StatStamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 });
+        let stamped = if entry.stamp.is_some() { FLAG_STAMPED } else { 0 };
+        let absent = if entry.absent_here { FLAG_ABSENT } else { 0 };
+        self.records.extend_from_slice(&stamp.size.to_le_bytes());
+        self.records.extend_from_slice(&stamp.mtime_ns.to_le_bytes());
+        self.records.extend_from_slice(&stamp.ctime_ns.to_le_bytes());
+        self.records.extend_from_slice(&stamp.inode.to_le_bytes());
+        self.records.extend_from_slice(entry.id.object().as_bytes());
+        self.records.extend_from_slice(&end.to_le_bytes());
+        self.records.extend_from_slice(&[byte_of(entry.mode), stamped | absent, 0, 0]);
+        self.count += 1;
+    }
+
+    /// Copies entries as they are; only where their paths end changes.
+    fn copy(&mut self, from: &Index, range: std::ops::Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let start = if range.start == 0 { 0 } else { from.path_end(range.start - 1) };
+        let end = from.path_end(range.end - 1);
+        let paths_at = HEADER_BYTES + from.count * RECORD_BYTES;
+        if u32::try_from(self.paths.len() + end - start).is_err() {
+            range.for_each(|at| self.push(from.path(at), &from.entry(at)));
+            return;
+        }
+        let records_at = self.records.len();
+        let shift = (self.paths.len() as u64).wrapping_sub(start as u64) as u32;
+        self.paths.extend_from_slice(&from.bytes[paths_at + start..paths_at + end]);
+        let first = HEADER_BYTES + range.start * RECORD_BYTES;
+        self.records.extend_from_slice(&from.bytes[first..first + range.len() * RECORD_BYTES]);
+        for record in self.records[records_at..].chunks_exact_mut(RECORD_BYTES) {
+            let end = u32::from_le_bytes(array(record, 64)).wrapping_add(shift);
+            record[64..68].copy_from_slice(&end.to_le_bytes());
+        }
+        self.count += range.len() as u64;
+    }
+
+    fn finish(mut self, tree: TreeId, log: LogMark) -> Index {
+        self.records[..8].copy_from_slice(MAGIC);
+        self.records[8..16].copy_from_slice(&self.count.to_le_bytes());
+        self.records[16..88].copy_from_slice(&header_middle(tree, log));
+        self.records.append(&mut self.paths);
+        let count = usize::try_from(self.count).expect("so many records are in memory");
+        Index { bytes: self.records, count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::{Disk, RealDisk};
+    use crate::object::{Kind, hash_object};
+
+    fn entry(n: u64) -> IndexEntry {
+        let stamp = StatStamp { size: n, mtime_ns: -5, ctime_ns: 7, inode: 9 };
+        let id = BlobId::new(hash_object(Kind::Blob, &n.to_le_bytes()));
+        IndexEntry { mode: Mode::File, id, stamp: Some(stamp), absent_here: n % 2 == 1 }
+    }
+
+    fn path(text: &str) -> VaultPath {
+        VaultPath::parse(text).expect("valid")
+    }
+
+    fn example() -> Index {
+        let names = ["a", "a/b", "a.b", "a/c/d", "z", "a-"];
+        let changes = names.iter().enumerate().map(|(n, p)| (path(p), Some(entry(n as u64)))).collect();
+        Index::empty().updated(TreeId::empty(), LogMark { seq: 3, hash: [7; 32] }, changes)
+    }
+
+    #[test]
+    fn entries_are_sorted_part_by_part_and_found() {
+        let index = example();
+        let paths: Vec<_> = index.iter().map(|(p, _)| String::from_utf8_lossy(p).into_owned()).collect();
+        assert_eq!(paths, ["a", "a/b", "a/c/d", "a-", "a.b", "z"]);
+        assert_eq!(index.find(b"a/c/d"), Some(entry(3)));
+        assert_eq!(index.find(b"a/c"), None);
+        assert_eq!(index.below(b"a"), 1..3);
+        assert_eq!(index.below(b"b"), 5..5);
+        assert_eq!(index.log_mark().seq, 3);
+    }
+
+    #[test]
+    fn updates_replace_remove_and_keep_the_rest() {
+        let changes = vec![
+            (path("a/b"), None),
+            (path("b"), Some(entry(40))),
+            (path("z"), Some(entry(50))),
+            (path("z"), Some(entry(60))),
+            (path("nothing"), None),
+        ];
+        let index = example().updated(TreeId::empty(), LogMark::default(), changes);
+        let paths: Vec<_> = index.iter().map(|(p, _)| String::from_utf8_lossy(p).into_owned()).collect();
+        assert_eq!(paths, ["a", "a/c/d", "a-", "a.b", "b", "z"]);
+        assert_eq!(index.find(b"z"), Some(entry(60)));
+        assert_eq!(index.find(b"a.b"), Some(entry(2)));
+    }
+
+    #[test]
+    fn saved_index_comes_back_and_any_damage_makes_it_none() {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        let dot = RealDisk.open_dir(temp.path()).expect("opens");
+        assert!(Index::load(&dot).expect("readable").is_none());
+        let index = example();
+        index.save(&dot).expect("saved");
+        index.save(&dot).expect("saved again");
+        let loaded = Index::load(&dot).expect("readable").expect("whole");
+        assert!(loaded.iter().eq(index.iter()));
+        assert_eq!((loaded.tree(), loaded.log_mark()), (index.tree(), index.log_mark()));
+        let bytes = dot.read(INDEX_FILE, 1 << 20).expect("readable");
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            assert!(Index::parse(bad).is_none(), "flip at {at}");
+            assert!(Index::parse(bytes[..at].to_vec()).is_none(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn lying_index_with_a_right_hash_is_none() {
+        let index = example();
+        let record = |at: usize| HEADER_BYTES + at * RECORD_BYTES;
+        let lies: [(usize, Vec<u8>); 5] = [
+            (8, u64::MAX.to_le_bytes().to_vec()),
+            (8, 5u64.to_le_bytes().to_vec()),
+            (record(0) + 64, u32::MAX.to_le_bytes().to_vec()),
+            (record(5) + 64, 1u32.to_le_bytes().to_vec()),
+            (record(2) + 68, vec![9]),
+        ];
+        for (at, lie) in lies {
+            let mut bytes = index.bytes.clone();
+            bytes[at..at + lie.len()].copy_from_slice(&lie);
+            let hash = Sha256::digest(&bytes);
+            bytes.extend_from_slice(&hash);
+            assert!(Index::parse(bytes).is_none(), "{lie:?} at {at}");
+        }
+    }
+
+    #[test]
+    fn stamp_of_the_moment_of_reading_is_not_kept() {
+        let stat = Stat {
+            kind: crate::fs::FileKind::File,
+            size: 1,
+            mode: 0o644,
+            mtime_ns: 100,
+            ctime_ns: 200,
+            inode: 1,
+            device: 1,
+            blocks: 1,
+        };
+        assert!(StatStamp::of(&stat, 201).is_some());
+        assert!(StatStamp::of(&stat, 200).is_none());
+        assert!(StatStamp::of(&Stat { mtime_ns: 300, ..stat }, 201).is_none());
+    }
+}

@@ -1,0 +1,482 @@
+//! The walk: compares every file's `stat` with the index and reads no content.
+//!
+//! - Folders are opened one from the other and no symbolic link is followed.
+//! - `.mvault` and `.git`, in any form that a file system may take for them, are never entered.
+//! - What cannot be examined keeps its place in the tree: only what is surely not there is missing.
+//! - The result is sorted and does not depend on how many threads walked.
+
+use std::ffi::OsString;
+use std::ops::Range;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::{Arc, Mutex};
+
+use crate::fs::{self, Dir, FileKind, Stat};
+use crate::object::{BlobId, Mode, VaultPath, is_reserved_name};
+
+use super::ignore::{IGNORE_FILE, IgnoreRules};
+use super::index::{Index, IndexEntry, StatStamp, compare_paths};
+use super::traits::Traits;
+
+/// How many levels are walked from one open folder; deeper ones are opened from the root again, so that
+/// the number of open files stays small.
+const LEVELS_MAX: usize = 16;
+/// How many files of one folder are examined as one piece of work.
+const FILES_PER_JOB: usize = 512;
+
+/// What a walk needs.
+#[derive(Clone, Copy)]
+pub struct ScanInput<'a> {
+    /// The working tree.
+    pub root: &'a Dir,
+    /// What is committed, and under which stamps.
+    pub index: &'a Index,
+    /// What the file system can do.
+    pub traits: Traits,
+    /// Only these files and folders; empty for everything.
+    pub paths: &'a [VaultPath],
+}
+
+/// A file or link whose content has to be read to know more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where.
+    pub path: VaultPath,
+    /// What it is on disk.
+    pub mode: Mode,
+    /// Its `stat` when the walk saw it.
+    pub stat: Stat,
+    /// What the tree has at this path.
+    pub old: Option<(Mode, BlobId)>,
+}
+
+/// A file of the tree that is not on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Where.
+    pub path: VaultPath,
+    /// What the tree has there.
+    pub old: (Mode, BlobId),
+}
+
+/// Why something on disk was left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// A fifo, socket or device.
+    Special,
+    /// No permission, or the disk failed.
+    Unreadable,
+    /// The name or path is too long for a vault.
+    TooLong,
+    /// A folder of another vault or of a git repository.
+    Reserved,
+    /// A file of ignore rules that could not be used; everything new in its folder counts as ignored.
+    IgnoreFile,
+}
+
+impl SkipReason {
+    /// Returns the reason in words, to stand after the path.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SkipReason::Special => "not a regular file, folder or link",
+            SkipReason::Unreadable => "cannot be read",
+            SkipReason::TooLong => "its name or path is too long",
+            SkipReason::Reserved => "a folder of a vault or repository",
+            SkipReason::IgnoreFile => "cannot be used; everything new beside it counts as ignored",
+        }
+    }
+}
+
+/// Something on disk that was left alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Skipped {
+    /// Where; raw bytes, since it may be no path of a vault.
+    pub path: Vec<u8>,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// What a walk found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// What has to be read to know, in the order of a walk.
+    pub candidates: Vec<Candidate>,
+    /// Files of the tree that are not there, in the order of a walk.
+    pub missing: Vec<Missing>,
+    /// What was left alone, sorted.
+    pub skipped: Vec<Skipped>,
+    /// How many files and links were examined.
+    pub examined: u64,
+}
+
+impl Scan {
+    /// Tells whether the working tree is certainly the tree of the index.
+    pub fn is_clean(&self) -> bool {
+        self.candidates.is_empty() && self.missing.is_empty()
+    }
+
+    fn merge(&mut self, mut other: Scan) {
+        self.candidates.append(&mut other.candidates);
+        self.missing.append(&mut other.missing);
+        self.skipped.append(&mut other.skipped);
+        self.examined += other.examined;
+    }
+}
+
+/// Walks the working tree. Fails only if its root cannot be listed.
+pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
+    let walk = Walk { input, found: Mutex::default(), deep: Mutex::default(), failed: Mutex::default() };
+    let all = Unit {
+        from: Opened::Here(Arc::new(input.root.clone())),
+        base: Vec::new(),
+        range: 0..input.index.len(),
+        rules: IgnoreRules::none(input.traits.folds_case),
+        ignored: false,
+        level: 0,
+    };
+    let mut units = vec![all];
+    while !units.is_empty() {
+        rayon::scope(|scope| {
+            for unit in units.drain(..) {
+                scope.spawn(|scope| walk.folder(scope, unit));
+            }
+        });
+        units = std::mem::take(&mut *lock(&walk.deep));
+    }
+    if let Some(error) = lock(&walk.failed).take() {
+        return Err(error);
+    }
+    let mut found = std::mem::take(&mut *lock(&walk.found));
+    found.candidates.sort_unstable_by(|a, b| compare_paths(a.path.as_bytes(), b.path.as_bytes()));
+    found.missing.sort_unstable_by(|a, b| compare_paths(a.path.as_bytes(), b.path.as_bytes()));
+    found.skipped.sort_unstable();
+    Ok(found)
+}
+
+/// Nothing is done under these locks that could panic half-way, so a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+struct Walk<'a> {
+    input: ScanInput<'a>,
+    found: Mutex<Scan>,
+    deep: Mutex<Vec<Unit>>,
+    failed: Mutex<Option<fs::Error>>,
+}
+
+/// How a folder is to be opened.
+enum Opened {
+    Here(Arc<Dir>),
+    In(Arc<Dir>, OsString),
+    /// From the root, by its path.
+    ByPath,
+}
+
+/// A folder to be walked.
+struct Unit {
+    from: Opened,
+    /// Its path with a slash at the end; empty for the root.
+    base: Vec<u8>,
+    /// The index's entries in it.
+    range: Range<usize>,
+    /// The rules of the folders above.
+    rules: IgnoreRules,
+    /// Whether it is ignored: then only what the tree has counts.
+    ignored: bool,
+    level: usize,
+}
+
+/// A file to be examined, with its entry in the index.
+struct Job {
+    name: OsString,
+    entry: Option<usize>,
+}
+
+/// A folder being walked.
+struct Here {
+    dir: Arc<Dir>,
+    base: Vec<u8>,
+    rules: IgnoreRules,
+    ignored: bool,
+    level: usize,
+}
+
+/// What the paths asked for say about one path.
+#[derive(PartialEq, Eq)]
+enum Wanted {
+    All,
+    SomeBelow,
+    No,
+}
+
+impl<'a> Walk<'a> {
+    fn wanted(&self, path: &[u8]) -> Wanted {
+        if self.input.paths.is_empty() {
+            return Wanted::All;
+        }
+        let within = |inner: &[u8], outer: &[u8]| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        let mut wanted = Wanted::No;
+        for asked in self.input.paths {
+            if within(path, asked.as_bytes()) {
+                return Wanted::All;
+            }
+            if within(asked.as_bytes(), path) {
+                wanted = Wanted::SomeBelow;
+            }
+        }
+        wanted
+    }
+
+    fn open(&self, unit: &Unit) -> fs::Result<Arc<Dir>> {
+        match &unit.from {
+            Opened::Here(dir) => Ok(dir.clone()),
+            Opened::In(parent, name) => Ok(Arc::new(parent.open_dir(name)?)),
+            Opened::ByPath => {
+                let parts = unit.base.split(|b| *b == b'/').filter(|part| !part.is_empty());
+                let mut dir = self.input.root.clone();
+                for part in parts {
+                    dir = dir.open_dir(std::ffi::OsStr::from_bytes(part))?;
+                }
+                Ok(Arc::new(dir))
+            }
+        }
+    }
+
+    fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, unit: Unit) {
+        let mut found = Scan::default();
+        match self.open(&unit).and_then(|dir| Ok((dir.list()?, dir))) {
+            Ok((names, dir)) => self.listed(scope, unit, dir, names, &mut found),
+            Err(error) if error.is_out_of_handles() && !matches!(unit.from, Opened::ByPath) => {
+                // Others hold them; when this round is over they are free.
+                lock(&self.deep).push(Unit { from: Opened::ByPath, ..unit });
+            }
+            Err(error) if unit.base.is_empty() || error.is_out_of_handles() => {
+                *lock(&self.failed) = Some(error);
+            }
+            Err(error) => {
+                // Gone, or no folder any more, since its parent was listed: its files are gone. Anything
+                // else tells nothing about them.
+                if error.is_gone() {
+                    self.missing(unit.range, &mut found);
+                } else {
+                    let path = unit.base[..unit.base.len() - 1].to_vec();
+                    found.skipped.push(Skipped { path, reason: SkipReason::Unreadable });
+                }
+            }
+        }
+        lock(&self.found).merge(found);
+    }
+
+    fn listed<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        unit: Unit,
+        dir: Arc<Dir>,
+        names: Vec<(OsString, Option<FileKind>)>,
+        found: &mut Scan,
+    ) {
+        let Unit { base, range, mut rules, ignored, level, .. } = unit;
+        let has_rules =
+            names.binary_search_by(|(name, _)| name.as_bytes().cmp(IGNORE_FILE.as_bytes())).is_ok();
+        if has_rules && !ignored {
+            let (inner, broken) = rules.enter(&dir, &base);
+            rules = inner;
+            if broken {
+                let path = [&base[..], IGNORE_FILE.as_bytes()].concat();
+                found.skipped.push(Skipped { path, reason: SkipReason::IgnoreFile });
+            }
+        }
+        let here = Arc::new(Here { dir, base, rules, ignored, level });
+        let mut at = range.start;
+        let mut jobs = Vec::new();
+        for (name, kind) in names {
+            let bytes = name.as_bytes();
+            let start = self.seek(&here.base, at..range.end, bytes);
+            self.missing(at..start, found);
+            let end = self.seek_past(&here.base, start..range.end, bytes);
+            at = end;
+            self.name(scope, &here, name, kind, start..end, &mut jobs, found);
+        }
+        self.missing(at..range.end, found);
+        while jobs.len() > FILES_PER_JOB {
+            let rest = jobs.split_off(jobs.len() - FILES_PER_JOB);
+            let here = here.clone();
+            scope.spawn(move |_| {
+                let mut found = Scan::default();
+                self.examine_all(&here, rest, &mut found);
+                lock(&self.found).merge(found);
+            });
+        }
+        self.examine_all(&here, jobs, found);
+    }
+
+    /// Returns the first position whose part below `base` is not smaller than `name`.
+    fn seek(&self, base: &[u8], range: Range<usize>, name: &[u8]) -> usize {
+        self.input.index.position(range, |path| first_part(&path[base.len()..]) < name)
+    }
+
+    /// Returns the first position whose part below `base` is greater than `name`.
+    fn seek_past(&self, base: &[u8], range: Range<usize>, name: &[u8]) -> usize {
+        self.input.index.position(range, |path| first_part(&path[base.len()..]) <= name)
+    }
+
+    /// Tells that files of the tree are not there.
+    fn missing(&self, range: Range<usize>, found: &mut Scan) {
+        for at in range {
+            let (path, entry) = (self.input.index.path(at), self.input.index.entry(at));
+            let cannot_be = entry.absent_here || (entry.mode == Mode::Symlink && !self.input.traits.symlinks);
+            if cannot_be || self.wanted(path) != Wanted::All {
+                continue;
+            }
+            if let Ok(path) = VaultPath::parse(path) {
+                found.missing.push(Missing { path, old: (entry.mode, entry.id) });
+            }
+        }
+    }
+
+    /// Sorts one name of a folder: `range` are the index's entries of that name or below it.
+    #[allow(clippy::too_many_arguments)]
+    fn name<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        here: &Arc<Here>,
+        name: OsString,
+        kind: Option<FileKind>,
+        range: Range<usize>,
+        jobs: &mut Vec<Job>,
+        found: &mut Scan,
+    ) {
+        let bytes = name.as_bytes();
+        let path = [&here.base[..], bytes].concat();
+        let wanted = self.wanted(&path);
+        if wanted == Wanted::No {
+            return;
+        }
+        let skip = |reason, found: &mut Scan| found.skipped.push(Skipped { path: path.clone(), reason });
+        if is_reserved_name(bytes) {
+            if !here.base.is_empty() && !here.ignored {
+                skip(SkipReason::Reserved, found);
+            }
+            return self.missing(range, found);
+        }
+        let kind = match kind.map_or_else(|| here.dir.stat(&name).map(|stat| stat.kind), Ok) {
+            Ok(kind) => kind,
+            Err(error) if error.is_not_found() => return self.missing(range, found),
+            Err(_) => return skip(SkipReason::Unreadable, found),
+        };
+        // The entry of the name itself comes before those below it, and never beside them.
+        let own = range.clone().next().filter(|at| self.input.index.path(*at).len() == path.len());
+        let below = if own.is_some() { range.start + 1..range.end } else { range };
+        if kind == FileKind::Dir {
+            if let Some(own) = own {
+                self.missing(own..own + 1, found);
+            }
+            let ignored = here.ignored || here.rules.is_ignored(&path, true);
+            if !(ignored && below.is_empty()) {
+                self.enter(scope, here, name, path, below, ignored);
+            }
+            return;
+        }
+        self.missing(below, found);
+        if wanted == Wanted::SomeBelow {
+            return;
+        }
+        let new = own.is_none();
+        if new && (here.ignored || here.rules.is_ignored(&path, false)) {
+            return;
+        }
+        match kind {
+            FileKind::Special => skip(SkipReason::Special, found),
+            _ if new && VaultPath::parse(path.as_slice()).is_err() => skip(SkipReason::TooLong, found),
+            _ => jobs.push(Job { name, entry: own }),
+        }
+    }
+
+    fn enter<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        here: &Arc<Here>,
+        name: OsString,
+        mut base: Vec<u8>,
+        range: Range<usize>,
+        ignored: bool,
+    ) {
+        base.push(b'/');
+        let level = here.level + 1;
+        // Beyond this length nothing below it can be a path of a vault.
+        if VaultPath::parse([&base[..], b"x"].concat()).is_err() {
+            base.pop();
+            let skipped = Skipped { path: base, reason: SkipReason::TooLong };
+            lock(&self.found).skipped.push(skipped);
+            return;
+        }
+        let rules = here.rules.clone();
+        if level.is_multiple_of(LEVELS_MAX) {
+            let unit = Unit { from: Opened::ByPath, base, range, rules, ignored, level };
+            lock(&self.deep).push(unit);
+        } else {
+            let from = Opened::In(here.dir.clone(), name);
+            let unit = Unit { from, base, range, rules, ignored, level };
+            scope.spawn(move |scope| self.folder(scope, unit));
+        }
+    }
+
+    fn examine_all(&self, here: &Here, jobs: Vec<Job>, found: &mut Scan) {
+        found.examined += jobs.len() as u64;
+        for job in jobs {
+            self.examine(here, &job, found);
+        }
+    }
+
+    fn examine(&self, here: &Here, job: &Job, found: &mut Scan) {
+        let entry = job.entry.map(|at| self.input.index.entry(at));
+        let stat = match here.dir.stat(&job.name) {
+            Ok(stat) => stat,
+            Err(error) if error.is_not_found() => {
+                return job.entry.into_iter().for_each(|at| self.missing(at..at + 1, found));
+            }
+            Err(_) => return self.skip(here, job, SkipReason::Unreadable, found),
+        };
+        let mode = match stat.kind {
+            FileKind::Symlink => Mode::Symlink,
+            FileKind::File => self.file_mode(&stat, entry.as_ref()),
+            // It became a folder or a fifo since the folder was listed; the next walk sees to it.
+            FileKind::Dir | FileKind::Special => return self.skip(here, job, SkipReason::Special, found),
+        };
+        if let Some(entry) = &entry
+            && entry.mode == mode
+            && entry.stamp.is_some()
+            && entry.stamp == StatStamp::unchecked(&stat)
+        {
+            return;
+        }
+        let path = [&here.base[..], job.name.as_bytes()].concat();
+        let Ok(path) = VaultPath::parse(path) else {
+            return self.skip(here, job, SkipReason::TooLong, found);
+        };
+        let old = entry.map(|entry| (entry.mode, entry.id));
+        found.candidates.push(Candidate { path, mode, stat, old });
+    }
+
+    /// Returns a regular file's mode; where the executable bit is not kept, the one the tree has.
+    fn file_mode(&self, stat: &Stat, entry: Option<&IndexEntry>) -> Mode {
+        let known = entry.map(|entry| entry.mode).filter(|mode| *mode != Mode::Symlink);
+        match (self.input.traits.executable_bit, known) {
+            (false, known) => known.unwrap_or(Mode::File),
+            (true, _) if stat.is_executable() => Mode::Executable,
+            (true, _) => Mode::File,
+        }
+    }
+
+    fn skip(&self, here: &Here, job: &Job, reason: SkipReason, found: &mut Scan) {
+        let path = [here.base.clone(), job.name.clone().into_vec()].concat();
+        found.skipped.push(Skipped { path, reason });
+    }
+}
+
+/// Returns what stands before the first slash.
+fn first_part(path: &[u8]) -> &[u8] {
+    path.split(|b| *b == b'/').next().unwrap_or_default()
+}

@@ -1,0 +1,356 @@
+//! The walk and the reading: what counts as changed, and what is left alone.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
+use super::Place;
+use crate::object::{Mode, VaultPath};
+use crate::worktree::{
+    Body, Index, LogMark, ReadError, ScanInput, SkipReason, Traits, hash_candidates, read_candidates, scan,
+};
+
+#[test]
+fn unchanged_tree_reads_nothing_and_every_kind_of_change_is_told() {
+    let mut place = Place::new();
+    for path in ["same", "edit", "gone", "mode", "dir/a", "dir/b", "to-folder", "to-link"] {
+        place.write(path, path);
+    }
+    place.link("same", "link");
+    place.commit();
+    assert!(scan(place.input()).expect("walks").is_clean());
+    place.write("edit", "other");
+    std::fs::remove_file(place.at("gone")).expect("removes");
+    place.set_mode("mode", 0o755);
+    std::fs::remove_dir_all(place.at("dir")).expect("removes");
+    place.write("dir", "now a file");
+    std::fs::remove_file(place.at("to-folder")).expect("removes");
+    place.write("to-folder/x", "x");
+    std::fs::remove_file(place.at("to-link")).expect("removes");
+    place.link("same", "to-link");
+    std::fs::remove_file(place.at("link")).expect("removes");
+    place.link("elsewhere", "link");
+    place.write("new", "new");
+    let expected = [
+        "A dir",
+        "D dir/a",
+        "D dir/b",
+        "M edit",
+        "D gone",
+        "M link",
+        "M mode",
+        "A new",
+        "D to-folder",
+        "A to-folder/x",
+        "M to-link",
+    ];
+    assert_eq!(place.told(), expected);
+    let tree = place.commit();
+    let listed = Index::from_tree(&place.objects, tree).expect("lists");
+    let plain = |index: &Index| -> Vec<_> { index.iter().map(|(p, e)| (p.to_vec(), e.mode, e.id)).collect() };
+    assert_eq!(plain(&place.index), plain(&listed));
+    assert!(place.told().is_empty());
+}
+
+#[test]
+fn edit_in_the_same_tick_with_the_same_size_is_seen() {
+    let mut place = Place::new();
+    place.write("racy", "one");
+    // No wait here, as in `commit`: the file is as young as the walk.
+    for round in 0..200 {
+        let local = place.changes();
+        let updates = local.changes.iter().map(|c| (c.path.clone(), c.index_entry())).collect();
+        place.index = Index::empty().updated(place.index.tree(), LogMark::default(), updates);
+        let text = if round % 2 == 0 { "two" } else { "one" };
+        std::fs::write(place.at("racy"), text).expect("writes");
+        assert_eq!(place.told(), ["M racy"], "round {round}");
+    }
+}
+
+#[test]
+fn edit_whose_mtime_was_put_back_is_seen() {
+    let mut place = Place::new();
+    place.write("a", "one");
+    place.commit();
+    let file = std::fs::File::options().write(true).open(place.at("a")).expect("opens");
+    let time = file.metadata().expect("has").modified().expect("has");
+    place.write("a", "two");
+    file.set_modified(time).expect("sets the time");
+    assert_eq!(place.told(), ["M a"]);
+}
+
+#[test]
+fn touched_file_is_read_once_and_then_known() {
+    let mut place = Place::new();
+    place.write("a", "one");
+    place.commit();
+    place.write("a", "one");
+    place.wait_for_a_tick();
+    let local = place.changes();
+    assert!(local.changes.is_empty());
+    assert_eq!(local.refreshed.len(), 1);
+    place.index = place.index.updated(place.index.tree(), LogMark::default(), local.refreshed);
+    assert!(scan(place.input()).expect("walks").is_clean());
+}
+
+#[test]
+fn special_files_are_left_alone_without_waiting_for_them() {
+    let mut place = Place::new();
+    place.write("was-file", "x");
+    place.commit();
+    std::fs::remove_file(place.at("was-file")).expect("removes");
+    for name in ["fifo", "was-file"] {
+        assert!(Command::new("mkfifo").arg(place.at(name)).status().expect("mkfifo runs").success());
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(place.at("socket")).expect("binds");
+    let local = place.changes();
+    assert!(local.changes.is_empty(), "{:?}", local.changes);
+    let told: Vec<_> = local.skipped.iter().map(|s| (s.path.as_slice(), s.reason)).collect();
+    let special = SkipReason::Special;
+    assert_eq!(told, [(&b"fifo"[..], special), (b"socket", special), (b"was-file", special)]);
+}
+
+#[test]
+fn file_that_turned_into_a_fifo_or_link_after_the_walk_is_not_followed() {
+    let place = Place::new();
+    place.write("a", "x");
+    place.write("b", "x");
+    place.write("c", "x");
+    let found = scan(place.input()).expect("walks");
+    for name in ["a", "b", "c"] {
+        std::fs::remove_file(place.at(name)).expect("removes");
+    }
+    assert!(Command::new("mkfifo").arg(place.at("a")).status().expect("mkfifo runs").success());
+    place.link("/etc/passwd", "b");
+    let local = hash_candidates(&place.root, &found, None);
+    assert!(local.changes.is_empty(), "{:?}", local.changes);
+    assert_eq!(local.skipped.len(), 2);
+}
+
+#[test]
+fn links_are_kept_as_links_whatever_they_point_to() {
+    let mut place = Place::new();
+    place.write("dir/a", "x");
+    for (target, name) in
+        [("loop", "loop"), ("nowhere", "dangling"), ("..", "up"), ("/etc", "out"), ("dir", "to-dir")]
+    {
+        place.link(target, name);
+    }
+    place.commit();
+    let modes: Vec<_> = place.index.iter().map(|(p, e)| (p.to_vec(), e.mode)).collect();
+    assert_eq!(modes.len(), 6);
+    assert_eq!(modes.iter().filter(|(_, mode)| *mode == Mode::Symlink).count(), 5);
+    assert!(place.told().is_empty());
+}
+
+#[test]
+fn unreadable_things_keep_their_place_and_are_told() {
+    if rustix::process::geteuid().is_root() {
+        // Root reads everything; a name in the way of a folder is the nearest that it cannot.
+        return unreadable_by_a_disk_that_fails();
+    }
+    let mut place = Place::new();
+    place.write("file", "x");
+    place.write("dir/a", "x");
+    place.commit();
+    place.write("file", "yy");
+    place.set_mode("file", 0);
+    place.set_mode("dir", 0);
+    let local = place.changes();
+    place.set_mode("dir", 0o755);
+    assert!(local.changes.is_empty(), "{:?}", local.changes);
+    assert_eq!(local.skipped.len(), 2);
+}
+
+/// The same by a disk that refuses, for root.
+fn unreadable_by_a_disk_that_fails() {
+    let mut place = Place::new();
+    place.write("file", "x");
+    place.write("dir/a", "x");
+    place.commit();
+    place.write("file", "yy");
+    let root = super::faults::refusing(&place.root, &["file", "dir"]);
+    let found = scan(ScanInput { root: &root, ..place.input() }).expect("walks");
+    let local = hash_candidates(&root, &found, None);
+    assert!(local.changes.is_empty(), "{:?}", local.changes);
+    let told: Vec<_> = local.skipped.iter().map(|s| (s.path.as_slice(), s.reason)).collect();
+    assert_eq!(told, [(&b"dir"[..], SkipReason::Unreadable), (b"file", SkipReason::Unreadable)]);
+}
+
+#[test]
+fn names_that_are_not_text_are_kept() {
+    let mut place = Place::new();
+    let names: [&[u8]; 4] = [b"\xff\xfe", b"new\nline", b"-rf", b"\xe2\x80\xae"];
+    for name in names {
+        std::fs::write(place.path().join(OsStr::from_bytes(name)), "x").expect("writes");
+    }
+    let long = "n".repeat(255);
+    place.write(&long, "x");
+    let local = place.changes();
+    assert_eq!(local.changes.len(), 5);
+    for name in names {
+        assert!(local.find(&VaultPath::parse(name).expect("valid")).is_some(), "{name:?}");
+    }
+    place.index = place.index.updated(
+        place.index.tree(),
+        LogMark::default(),
+        local.changes.iter().map(|c| (c.path.clone(), c.index_entry())).collect(),
+    );
+    assert!(place.told().is_empty());
+}
+
+#[test]
+fn folders_of_vaults_and_repositories_are_never_entered() {
+    let place = Place::new();
+    for path in
+        [".mvault/x", ".git/config", "nested/.mvault/format", "nested/.GIT/HEAD", "nested/a", ".gitignore"]
+    {
+        place.write(path, "x");
+    }
+    let found = scan(place.input()).expect("walks");
+    let paths: Vec<_> = found.candidates.iter().map(|c| c.path.to_string()).collect();
+    assert_eq!(paths, [".gitignore", "nested/a"]);
+    assert_eq!(found.skipped.len(), 2);
+}
+
+#[test]
+fn deepest_folders_are_walked_with_few_handles_and_too_deep_ones_are_told() {
+    let mut place = Place::new();
+    let mut dir = place.root.clone();
+    for level in 0..2100 {
+        dir.create_dir("d").expect("makes a folder");
+        dir = dir.open_dir("d").expect("opens");
+        if level % 100 == 0 {
+            dir.create_new("f", 0o644).expect("makes a file");
+        }
+    }
+    let found = scan(place.input()).expect("walks");
+    assert_eq!(found.candidates.len(), 21);
+    assert_eq!(found.skipped.len(), 1);
+    assert_eq!(found.skipped[0].reason, SkipReason::TooLong);
+    let local = place.changes();
+    assert_eq!(local.changes.len(), 21);
+    let entries = local.changes.iter().map(|c| (c.path.clone(), c.index_entry())).collect();
+    place.index = place.index.updated(place.index.tree(), LogMark::default(), entries);
+    assert!(place.told().is_empty());
+    // What is this deep cannot be removed by its path: take it apart from above.
+    assert!(Command::new("rm").arg("-rf").arg(place.at("d")).status().expect("rm runs").success());
+}
+
+#[test]
+fn asked_paths_alone_are_looked_at() {
+    let mut place = Place::new();
+    for path in ["a/x", "a/y", "ab", "b/c/d", "b/e"] {
+        place.write(path, "1");
+    }
+    place.commit();
+    for path in ["a/x", "a/y", "ab", "b/c/d", "b/e", "b/new", "a-new"] {
+        place.write(path, "2");
+    }
+    std::fs::remove_file(place.at("a/y")).expect("removes");
+    let paths: Vec<_> = ["a", "b/c/d"].iter().map(|p| VaultPath::parse(*p).expect("valid")).collect();
+    let found = scan(ScanInput { paths: &paths, ..place.input() }).expect("walks");
+    let told: Vec<_> = found.candidates.iter().map(|c| c.path.to_string()).collect();
+    assert_eq!(told, ["a/x", "b/c/d"]);
+    assert_eq!(found.missing.len(), 1);
+}
+
+#[test]
+fn absent_names_are_not_missing() {
+    let mut place = Place::new();
+    place.write("a", "1");
+    place.write("b", "1");
+    place.commit();
+    let b = VaultPath::parse("b").expect("valid");
+    let entry = place.index.find(b"b").map(|e| crate::worktree::IndexEntry { absent_here: true, ..e });
+    place.index = place.index.updated(place.index.tree(), LogMark::default(), vec![(b, entry)]);
+    std::fs::remove_file(place.at("b")).expect("removes");
+    assert!(place.told().is_empty());
+    place.write("b", "2");
+    assert_eq!(place.told(), ["M b"], "one that came nevertheless counts");
+}
+
+#[test]
+fn without_an_executable_bit_the_trees_mode_stays() {
+    let mut place = Place::new();
+    place.write("run", "x");
+    place.set_mode("run", 0o755);
+    place.commit();
+    place.set_mode("run", 0o644);
+    let traits = Traits { executable_bit: false, ..Traits::default() };
+    let found = scan(ScanInput { traits, ..place.input() }).expect("walks");
+    assert!(hash_candidates(&place.root, &found, None).changes.is_empty());
+    assert_eq!(place.told(), ["M run"]);
+}
+
+#[test]
+fn file_that_grows_under_the_reader_is_refused_and_one_that_rests_is_read() {
+    let place = Place::new();
+    place.write("a", &"x".repeat(100));
+    place.write("b", "rests");
+    let found = scan(place.input()).expect("walks");
+    let at = place.at("a");
+    let read = read_candidates(&place.root, &found.candidates, 10, &|_, body| match body {
+        Body::Whole(bytes) => bytes.len(),
+        Body::Large(size, reader) => {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).expect("reads");
+            assert_eq!(bytes.len() as u64, size);
+            use std::io::Write;
+            let mut file = std::fs::File::options().append(true).open(&at).expect("opens");
+            file.write_all(b"more").expect("writes");
+            bytes.len()
+        }
+    });
+    assert!(matches!(read[0], Err(ReadError::ChangedWhileRead)), "{:?}", read[0]);
+    assert!(matches!(read[1], Ok((5, _))), "{:?}", read[1]);
+}
+
+#[test]
+fn one_change_under_the_reader_is_read_again() {
+    let place = Place::new();
+    place.write("a", &"x".repeat(100));
+    let found = scan(place.input()).expect("walks");
+    let (at, calls) = (place.at("a"), std::sync::atomic::AtomicU32::new(0));
+    let read = read_candidates(&place.root, &found.candidates, 10, &|_, body| {
+        let Body::Large(size, reader) = body else { unreachable!("it is above the limit") };
+        std::io::copy(reader, &mut std::io::sink()).expect("reads");
+        if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            std::fs::write(&at, "y".repeat(120)).expect("writes");
+        }
+        size
+    });
+    assert!(matches!(read[0], Ok((120, _))), "{:?}", read[0]);
+}
+
+#[test]
+fn renames_pair_equal_content_by_name_first() {
+    let mut place = Place::new();
+    place.write("a/one", "same");
+    place.write("b/two", "same");
+    place.write("lonely", "other");
+    place.commit();
+    std::fs::remove_dir_all(place.at("a")).expect("removes");
+    std::fs::remove_dir_all(place.at("b")).expect("removes");
+    std::fs::remove_file(place.at("lonely")).expect("removes");
+    place.write("c/two", "same");
+    place.write("d", "same");
+    let pairs = place.changes().renames();
+    let told: Vec<_> = pairs.iter().map(|(a, b)| format!("{a} -> {b}")).collect();
+    assert_eq!(told, ["a/one -> d", "b/two -> c/two"]);
+}
+
+#[test]
+fn folder_with_more_files_than_a_job_is_walked_whole() {
+    let mut place = Place::new();
+    for n in 0..1700 {
+        place.write(&format!("many/{n}"), "x");
+    }
+    place.commit();
+    let found = scan(place.input()).expect("walks");
+    assert!(found.is_clean());
+    assert_eq!(found.examined, 1700);
+    std::fs::remove_file(place.at("many/1000")).expect("removes");
+    place.write("many/0", "y");
+    assert_eq!(place.told(), ["M many/0", "D many/1000"]);
+}
