@@ -1,0 +1,91 @@
+//! Checking the whole log: every line, every link, every checkpoint against the lines before it.
+
+use super::log::{self, OpLog};
+use super::operation::Anchor;
+use super::refs::Refs;
+use super::segment::{self, Segment};
+
+/// Something wrong with the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The kind, one word for programs.
+    pub kind: &'static str,
+    /// What is wrong, for people.
+    pub what: String,
+    /// The segment and, where it is one line, the line.
+    pub place: String,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+const HINT: &str =
+    "the log is never cut by itself; compare with a backup of .mvault/oplog or with another device";
+
+impl OpLog {
+    /// Checks every segment from the first on. The newest was checked when the log was opened, in its
+    /// lines; here its links and refs are as well.
+    pub fn verify(&self) -> Vec<Problem> {
+        let mut walk = Walk { last: Some(Anchor::START), refs: Some(Refs::default()), problems: Vec::new() };
+        for start in self.starts() {
+            let place = format!("oplog/{}", segment::name(*start));
+            if *start == self.newest().start {
+                walk.segment(self.newest(), &place);
+                continue;
+            }
+            match log::read_closed(self.dir(), *start) {
+                Ok(segment) => walk.segment(&segment, &place),
+                Err(error) => {
+                    let (kind, what) = match error {
+                        super::Error::Damaged { place, what } => ("log-damaged", format!("{place}: {what}")),
+                        other => ("log-unreadable", chain(&other)),
+                    };
+                    walk.report(kind, what, &place);
+                    (walk.last, walk.refs) = (None, None);
+                }
+            }
+        }
+        walk.problems
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// What the segments so far lead to; `None` behind one that could not be read.
+struct Walk {
+    last: Option<Anchor>,
+    refs: Option<Refs>,
+    problems: Vec<Problem>,
+}
+
+impl Walk {
+    fn report(&mut self, kind: &'static str, what: String, place: &str) {
+        self.problems.push(Problem { kind, what, place: place.to_owned(), hint: HINT });
+    }
+
+    fn segment(&mut self, segment: &Segment, place: &str) {
+        if let Some(last) = self.last.filter(|last| *last != segment.base) {
+            let what = if last.seq < segment.base.seq {
+                format!("operations {} to {} are missing before it", last.seq + 1, segment.base.seq)
+            } else {
+                format!("it does not follow operation {} of the segment before it", last.seq)
+            };
+            self.report("log-gap", what, place);
+        } else if self.refs.as_ref().is_some_and(|refs| *refs != segment.base_refs) {
+            let what = "its checkpoint of refs is not what the lines before it lead to".to_owned();
+            self.report("log-checkpoint", what, place);
+        }
+        let mut refs = segment.base_refs.clone();
+        for operation in &segment.operations {
+            if let Some(change) = refs.misfit(&operation.refs) {
+                let what = format!("operation {} is wrong about {} before it", operation.seq, change.name);
+                self.report("log-refs", what, place);
+            }
+            refs.apply(&operation.refs);
+        }
+        self.last = Some(segment.last());
+        self.refs = Some(refs);
+    }
+}
