@@ -1,0 +1,170 @@
+//! Conflicts as data: where two sides contradict each other, what they came from, who made them.
+
+use sha2::{Digest, Sha256};
+
+use crate::object::{CommitId, DeviceName, Mode, ObjectId, VaultPath};
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Entry {
+    /// File, executable, link or folder.
+    pub mode: Mode,
+    /// The blob, or the tree of a folder.
+    pub id: ObjectId,
+}
+
+impl Entry {
+    /// Tells whether it is a regular file, executable or not.
+    pub fn is_file(&self) -> bool {
+        matches!(self.mode, Mode::File | Mode::Executable)
+    }
+
+    /// Writes the entry as `<octal mode> <id>`.
+    pub fn to_text(self) -> String {
+        format!("{} {}", self.mode.as_octal(), self.id)
+    }
+
+    /// Parses what [`Entry::to_text`] wrote.
+    pub fn from_text(text: &str) -> Option<Entry> {
+        let (mode, id) = text.split_once(' ')?;
+        Some(Entry { mode: Mode::from_octal(mode.as_bytes())?, id: ObjectId::parse(id).ok()? })
+    }
+}
+
+/// What the sides of a conflict have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaseValue {
+    /// Nothing stood there.
+    Absent,
+    /// This did.
+    Known(Entry),
+    /// There are several bases, and they disagree: the value is equal to nothing.
+    NoValue,
+}
+
+impl BaseValue {
+    /// Returns the base's entry if it has one.
+    pub fn entry(&self) -> Option<Entry> {
+        match self {
+            BaseValue::Known(entry) => Some(*entry),
+            BaseValue::Absent | BaseValue::NoValue => None,
+        }
+    }
+
+    pub(super) fn from_entry(entry: Option<Entry>) -> BaseValue {
+        entry.map_or(BaseValue::Absent, BaseValue::Known)
+    }
+
+    /// Tells whether a side that has `entry` left the base as it was.
+    pub(super) fn is_unchanged(&self, entry: Option<Entry>) -> bool {
+        match self {
+            BaseValue::Absent => entry.is_none(),
+            BaseValue::Known(base) => entry == Some(*base),
+            BaseValue::NoValue => false,
+        }
+    }
+}
+
+/// What kind of contradiction it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConflictKind {
+    /// The same lines, or the same content for a driver, were changed in two ways.
+    Content,
+    /// Two versions of a file whose contents are not merged.
+    Binary,
+    /// Both sides added the path, with different contents.
+    AddAdd,
+    /// One side deleted what the other changed.
+    DeleteEdit,
+    /// A file on one side, a folder on the other.
+    FileFolder,
+    /// A file on one side, a link on the other; two different links; or modes that exclude each other.
+    Type,
+    /// Moved here by one side while the other side moved, deleted or replaced the same thing.
+    Rename,
+    /// `vault.toml` merges into something that is no valid set of rules.
+    Rules,
+}
+
+impl ConflictKind {
+    /// Returns the word that is shown and put into JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConflictKind::Content => "content",
+            ConflictKind::Binary => "binary",
+            ConflictKind::AddAdd => "add-add",
+            ConflictKind::DeleteEdit => "delete-edit",
+            ConflictKind::FileFolder => "file-folder",
+            ConflictKind::Type => "type",
+            ConflictKind::Rename => "rename",
+            ConflictKind::Rules => "rules",
+        }
+    }
+}
+
+impl std::fmt::Display for ConflictKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One side of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// The head that brings it.
+    pub commit: CommitId,
+    /// The device that made that head.
+    pub device: Option<DeviceName>,
+    /// What the side has: `None` where it deleted. Where several heads merged cleanly before they met the
+    /// other side, each of them is listed with their merged entry.
+    pub entry: Option<Entry>,
+}
+
+/// One contradiction between heads, at one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Where the resolution will stand.
+    pub path: VaultPath,
+    /// What kind of contradiction it is.
+    pub kind: ConflictKind,
+    /// What the sides have in common.
+    pub base: BaseValue,
+    /// The sides, in the order of the frontier.
+    pub sides: Vec<Side>,
+    /// Other paths that belong to this conflict and are gone once it is resolved, for example the old
+    /// name of a file that one side renamed.
+    pub clears: Vec<VaultPath>,
+    /// What to know beyond the kind, for a person: why `vault.toml` is not valid.
+    pub reason: Option<String>,
+}
+
+impl Conflict {
+    /// Returns the key under which a choice for this conflict is kept: the SHA-256, in hexadecimal, of
+    /// the path, the base and the different entries of the sides. When one of them changes, so does the
+    /// key, and the choice lapses.
+    pub fn key(&self) -> String {
+        let mut hasher = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            hasher.update((bytes.len() as u64).to_be_bytes());
+            hasher.update(bytes);
+        };
+        field(self.path.as_bytes());
+        field(match self.base {
+            BaseValue::Absent => b"absent",
+            BaseValue::Known(_) => b"known",
+            BaseValue::NoValue => b"no value",
+        });
+        field(self.base.entry().map(Entry::to_text).unwrap_or_default().as_bytes());
+        for entry in self.distinct_entries() {
+            field(entry.map(Entry::to_text).unwrap_or_default().as_bytes());
+        }
+        hex::encode(hasher.finalize())
+    }
+
+    /// Returns the different entries that the sides have, sorted, a deletion first.
+    pub fn distinct_entries(&self) -> Vec<Option<Entry>> {
+        let entries: std::collections::BTreeSet<Option<Entry>> =
+            self.sides.iter().map(|side| side.entry).collect();
+        entries.into_iter().collect()
+    }
+}

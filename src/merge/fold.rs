@@ -1,0 +1,357 @@
+//! The fold of a frontier: its heads merged in order, each against its best common ancestors with those
+//! before it; several ancestors are folded by the same rule, and have no value where they disagree.
+//!
+//! `vault.toml` is merged first, as text and by itself, and says by which rules the rest is merged. For
+//! the rest it does not exist, so that a rename can neither hide nor make it.
+//!
+//! Bases of bases are computed from the bottom up and not by recursion, so that a history of many
+//! criss-crosses costs time, never the stack.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::Result;
+use super::ancestry::History;
+use super::conflict::{BaseValue, Conflict, ConflictKind, Entry, Side};
+use super::engine::TEXT_BYTES_MAX;
+use super::path::{RawPath, add_covering, entry_at, is_covered, with_entry};
+use super::rules::{RULE_VERSION, RULES_FILE, RuleBook, Rules};
+use super::tree::{Found, Partial, Purpose, merge};
+use crate::object::{CommitId, Kind, Overlay, Source, Tree, TreeId, VaultPath};
+
+/// The part of each tree that a fold looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum View {
+    /// Only `vault.toml`.
+    Rules,
+    /// All but `vault.toml`.
+    Rest,
+}
+
+/// The rules by which a fold merges, and what they were read from.
+#[derive(Clone)]
+struct InForce {
+    view: View,
+    rules: Rules,
+    file: Option<Entry>,
+}
+
+type BaseKey = (View, Option<Entry>, Vec<CommitId>);
+
+/// Folds over one history; keeps what it has computed.
+pub(super) struct Workshop<'s> {
+    pub history: History<'s>,
+    pub objects: Overlay<&'s dyn Source>,
+    book: &'s dyn RuleBook,
+    bases: RefCell<HashMap<BaseKey, Rc<Partial>>>,
+}
+
+/// What came of folding a frontier.
+#[derive(Clone, Debug)]
+pub(super) struct Folded {
+    /// The tree; paths in conflict are missing from it. None if there are no rules to merge by.
+    pub tree: Option<TreeId>,
+    /// What is in conflict; nothing if the fold is clean.
+    pub conflicts: Vec<Conflict>,
+    /// The version of the merge rule in force.
+    pub version: u32,
+}
+
+impl Folded {
+    /// Tells whether the program does not know the rule that the vault asks for.
+    pub(super) fn is_unknown_rule(&self) -> bool {
+        self.version != RULE_VERSION
+    }
+}
+
+/// A conflict with the index of the head that brought it.
+struct FoundAt {
+    step: usize,
+    found: Found,
+}
+
+/// What a pass over the heads found out: either the merged tree, or paths that must be set aside from
+/// the beginning because a conflict there covers an earlier one.
+enum Pass {
+    Done(Partial, Vec<FoundAt>),
+    Again(BTreeSet<RawPath>),
+}
+
+impl<'s> Workshop<'s> {
+    pub(super) fn new(source: &'s dyn Source, book: &'s dyn RuleBook) -> Workshop<'s> {
+        Workshop {
+            history: History::new(source),
+            objects: Overlay::new(source),
+            book,
+            bases: RefCell::default(),
+        }
+    }
+
+    /// Folds a frontier, sorted by (stamp, id).
+    pub(super) fn fold(&self, frontier: &[CommitId]) -> Result<Folded> {
+        self.fold_with(frontier, |_| None)
+    }
+
+    /// Folds a frontier; `choice` may say what stands at `vault.toml` if that is in conflict.
+    pub(super) fn fold_with(
+        &self,
+        frontier: &[CommitId],
+        choice: impl FnOnce(&Conflict) -> Option<Option<Entry>>,
+    ) -> Result<Folded> {
+        let only = |conflict| Folded { tree: None, conflicts: vec![conflict], version: RULE_VERSION };
+        let merged = match self.fold_rules(frontier)? {
+            Err(conflict) => Err(conflict),
+            Ok(file) => match self.read_rules(file)? {
+                Ok(rules) => Ok((file, rules)),
+                Err(reason) => Err(self.invalid_rules(frontier, reason)?),
+            },
+        };
+        let (file, rules, mut conflicts) = match merged {
+            Ok((file, rules)) => (file, rules, Vec::new()),
+            Err(mut conflict) => {
+                let Some(file) = choice(&conflict) else { return Ok(only(conflict)) };
+                match self.read_rules(file)? {
+                    Ok(rules) => (file, rules, vec![conflict]),
+                    Err(reason) => {
+                        conflict.reason = Some(reason);
+                        return Ok(only(conflict));
+                    }
+                }
+            }
+        };
+        let version = rules.version;
+        if version != RULE_VERSION {
+            return Ok(Folded { tree: None, conflicts, version });
+        }
+        let in_force = InForce { view: View::Rest, rules, file };
+        let (rest, found) = self.fold_view(&in_force, frontier)?;
+        conflicts.extend(found);
+        let tree = with_entry(&self.objects, rest.tree, RULES_FILE.as_bytes(), file)?;
+        Ok(Folded { tree: Some(tree), conflicts, version })
+    }
+
+    /// Merges `vault.toml` alone, as text.
+    fn fold_rules(&self, frontier: &[CommitId]) -> Result<std::result::Result<Option<Entry>, Conflict>> {
+        let in_force = InForce { view: View::Rules, rules: Rules::text_only(), file: None };
+        let (partial, mut found) = self.fold_view(&in_force, frontier)?;
+        Ok(match found.pop() {
+            Some(conflict) => Err(conflict),
+            None => Ok(entry_at(&self.objects, partial.tree, RULES_FILE.as_bytes())?),
+        })
+    }
+
+    fn read_rules(&self, file: Option<Entry>) -> Result<std::result::Result<Rules, String>> {
+        let Some(entry) = file else { return Ok(self.book.parse(None)) };
+        if !entry.is_file() {
+            return Ok(Err(format!("{RULES_FILE} is no regular file")));
+        }
+        if self.objects.try_info(entry.id)?.is_some_and(|(_, length)| length > TEXT_BYTES_MAX) {
+            return Ok(Err(format!("{RULES_FILE} is too long")));
+        }
+        Ok(self.book.parse(Some(&self.objects.find(entry.id, Kind::Blob)?.data)))
+    }
+
+    fn invalid_rules(&self, frontier: &[CommitId], reason: String) -> Result<Conflict> {
+        let path = RULES_FILE.as_bytes();
+        let mut sides = Vec::new();
+        for id in frontier {
+            sides.push(self.side(*id, entry_at(&self.objects, self.history.commit(*id)?.tree, path)?)?);
+        }
+        Ok(Conflict {
+            path: VaultPath::parse(path)?,
+            kind: ConflictKind::Rules,
+            base: BaseValue::NoValue,
+            sides,
+            clears: Vec::new(),
+            reason: Some(reason),
+        })
+    }
+
+    fn side(&self, commit: CommitId, entry: Option<Entry>) -> Result<Side> {
+        Ok(Side { commit, device: self.history.commit(commit)?.device.clone(), entry })
+    }
+
+    /// Returns the part of a commit's tree that `view` shows.
+    fn tree_of(&self, id: CommitId, view: View) -> Result<TreeId> {
+        let root = self.history.commit(id)?.tree;
+        let path = RULES_FILE.as_bytes();
+        match view {
+            View::Rest => with_entry(&self.objects, root, path, None),
+            View::Rules => {
+                let tree = self.objects.find_tree(root)?;
+                Ok(match tree.find(path) {
+                    None => TreeId::empty(),
+                    Some(entry) => self.objects.put_tree(&Tree::from_entries([entry.clone()])),
+                })
+            }
+        }
+    }
+
+    /// Folds what a view shows of a frontier. Conflicts come sorted by path.
+    fn fold_view(&self, in_force: &InForce, frontier: &[CommitId]) -> Result<(Partial, Vec<Conflict>)> {
+        let mut forced = BTreeSet::new();
+        loop {
+            match self.pass(in_force, frontier, &forced)? {
+                Pass::Again(more) => more.iter().for_each(|path| add_covering(&mut forced, path)),
+                Pass::Done(partial, found) => {
+                    let conflicts = self.describe(in_force, frontier, &forced, found)?;
+                    return Ok((partial, conflicts));
+                }
+            }
+        }
+    }
+
+    /// Goes once over the heads, with `forced` set aside from the beginning.
+    fn pass(&self, in_force: &InForce, frontier: &[CommitId], forced: &BTreeSet<RawPath>) -> Result<Pass> {
+        let Some(first) = frontier.first() else { return Err(super::MergeError::NoHeads) };
+        let mut whole = Partial::whole(self.tree_of(*first, in_force.view)?);
+        whole.no_value = forced.clone();
+        for path in forced {
+            whole.tree = with_entry(&self.objects, whole.tree, path, None)?;
+        }
+        let mut found_at: Vec<FoundAt> = Vec::new();
+        for (step, id) in frontier.iter().enumerate().skip(1) {
+            let bases = self.history.merge_bases(&frontier[..step], *id)?;
+            let base = self.base(in_force, &bases)?;
+            let theirs = self.tree_of(*id, in_force.view)?;
+            let merged = merge(&self.objects, &in_force.rules, &base, &whole, theirs, Purpose::Head)?;
+            let covers = |found: &&Found| whole.no_value.iter().any(|old| is_below(old, &found.path));
+            let again: BTreeSet<RawPath> =
+                merged.found.iter().filter(covers).map(|found| found.path.clone()).collect();
+            if !again.is_empty() {
+                return Ok(Pass::Again(again));
+            }
+            found_at.extend(merged.found.into_iter().map(|found| FoundAt { step, found }));
+            whole = merged.partial;
+        }
+        Ok(Pass::Done(whole, found_at))
+    }
+
+    /// Returns the base that several best common ancestors make: one is itself, none is empty, several
+    /// are folded, without value where they disagree.
+    fn base(&self, in_force: &InForce, bases: &[CommitId]) -> Result<Rc<Partial>> {
+        let key = |set: &[CommitId]| (in_force.view, in_force.file, set.to_vec());
+        let mut todo = vec![bases.to_vec()];
+        while let Some(set) = todo.last().cloned() {
+            if self.bases.borrow().contains_key(&key(&set)) {
+                todo.pop();
+                continue;
+            }
+            let mut steps = Vec::new();
+            for (step, id) in set.iter().enumerate().skip(1) {
+                steps.push((*id, self.history.merge_bases(&set[..step], *id)?));
+            }
+            // These lie below all members of the set, so that the list comes to an end.
+            let missing: Vec<Vec<CommitId>> = steps
+                .iter()
+                .map(|(_, below)| below.clone())
+                .filter(|below| !self.bases.borrow().contains_key(&key(below)))
+                .collect();
+            if !missing.is_empty() {
+                todo.extend(missing);
+                continue;
+            }
+            let mut whole = Partial::whole(match set.first() {
+                Some(first) => self.tree_of(*first, in_force.view)?,
+                None => TreeId::empty(),
+            });
+            for (id, below) in steps {
+                let base = self.bases.borrow().get(&key(&below)).cloned();
+                let base = base.unwrap_or_else(|| Rc::new(Partial::whole(TreeId::empty())));
+                let theirs = self.tree_of(id, in_force.view)?;
+                let merged = merge(&self.objects, &in_force.rules, &base, &whole, theirs, Purpose::Base)?;
+                whole = merged.partial;
+            }
+            self.bases.borrow_mut().insert(key(&set), Rc::new(whole));
+            todo.pop();
+        }
+        let found = self.bases.borrow().get(&key(bases)).cloned();
+        Ok(found.expect("the loop ends only when the set it began with is there"))
+    }
+
+    /// Makes conflicts of what a pass found: who brings which side.
+    fn describe(
+        &self,
+        in_force: &InForce,
+        frontier: &[CommitId],
+        forced: &BTreeSet<RawPath>,
+        found: Vec<FoundAt>,
+    ) -> Result<Vec<Conflict>> {
+        let mut conflicts = Vec::new();
+        for path in forced {
+            let mut sides = Vec::new();
+            for id in frontier {
+                sides.push(self.side(*id, entry_at(&self.objects, self.history.commit(*id)?.tree, path)?)?);
+            }
+            conflicts.push(Conflict {
+                path: VaultPath::parse(path.as_slice())?,
+                kind: ConflictKind::FileFolder,
+                base: BaseValue::NoValue,
+                sides,
+                clears: Vec::new(),
+                reason: None,
+            });
+        }
+        for FoundAt { step, found } in found {
+            let sides = self.sides(in_force, frontier, step, &found)?;
+            let clears = found.clears.into_iter().map(VaultPath::parse).collect::<Result<_, _>>()?;
+            let path = VaultPath::parse(found.path)?;
+            conflicts.push(Conflict {
+                path,
+                kind: found.kind,
+                base: found.base,
+                sides,
+                clears,
+                reason: None,
+            });
+        }
+        conflicts.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(conflicts)
+    }
+
+    /// Lists who brings what: the heads folded before, as far as they changed the path, with what they
+    /// had merged into; the head that met them; those after it that changed the path as well.
+    fn sides(
+        &self,
+        in_force: &InForce,
+        frontier: &[CommitId],
+        step: usize,
+        found: &Found,
+    ) -> Result<Vec<Side>> {
+        let own = |id: CommitId| -> Result<Option<Entry>> {
+            let tree = self.tree_of(id, in_force.view)?;
+            for path in [&found.path].into_iter().chain(&found.clears) {
+                if let Some(entry) = entry_at(&self.objects, tree, path)? {
+                    return Ok(Some(entry));
+                }
+            }
+            Ok(None)
+        };
+        let mut before = Vec::new();
+        for id in &frontier[..step] {
+            if !found.base.is_unchanged(own(*id)?) {
+                before.push(*id);
+            }
+        }
+        if before.is_empty() {
+            before = frontier[..step].to_vec();
+        }
+        let mut sides = Vec::new();
+        for id in before {
+            sides.push(self.side(id, found.ours)?);
+        }
+        sides.push(self.side(frontier[step], found.theirs)?);
+        for id in &frontier[step + 1..] {
+            let entry = own(*id)?;
+            if !found.base.is_unchanged(entry) {
+                sides.push(self.side(*id, entry)?);
+            }
+        }
+        Ok(sides)
+    }
+}
+
+fn is_below(path: &[u8], folder: &[u8]) -> bool {
+    path != folder && is_covered(&BTreeSet::from([folder.to_vec()]), path)
+}
