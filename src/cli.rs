@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{CommandError, CommandResult, Context, ErrorKind, VaultStart, hash};
-use crate::env::Env;
+use crate::env::{Env, Moment};
 use crate::fs::RealDisk;
 use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity};
 
@@ -111,6 +111,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsString]) -> CommandResult {
+    #[allow(clippy::disallowed_methods)] // this is where the surroundings come in
     let current = std::env::current_dir().map_err(|error| {
         CommandError::new(ErrorKind::Failed, format!("cannot tell the current folder: {error}"))
             .hint("change to a folder that exists, or give -C DIR")
@@ -128,7 +129,7 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
     let args = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let mut cx = Context {
         disk: Arc::new(RealDisk),
-        env: Env::system(),
+        env: surroundings(&vars)?,
         ui,
         dir,
         vault_start,
@@ -137,6 +138,18 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
         definition,
     };
     cli.verb.run(&mut cx)
+}
+
+/// Returns the system's clock and dice, or fixed ones when a test asks for them: `MVAULT_TEST_CLOCK`
+/// (RFC 3339) and `MVAULT_TEST_SEED`.
+fn surroundings(vars: &BTreeMap<OsString, OsString>) -> Result<Env, CommandError> {
+    let Some(clock) = vars.get(OsStr::new("MVAULT_TEST_CLOCK")) else { return Ok(Env::system()) };
+    let moment = clock.to_str().and_then(Moment::parse_rfc3339).ok_or_else(|| {
+        CommandError::usage("MVAULT_TEST_CLOCK is not a time like 2026-11-22T06:40:00Z")
+            .hint("unset MVAULT_TEST_CLOCK: it is for tests only")
+    })?;
+    let seed = vars.get(OsStr::new("MVAULT_TEST_SEED")).map(|seed| seed.to_string_lossy().into_owned());
+    Ok(Env::fixed(moment, &seed.unwrap_or_default()))
 }
 
 fn options(

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
 
 /// A moment: nanoseconds since 1970 and the offset of the local zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,20 @@ impl Moment {
     /// Returns whole seconds since 1970.
     pub fn seconds(&self) -> i64 {
         i64::try_from(self.unix_ns.div_euclid(1_000_000_000)).unwrap_or(i64::MAX)
+    }
+
+    /// Parses RFC 3339 with a zone, or `None`.
+    pub fn parse_rfc3339(text: &str) -> Option<Moment> {
+        let pieces = jiff::fmt::temporal::DateTimeParser::new().parse_timestamp(text).ok()?;
+        let offset_minutes = match text.get(text.len().checked_sub(6)?..)? {
+            zone if zone.starts_with(['+', '-']) => {
+                let (hours, minutes) = zone[1..].split_once(':')?;
+                let minutes: i32 = hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?;
+                if zone.starts_with('-') { -minutes } else { minutes }
+            }
+            _ => 0,
+        };
+        Some(Moment { unix_ns: pieces.as_nanosecond(), offset_minutes })
     }
 
     /// Writes the moment as RFC 3339 with its zone, to the second.
@@ -79,10 +96,43 @@ impl Env {
     }
 }
 
+impl Env {
+    /// Returns a clock that stands still at `moment` and dice that only depend on `seed`: for tests that
+    /// compare what people see, ids included.
+    pub fn fixed(moment: Moment, seed: &str) -> Env {
+        let dice = SeededDice { seed: seed.to_owned(), rolled: AtomicU64::new(0) };
+        Env { clock: Arc::new(FixedClock(moment)), dice: Arc::new(dice) }
+    }
+}
+
+struct FixedClock(Moment);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Moment {
+        self.0
+    }
+}
+
+struct SeededDice {
+    seed: String,
+    rolled: AtomicU64,
+}
+
+impl Dice for SeededDice {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let n = self.rolled.fetch_add(1, Ordering::Relaxed);
+            let block = Sha256::digest(format!("{} {n}", self.seed));
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+    }
+}
+
 struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
+        #[allow(clippy::disallowed_methods)] // this is where time comes in
         let zoned = jiff::Zoned::now();
         Moment { unix_ns: zoned.timestamp().as_nanosecond(), offset_minutes: zoned.offset().seconds() / 60 }
     }
@@ -92,6 +142,7 @@ struct SystemDice;
 
 impl Dice for SystemDice {
     fn fill(&self, bytes: &mut [u8]) {
+        #[allow(clippy::disallowed_methods)] // this is where randomness comes in
         getrandom::fill(bytes).expect("the system has a source of randomness");
     }
 }
@@ -99,6 +150,25 @@ impl Dice for SystemDice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn written_moments_are_parsed_back_with_their_zone() {
+        for text in ["2023-11-15T00:13:20+02:00", "1970-01-01T00:00:00Z", "2026-01-01T23:59:59-03:30"] {
+            assert_eq!(Moment::parse_rfc3339(text).expect("valid").rfc3339(), text);
+        }
+        assert!(Moment::parse_rfc3339("2023-11-15").is_none());
+    }
+
+    #[test]
+    fn fixed_surroundings_repeat_themselves_and_differ_by_seed() {
+        let moment = Moment { unix_ns: 7, offset_minutes: 0 };
+        let (a, b, c) = (Env::fixed(moment, "a"), Env::fixed(moment, "a"), Env::fixed(moment, "c"));
+        let first = a.random16();
+        assert_eq!(first, b.random16());
+        assert_ne!(first, a.random16());
+        assert_ne!(first, c.random16());
+        assert_eq!(a.clock.now(), moment);
+    }
 
     #[test]
     fn moments_are_written_with_their_zone() {

@@ -1,1 +1,8 @@
 //! Everything that is tested from outside the crate, in one binary.
+
+// Tests look at files from outside mvault; the library goes through `mvault::fs`.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod cli;
+mod support;
+mod tidy;

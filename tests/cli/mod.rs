@@ -1,0 +1,3 @@
+//! The program as a person or a script meets it.
+
+mod basics;
