@@ -18,6 +18,7 @@ pub const RECORD_MAX: usize = 512 << 10;
 
 const LEVEL_WHOLE: i32 = 1;
 const LEVEL_DELTA: i32 = 2;
+/// The window covers a base and what is decoded on it.
 const WINDOW_LOG_DELTA: u32 = 20;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -59,10 +60,17 @@ pub fn encode_whole(bytes: &[u8]) -> Vec<u8> {
 pub fn encode_delta(base: &[u8], bytes: &[u8]) -> Vec<u8> {
     debug_assert!(bytes.len() <= RECORD_MAX && base.len() <= RECORD_MAX);
     let mut context = encoder(LEVEL_DELTA);
-    context
-        .set_parameter(CParameter::WindowLog(WINDOW_LOG_DELTA))
-        .and_then(|_| context.ref_prefix(base))
-        .expect("a fresh context takes a window and a prefix");
+    // Without long-distance matching the match finder of a fast level loses the base from some 200 KiB
+    // on, and a delta of a hundred bytes becomes one of a hundred kilobytes.
+    let parameters = [
+        CParameter::WindowLog(WINDOW_LOG_DELTA),
+        CParameter::EnableLongDistanceMatching(true),
+        CParameter::LdmMinMatch(32),
+    ];
+    for parameter in parameters {
+        context.set_parameter(parameter).expect("the parameter is one zstd has");
+    }
+    context.ref_prefix(base).expect("a fresh context takes a prefix");
     compress(&mut context, bytes)
 }
 

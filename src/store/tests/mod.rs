@@ -10,6 +10,7 @@ use crate::fs::{Dir, Disk, RealDisk};
 use crate::object::{Kind, ObjectId};
 
 mod basics;
+mod deltas;
 
 /// A store in a folder of its own that goes away with it.
 pub struct Place {
@@ -29,6 +30,10 @@ impl Place {
 
     pub fn objects(&self) -> std::path::PathBuf {
         self.folder.path().join("objects")
+    }
+
+    pub fn pack_path(&self, id: PackId) -> std::path::PathBuf {
+        self.objects().join(id.file_name())
     }
 
     /// Opens the store anew, with nothing remembered.
