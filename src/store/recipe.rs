@@ -46,7 +46,7 @@ pub struct Recipe {
 impl Recipe {
     /// Returns how many bytes of the object it stands for.
     pub fn length(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.length).sum()
+        self.pieces.iter().fold(0, |sum, piece| sum.saturating_add(piece.length))
     }
 
     /// Writes the recipe.

@@ -125,6 +125,7 @@ impl Verifier<'_> {
             }
         };
         let mut entries: Vec<Entry> = Vec::new();
+        let mut is_whole = true;
         for number in 0.. {
             match pack.bucket(objects, number) {
                 Ok(None) => break,
@@ -134,10 +135,13 @@ impl Verifier<'_> {
                     }
                     entries.extend(bucket);
                 }
-                Err(error) => self.report_error("pack", pack.id(), &error),
+                Err(error) => {
+                    is_whole = false;
+                    self.report_error("pack", pack.id(), &error);
+                }
             }
         }
-        if entries.len() as u64 == footer.records {
+        if is_whole {
             self.shape(pack, &entries, &footer);
         }
         entries
@@ -145,6 +149,9 @@ impl Verifier<'_> {
 
     /// Checks what only the sum of all entries shows.
     fn shape(&self, pack: &Pack, entries: &[Entry], footer: &format::Footer) {
+        if entries.len() as u64 != footer.records {
+            self.report_pack(pack, "the number of its records is not that in its footer");
+        }
         if entries.windows(2).any(|pair| pair[0].id >= pair[1].id) {
             self.report_pack(pack, "its table is not sorted");
         }

@@ -3,14 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::pack::format::{self, Entry, Footer, Form};
 use super::{NewObject, PackId, PackWriter, Store};
 use crate::fs::{Dir, Disk, RealDisk};
 use crate::object::{Kind, ObjectId};
 
 mod basics;
+mod damage;
 mod deltas;
+mod hostile;
+mod large;
 
 /// A store in a folder of its own that goes away with it.
 pub struct Place {
@@ -114,4 +119,64 @@ fn hex_word(number: usize, _place: usize) -> Vec<u8> {
 
 pub fn new_blob(data: Vec<u8>) -> Result<NewObject, Arc<str>> {
     Ok(NewObject { kind: Kind::Blob, data, base: None })
+}
+
+/// Writes a pack whose frame work is sound, whatever its records and entries are; offsets and lengths
+/// of entries that are 0 are filled in.
+pub fn craft(place: &Place, records: &[(Entry, Vec<u8>)]) -> PackId {
+    craft_with(place, records, |_, _| {})
+}
+
+/// As [`craft`], with a last chance to change table and footer before they are sealed.
+pub fn craft_with(
+    place: &Place,
+    records: &[(Entry, Vec<u8>)],
+    change: impl FnOnce(&mut Vec<Entry>, &mut Footer),
+) -> PackId {
+    let mut bytes = format::HEADER.to_vec();
+    let mut entries = Vec::new();
+    for (entry, frame) in records {
+        let offset = if entry.offset == 0 { bytes.len() as u64 } else { entry.offset };
+        let stored = if entry.stored == 0 { frame.len() as u32 } else { entry.stored };
+        entries.push(Entry { offset, stored, ..*entry });
+        bytes.extend_from_slice(frame);
+    }
+    entries.sort_by_key(|entry| entry.id);
+    let mut footer = Footer {
+        table_offset: bytes.len() as u64,
+        directory_offset: 0,
+        records: entries.len() as u64,
+        objects: entries.len() as u64,
+        plain_bytes: entries.iter().map(|entry| entry.plain).sum(),
+        bits: format::bits_for(entries.len()),
+        directory_sum: [0; 16],
+        body_hash: [0; 32],
+    };
+    change(&mut entries, &mut footer);
+    let (table, directory) = format::encode_table(&entries, footer.bits).expect("a small table");
+    bytes.extend_from_slice(&table);
+    footer.directory_offset = bytes.len() as u64;
+    bytes.extend_from_slice(&directory);
+    footer.directory_sum = format::directory_sum(&directory);
+    footer.body_hash = Sha256::digest(&bytes).into();
+    bytes.extend_from_slice(&footer.encode());
+    let id = PackId::from_bytes(Sha256::digest(&bytes).into());
+    std::fs::write(place.pack_path(id), bytes).expect("written");
+    id
+}
+
+/// Returns the entry of a whole blob.
+pub fn whole(id: ObjectId, plain: usize) -> Entry {
+    Entry {
+        id,
+        kind: Kind::Blob,
+        plain: plain as u64,
+        offset: 0,
+        stored: 0,
+        form: Form::Whole,
+        is_recipe: false,
+        is_part: false,
+        depth: 0,
+        ordinal: 0,
+    }
 }
