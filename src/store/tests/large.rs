@@ -27,7 +27,8 @@ impl Read for Source<'_> {
         let count = buffer.len().min(self.block.len() - at).min(self.size - self.done);
         buffer[..count].copy_from_slice(&self.block[at..at + count]);
         // Each repetition of the block differs in every kilobyte, so that no chunk comes twice.
-        for (i, byte) in buffer[..count].iter_mut().enumerate().filter(|(i, _)| (at + i) % 1024 == 0) {
+        for (i, byte) in buffer[..count].iter_mut().enumerate().filter(|(i, _)| (at + i).is_multiple_of(1024))
+        {
             *byte ^= ((self.done + i) / self.block.len()) as u8;
         }
         self.done += count;
