@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Dir, Result};
+use super::{Dir, FileKind, Result};
 
 /// How the names of temporary files begin. Those that nobody holds a lock on are rubbish of a process
 /// that was killed.
@@ -37,4 +37,21 @@ pub fn replace_file(dir: &Dir, name: impl AsRef<OsStr>, bytes: &[u8], mode: u32)
         let _rubbish_is_harmless = dir.remove_file(&temp);
     }
     done
+}
+
+/// Removes `name` in `dir` and, if it is a folder, all below it. Links are removed, never followed.
+/// For mvault's own scratch folders alone: nothing of the user's is ever removed this way.
+pub fn remove_tree(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
+    let name = name.as_ref();
+    match dir.try_stat(name)? {
+        None => Ok(()),
+        Some(stat) if stat.kind == FileKind::Dir => {
+            let folder = dir.open_dir(name)?;
+            for (child, _) in folder.list()? {
+                remove_tree(&folder, &child)?;
+            }
+            dir.remove_dir(name)
+        }
+        Some(_) => dir.remove_file(name),
+    }
 }

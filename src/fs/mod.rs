@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use atomic::{TEMP_PREFIX, replace_file, temp_name};
+pub use atomic::{TEMP_PREFIX, remove_tree, replace_file, temp_name};
 pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
 pub use real::RealDisk;

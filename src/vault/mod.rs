@@ -1,5 +1,115 @@
 //! The vault: the place where the mechanisms meet. Finds, opens and makes vaults, and carries out what
 //! a person asks of one.
+//!
+//! - Whoever changes anything holds the vault's lock, a kernel lock that dies with its process.
+//! - Every change is first content (one pack), then one append to the operation log: from there on it
+//!   has happened. The stat cache comes last and can be lost.
+//! - A checkout that was cut is finished by whoever opens the vault next.
+
+mod error;
+mod open;
+mod reference;
+mod transaction;
 
 pub mod config;
+pub mod revision;
 pub mod rules;
+
+pub use error::{Error, ErrorKind, Result};
+pub use open::{Access, InitOptions, OpenOptions, find, init};
+pub use transaction::VaultLock;
+
+use std::sync::Arc;
+
+use crate::env::Env;
+use crate::fs::{Dir, Disk};
+use crate::object::SessionId;
+use crate::oplog::OpLog;
+use crate::store::Store;
+use config::Config;
+
+/// The name of the folder that holds everything of the vault but its files.
+pub const DOT: &str = ".mvault";
+
+/// An open vault.
+pub struct Vault {
+    disk: Arc<dyn Disk>,
+    env: Env,
+    root: Dir,
+    dot: Dir,
+    config: Config,
+    store: Store,
+    log: OpLog,
+    actor: String,
+    args: Vec<String>,
+    session: Option<SessionId>,
+    notices: Vec<String>,
+}
+
+impl Vault {
+    /// Returns the folder of the user's files.
+    pub fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    /// Returns the `.mvault` folder.
+    pub fn dot(&self) -> &Dir {
+        &self.dot
+    }
+
+    /// Returns the disk the vault is on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Returns the clock and the dice.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Returns the local settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns the local settings for a change; write them with [`Vault::save_config`].
+    pub fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// Writes the local settings.
+    pub fn save_config(&self) -> Result<()> {
+        Ok(self.config.save(&self.dot)?)
+    }
+
+    /// Returns the objects.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the operation log.
+    pub fn log(&self) -> &OpLog {
+        &self.log
+    }
+
+    /// Returns the session that commits and operations are made in.
+    pub fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
+    }
+
+    /// Names the session that commits and operations are made in from here on.
+    pub fn set_session(&mut self, session: Option<SessionId>) {
+        self.session = session;
+    }
+
+    /// Returns who acts, for the log and as the author of commits.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// Takes what happened on the way that a person should know: a cut checkout that was finished, a
+    /// torn line of the log that was moved away.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+}

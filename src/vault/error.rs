@@ -1,0 +1,179 @@
+//! What can go wrong with a vault, in words a person can act on.
+
+use std::path::PathBuf;
+
+use super::config::ConfigError;
+use super::rules::RulesError;
+use crate::fs;
+use crate::object::{SourceError, VaultPath};
+use crate::oplog;
+use crate::store;
+use crate::worktree;
+
+/// The result of an act on a vault.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The class of an error: decides the exit code and the `kind` of its JSON form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// There is no vault here.
+    NotAVault,
+    /// The vault was made by a later program.
+    NewerFormat,
+    /// A revision names nothing.
+    UnknownRevision,
+    /// A revision names several things.
+    AmbiguousRevision,
+    /// Edits stand in the way.
+    Dirty,
+    /// The request makes no sense in the present state.
+    Refused,
+    /// A three-way merge left conflicts.
+    Conflict,
+    /// The vault is damaged.
+    Damage,
+    /// Another process holds the lock.
+    Locked,
+    /// A file or folder cannot be used.
+    Disk,
+    /// Settings or rules are invalid.
+    Settings,
+}
+
+impl ErrorKind {
+    /// Returns the word for it in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::NotAVault => "not-a-vault",
+            ErrorKind::NewerFormat => "newer-format",
+            ErrorKind::UnknownRevision => "unknown-revision",
+            ErrorKind::AmbiguousRevision => "ambiguous-revision",
+            ErrorKind::Dirty => "dirty",
+            ErrorKind::Refused => "refused",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::Damage => "damage",
+            ErrorKind::Locked => "locked",
+            ErrorKind::Disk => "disk",
+            ErrorKind::Settings => "settings",
+        }
+    }
+}
+
+/// What went wrong with a vault.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No vault in a folder or above it.
+    #[error("no vault in {} or above it", .0.display())]
+    NotAVault(PathBuf),
+    /// A request that cannot be carried out; nothing was changed.
+    #[error("{message}")]
+    Refused {
+        /// The class.
+        kind: ErrorKind,
+        /// What happened and what was not harmed.
+        message: String,
+        /// What to type next.
+        hint: String,
+    },
+    /// Paths that stand in the way of a change of the working tree; nothing was changed.
+    #[error("{what}: {} in the way; nothing was changed", list(paths))]
+    InTheWay {
+        /// What was asked for.
+        what: &'static str,
+        /// The paths.
+        paths: Vec<VaultPath>,
+    },
+    /// The lock.
+    #[error("the vault is {0}")]
+    Lock(#[from] fs::LockError),
+    /// A file.
+    #[error(transparent)]
+    Disk(#[from] fs::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The operation log.
+    #[error(transparent)]
+    Log(#[from] oplog::Error),
+    /// An object.
+    #[error(transparent)]
+    Object(#[from] SourceError),
+    /// The working tree.
+    #[error(transparent)]
+    Worktree(#[from] worktree::Error),
+    /// Local settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The vault's rules.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+}
+
+fn list(paths: &[VaultPath]) -> String {
+    let shown: Vec<String> = paths.iter().take(5).map(ToString::to_string).collect();
+    let rest = paths.len().saturating_sub(shown.len());
+    let is = if paths.len() == 1 { "is" } else { "are" };
+    match rest {
+        0 => format!("{} {is}", shown.join(", ")),
+        _ => format!("{} and {rest} more are", shown.join(", ")),
+    }
+}
+
+impl Error {
+    /// Makes an error for a request that cannot be carried out.
+    pub fn refused(kind: ErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Refused { kind, message: message.into(), hint: hint.into() }
+    }
+
+    /// Returns the class of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::NotAVault(_) => ErrorKind::NotAVault,
+            Error::Refused { kind, .. } => *kind,
+            Error::InTheWay { .. } => ErrorKind::Dirty,
+            Error::Lock(fs::LockError::Held { .. }) => ErrorKind::Locked,
+            Error::Lock(fs::LockError::Disk(_)) | Error::Disk(_) => ErrorKind::Disk,
+            Error::Store(error) if error.is_damage() => ErrorKind::Damage,
+            Error::Store(_) => ErrorKind::Disk,
+            Error::Log(error) if error.is_damage() => ErrorKind::Damage,
+            Error::Log(_) => ErrorKind::Disk,
+            Error::Object(_) => ErrorKind::Damage,
+            Error::Config(ConfigError::Disk(_)) => ErrorKind::Disk,
+            Error::Config(_) | Error::Rules(_) => ErrorKind::Settings,
+        }
+    }
+
+    /// Returns what to type next.
+    pub fn hint(&self) -> String {
+        match self {
+            Error::NotAVault(_) => "`mvault init` makes a vault here; `-C DIR` names another folder".into(),
+            Error::Refused { hint, .. } => hint.clone(),
+            Error::InTheWay { .. } => "`mvault commit` keeps your edits, then try again".into(),
+            Error::Lock(_) => "try again when the other command is done; nothing was changed".into(),
+            other => match other.kind() {
+                ErrorKind::Damage => "`mvault verify` shows what is damaged; nothing was changed".into(),
+                ErrorKind::Settings => "correct the file and try again; nothing was changed".into(),
+                _ => other.disk_hint().into(),
+            },
+        }
+    }
+
+    fn disk_hint(&self) -> &'static str {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(io) = error.downcast_ref::<std::io::Error>() {
+                use std::io::ErrorKind as Io;
+                return match io.kind() {
+                    Io::StorageFull | Io::QuotaExceeded => {
+                        "the disk is full: make room and try again; nothing was changed"
+                    }
+                    Io::ReadOnlyFilesystem => "the file system is read-only: reading works, changing does not",
+                    Io::PermissionDenied => "check who owns the file and its permissions",
+                    _ => "nothing was changed; try again",
+                };
+            }
+            cause = error.source();
+        }
+        "nothing was changed; try again"
+    }
+}

@@ -1,0 +1,211 @@
+//! Finding, making and opening a vault.
+//!
+//! `.mvault/format` is written last when a vault is made: a folder without it is what a killed `init`
+//! or `clone` left, and is made anew by the next one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::Config;
+use super::{DOT, Error, ErrorKind, Result, Vault};
+use crate::env::Env;
+use crate::fs::{self, Dir, Disk, Lock};
+use crate::object::{Commit, DeviceName, Kind, Lamport, SessionId, Signature, TreeId, VaultId};
+use crate::oplog::{Label, NewOperation, OpLog, RefName, RefTarget};
+use crate::store::Store;
+
+const FORMAT: &str = "format";
+const FORMAT_LINE: &str = "mvault-format 1\n";
+/// The lock file's name.
+pub(super) const LOCK: &str = "lock";
+const FOLDERS: [&str; 5] = ["tmp", "reconcile", "rejections", "quarantine", "incoming"];
+
+/// What a command needs of the working tree; decides what happens when a checkout is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Objects and history alone: goes on beside a running checkout.
+    Store,
+    /// The files as well: waits for a running checkout and finishes a cut one.
+    Tree,
+}
+
+/// Who opens a vault, and how.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// Clock and dice.
+    pub env: Env,
+    /// Who acts, for the log and commits.
+    pub actor: String,
+    /// What was typed, for the log: without messages and notes.
+    pub args: Vec<String>,
+    /// The session commands are given in.
+    pub session: Option<SessionId>,
+    /// What is needed of the working tree.
+    pub access: Access,
+}
+
+/// What a new vault is to be.
+pub struct InitOptions {
+    /// This device's name.
+    pub device: DeviceName,
+    /// The vault's id for a further device of the same vault, or `None` to make a new vault.
+    pub vault: Option<VaultId>,
+}
+
+/// Returns the nearest of `start` and the folders above it that holds a vault.
+pub fn find(disk: &dyn Disk, start: &Path) -> Result<PathBuf> {
+    let start = disk.canonicalize(start)?;
+    for folder in start.ancestors() {
+        let Ok(dir) = disk.open_dir(folder) else { continue };
+        if dir.open_dir(DOT).is_ok() {
+            return Ok(folder.to_path_buf());
+        }
+    }
+    Err(Error::NotAVault(start))
+}
+
+/// Makes a vault in `path`; files that are there stay and are not committed. With an id of an existing
+/// vault it has no commits yet: the caller fetches them.
+pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault> {
+    let disk = options.disk.clone();
+    let root = disk.create_dir_all(path)?;
+    let path = disk.canonicalize(path)?;
+    if let Some(outer) = path.parent().and_then(|parent| find(&*disk, parent).ok()) {
+        return Err(Error::refused(
+            ErrorKind::Refused,
+            format!("{} is inside the vault {}", path.display(), outer.display()),
+            "choose a folder outside of it; one vault cannot keep another",
+        ));
+    }
+    let dot = root.open_or_create_dir(DOT)?;
+    let lock = Lock::acquire(&dot, LOCK, Duration::from_secs(10), "init")?;
+    if dot.try_stat(FORMAT)?.is_some() {
+        return Err(Error::refused(
+            ErrorKind::Refused,
+            format!("there is a vault in {} already", path.display()),
+            "`mvault status` shows its state",
+        ));
+    }
+    clear_cut_init(&dot)?;
+    for folder in FOLDERS {
+        dot.open_or_create_dir(folder)?;
+    }
+    let abilities = fs::probe(&dot.open_dir("tmp")?)?;
+    let epoch = hex::encode(&options.env.random16()[..8]);
+    let vault_id = new.vault.unwrap_or_else(|| VaultId::new(options.env.random16()));
+    let config = Config::new(&dot, new.device, epoch, vault_id, abilities);
+    config.save(&dot)?;
+    Store::create(&dot)?;
+    let store = Store::open(&dot)?;
+    let now = options.env.clock.now();
+    let mut first = NewOperation::new("init", now, &config.device, &options.actor)
+        .set(RefName::Head, RefTarget::Branch(Label::main()));
+    if new.vault.is_none() {
+        let email = format!("{}@{}", options.actor, config.device);
+        let who = Signature::new(&options.actor, &email, now.seconds(), now.offset_minutes);
+        let root_commit = Commit {
+            tree: TreeId::empty(),
+            parents: Vec::new(),
+            author: who.clone(),
+            committer: who,
+            lamport: Lamport(1),
+            device: Some(config.device.clone()),
+            session: None,
+            restores: None,
+            reconcile: None,
+            vault: Some(vault_id),
+            extra: Vec::new(),
+            message: format!("vault made on {}\n", config.device).into(),
+        };
+        let mut writer = store.writer()?;
+        writer.add(Kind::Tree, b"", None)?;
+        writer.add(Kind::Commit, &root_commit.encode(), None)?;
+        writer.publish()?;
+        let id = root_commit.id();
+        first = first.set(RefName::Branch(Label::main()), id).set(RefName::At, id).lamport(Lamport(1));
+    }
+    OpLog::create(&dot, first)?;
+    fs::replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o644)?;
+    root.sync()?;
+    drop(lock);
+    Vault::open(&path, options)
+}
+
+/// Removes what a killed `init` left. Only ever called on a `.mvault` without a `format` file, which no
+/// program takes for a vault, so that nothing anybody committed can be in it.
+fn clear_cut_init(dot: &Dir) -> Result<()> {
+    for (name, _) in dot.list()? {
+        if name != LOCK {
+            fs::remove_tree(dot, &name)?;
+        }
+    }
+    Ok(())
+}
+
+impl Vault {
+    /// Opens the vault in `path` and finishes a checkout that was cut.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Vault> {
+        let root = options.disk.open_dir(path)?;
+        let dot = match root.open_dir(DOT) {
+            Err(error) if error.is_not_found() => return Err(Error::NotAVault(path.to_path_buf())),
+            other => other?,
+        };
+        check_format(path, &dot)?;
+        let config = Config::load(&dot)?;
+        let store = Store::open(&dot)?;
+        let log = OpLog::open(&dot, None)?;
+        let mut vault = Vault {
+            disk: options.disk,
+            env: options.env,
+            root,
+            dot,
+            config,
+            store,
+            log,
+            actor: options.actor,
+            args: options.args,
+            session: options.session,
+            notices: Vec::new(),
+        };
+        vault.finish_cut_checkout(options.access)?;
+        Ok(vault)
+    }
+}
+
+fn check_format(path: &Path, dot: &Dir) -> Result<()> {
+    let Some(found) = dot.try_read(FORMAT, 4096)? else {
+        return Err(Error::refused(
+            ErrorKind::NotAVault,
+            format!("the vault in {} was never finished: its `init` was cut short", path.display()),
+            "run `mvault init` there again; your files are untouched",
+        ));
+    };
+    if found == FORMAT_LINE.as_bytes() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&found);
+    let version = text.trim().strip_prefix("mvault-format ").and_then(|v| v.parse::<u64>().ok());
+    Err(match version {
+        Some(version) if version > 1 => Error::refused(
+            ErrorKind::NewerFormat,
+            format!("the vault in {} has format {version}; this mvault knows format 1", path.display()),
+            "install a newer mvault; nothing was changed",
+        ),
+        _ => Error::refused(
+            ErrorKind::Damage,
+            format!("{} does not hold a format version", dot.path().join(FORMAT).display()),
+            "if nothing else is damaged, write the line `mvault-format 1` into it and run `mvault verify`",
+        ),
+    })
+}
+
+/// Suggests a device's name from the machine's: lower case, other characters as dashes.
+pub fn device_name_from(host: &str) -> Option<DeviceName> {
+    let first = host.split('.').next().unwrap_or_default();
+    let folded: String =
+        first.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    DeviceName::parse(folded.trim_matches('-').get(..32).unwrap_or(folded.trim_matches('-')))
+}

@@ -1,0 +1,66 @@
+//! Where the branch, the working tree and other devices stand.
+//!
+//! Besides branches, remotes, tags and saved states the log keeps four pseudo-refs: `HEAD` names the
+//! branch, `at` the commit the working tree stands on, `parked` the branch's head at the moment of
+//! parking (there only while the tree is parked), `held` the heads that an undone pull had brought.
+//! Being refs, they move with what they belong to, in one append.
+
+use std::collections::BTreeSet;
+
+use super::{Error, ErrorKind, Result, Vault};
+use crate::object::{CommitId, Source, TreeId};
+use crate::oplog::{Label, RefName, RefTarget};
+
+impl Vault {
+    /// Returns the present branch.
+    pub fn branch(&self) -> Label {
+        self.log.refs().head_branch().cloned().unwrap_or_else(Label::main)
+    }
+
+    /// Returns the ref of the present branch.
+    pub fn branch_ref(&self) -> RefName {
+        RefName::Branch(self.branch())
+    }
+
+    /// Returns the head of the present branch.
+    pub fn head(&self) -> Result<CommitId> {
+        self.log.refs().head().ok_or_else(|| {
+            Error::refused(
+                ErrorKind::UnknownRevision,
+                "this vault has no commits yet",
+                "`mvault pull REMOTE` brings them; a clone that was cut short can be made again",
+            )
+        })
+    }
+
+    /// Returns the commit the working tree stands on.
+    pub fn at(&self) -> Result<CommitId> {
+        self.log.refs().at().map_or_else(|| self.head(), Ok)
+    }
+
+    /// Returns the branch's head at the moment of parking, if the tree is parked.
+    pub fn parked(&self) -> Option<CommitId> {
+        self.log.refs().commit(&RefName::Parked)
+    }
+
+    /// Returns the heads that are not to be reconciled for now.
+    pub fn held(&self) -> BTreeSet<CommitId> {
+        match self.log.refs().get(&RefName::Held) {
+            Some(RefTarget::Set(heads)) => heads.clone(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// Returns what other devices have offered of the present branch, without what is held.
+    pub fn offered(&self) -> BTreeSet<CommitId> {
+        let branch = self.branch();
+        let held = self.held();
+        let of_branch = self.log.refs().remotes().filter(|(_, label, _)| **label == branch);
+        of_branch.flat_map(|(_, _, heads)| heads.iter().copied()).filter(|id| !held.contains(id)).collect()
+    }
+
+    /// Returns the tree of a commit.
+    pub fn tree_of(&self, commit: CommitId) -> Result<TreeId> {
+        Ok(self.store.find_commit(commit)?.tree)
+    }
+}
