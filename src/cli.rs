@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{CommandError, CommandResult, Context, ErrorKind, VaultStart, hash};
+use crate::commands::{CommandError, CommandResult, Context, ErrorKind, VaultStart};
+use crate::commands::{commit, hash, init, status};
 use crate::env::{Env, Moment};
 use crate::fs::RealDisk;
 use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity};
@@ -67,6 +68,12 @@ enum ColorArg {
 /// The verbs, in the order in which help shows them.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make a vault of a folder
+    Init(init::InitArgs),
+    /// Keep what is on disk as the next state
+    Commit(commit::CommitArgs),
+    /// Tell what changed and where the branch stands
+    Status(status::StatusArgs),
     /// Print the id that files would have
     Hash(hash::HashArgs),
 }
@@ -74,6 +81,9 @@ enum Verb {
 impl Verb {
     fn run(&self, cx: &mut Context<'_>) -> CommandResult {
         match self {
+            Verb::Init(args) => init::run(cx, args),
+            Verb::Commit(args) => commit::run(cx, args),
+            Verb::Status(args) => status::run(cx, args),
             Verb::Hash(args) => hash::run(cx, args),
         }
     }

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use crate::{fs, object, ui};
+use crate::{fs, object, ui, vault};
 
 /// What kind of failure ended a command. The word is part of the JSON contract, the code of the shell's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +189,25 @@ impl From<fs::LockError> for CommandError {
 impl From<object::SourceError> for CommandError {
     fn from(error: object::SourceError) -> CommandError {
         CommandError::from_error(ErrorKind::Damaged, &error).hint("mvault verify")
+    }
+}
+
+impl From<vault::Error> for CommandError {
+    fn from(error: vault::Error) -> CommandError {
+        let kind = match error.kind() {
+            vault::ErrorKind::NotAVault => ErrorKind::NotAVault,
+            vault::ErrorKind::NewerFormat => ErrorKind::NewerFormat,
+            vault::ErrorKind::UnknownRevision => ErrorKind::NotFound,
+            vault::ErrorKind::AmbiguousRevision => ErrorKind::Ambiguous,
+            vault::ErrorKind::Dirty => ErrorKind::Dirty,
+            vault::ErrorKind::Refused => ErrorKind::Refused,
+            vault::ErrorKind::Conflict => ErrorKind::Conflicts,
+            vault::ErrorKind::Damage => ErrorKind::Damaged,
+            vault::ErrorKind::Locked => ErrorKind::Locked,
+            vault::ErrorKind::Settings => ErrorKind::Failed,
+            vault::ErrorKind::Disk => kind_of_chain(&error),
+        };
+        CommandError::from_error(kind, &error).hint(error.hint())
     }
 }
 

@@ -9,8 +9,11 @@
 //! - Every failure becomes a [`CommandError`]: its kind decides the exit code, its hint is what to type
 //!   next.
 
+pub mod commit;
 pub mod error;
 pub mod hash;
+pub mod init;
+pub mod status;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,7 +24,9 @@ pub use error::{CommandError, ErrorKind};
 
 use crate::env::Env;
 use crate::fs::Disk;
-use crate::ui::Ui;
+use crate::object::{SessionId, VaultPath};
+use crate::ui::{Ui, harmless_line};
+use crate::vault::{self, Access, OpenOptions, Vault};
 
 /// What a command gets besides its own arguments.
 pub struct Context<'a> {
@@ -56,6 +61,71 @@ impl Context<'_> {
     /// Returns a path of the command line as an absolute one.
     pub fn path(&self, given: &Path) -> PathBuf {
         self.dir.join(given)
+    }
+
+    /// Opens the vault that the command is about, and tells what a person should know of it first.
+    pub fn open_vault(&mut self, access: Access) -> Result<Vault, CommandError> {
+        let path = match &self.vault_start {
+            VaultStart::Exactly(path) => path.clone(),
+            VaultStart::Search(start) => vault::find(&*self.disk, start)?,
+        };
+        let mut vault = Vault::open(&path, self.open_options(access)?)?;
+        self.tell_notices(&mut vault);
+        Ok(vault)
+    }
+
+    /// Returns who opens a vault, and how.
+    pub fn open_options(&self, access: Access) -> Result<OpenOptions, CommandError> {
+        let session = match self.var("MVAULT_SESSION") {
+            None => None,
+            Some(text) => Some(SessionId::parse(text).ok_or_else(|| {
+                CommandError::usage("MVAULT_SESSION is no session id")
+                    .hint("a session id has letters, digits, dots, dashes and underscores")
+            })?),
+        };
+        let actor = ["MVAULT_ACTOR", "USER", "LOGNAME"].iter().find_map(|name| self.var(name));
+        Ok(OpenOptions {
+            disk: self.disk.clone(),
+            env: self.env.clone(),
+            actor: actor.unwrap_or("unknown").to_owned(),
+            args: logged_args(&self.args),
+            session,
+            access,
+        })
+    }
+
+    /// Tells what happened on the way.
+    pub fn tell_notices(&mut self, vault: &mut Vault) {
+        for notice in vault.take_notices() {
+            self.ui.warn(notice);
+        }
+    }
+
+    /// Returns a path of the command line as one inside the vault.
+    pub fn vault_path(&self, vault: &Vault, given: &Path) -> Result<VaultPath, CommandError> {
+        let shown = harmless_line(given.as_os_str().as_encoded_bytes());
+        let refuse = |why: String| {
+            Err(CommandError::usage(format!("{shown}: {why}")).hint("name files and folders of the vault"))
+        };
+        let root = self.disk.canonicalize(vault.root().path())?;
+        let mut parts = Vec::new();
+        let full = self.path(given);
+        for part in full.components() {
+            match part {
+                std::path::Component::ParentDir => {
+                    parts.pop();
+                }
+                std::path::Component::CurDir => {}
+                other => parts.push(other),
+            }
+        }
+        let absolute: PathBuf = parts.into_iter().collect();
+        let inside = absolute.strip_prefix(&root).or_else(|_| absolute.strip_prefix(vault.root().path()));
+        let Ok(inside) = inside else { return refuse("it is outside of the vault".into()) };
+        match VaultPath::parse(inside.as_os_str().as_encoded_bytes()) {
+            Ok(path) => Ok(path),
+            Err(error) => refuse(error.to_string()),
+        }
     }
 
     /// Returns an environment variable if it is set, not empty and UTF-8.
@@ -94,3 +164,46 @@ impl Exit {
 
 /// What a command returns.
 pub type CommandResult = Result<Exit, CommandError>;
+
+/// Verbs whose words are the text itself.
+const VERBS_WITH_TEXT: [&str; 2] = ["note", "events"];
+/// Options whose value is a text.
+const OPTIONS_WITH_TEXT: [&str; 2] = ["-m", "--message"];
+
+/// Returns the words of the command line as the log keeps them: without messages and the texts of notes,
+/// which could hold what has to be removable one day.
+fn logged_args(args: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let holds_text = word.starts_with("--message=") || (word.starts_with("-m") && word.len() > 2);
+        if OPTIONS_WITH_TEXT.contains(&word.as_str()) {
+            words.next();
+            kept.extend([word.clone(), "…".to_owned()]);
+        } else if holds_text {
+            kept.push("-m…".to_owned());
+        } else {
+            kept.push(word.clone());
+        }
+        if VERBS_WITH_TEXT.contains(&word.as_str()) {
+            kept.push("…".to_owned());
+            break;
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_never_reach_the_log() {
+        let logged = |words: &[&str]| logged_args(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        assert_eq!(logged(&["commit", "-m", "secret", "a"]), ["commit", "-m", "…", "a"]);
+        for words in [&["commit", "-msecret"][..], &["commit", "--message=secret"], &["note", "a", "secret"]]
+        {
+            assert!(logged(words).iter().all(|word| !word.contains("secret")), "{words:?}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub use atomic::{TEMP_PREFIX, remove_tree, replace_file, temp_name};
 pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
-pub use real::RealDisk;
+pub use real::{RealDisk, host_name};
 
 /// What went wrong with a file: the act, the path and the cause.
 #[derive(Debug, thiserror::Error)]

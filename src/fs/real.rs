@@ -47,6 +47,11 @@ impl Disk for RealDisk {
     }
 }
 
+/// Returns the machine's name, as far as it is text.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 #[derive(Debug)]
 struct RealDir {
     fd: OwnedFd,

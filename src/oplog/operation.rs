@@ -234,6 +234,17 @@ impl NewOperation {
         self
     }
 
+    /// Returns what the operation would point `name` at: `None` if it leaves it alone, `Some(None)` if it
+    /// removes it.
+    pub fn target(&self, name: &RefName) -> Option<Option<&RefTarget>> {
+        self.refs.iter().rev().find(|(other, _)| other == name).map(|(_, target)| target.as_ref())
+    }
+
+    /// Tells whether the operation would change any of `refs`.
+    pub fn moves(&self, refs: &Refs) -> bool {
+        self.refs.iter().any(|(name, target)| refs.get(name) != target.as_ref())
+    }
+
     /// Records the frontier of the head after the operation.
     pub fn frontier(mut self, frontier: Vec<CommitId>) -> NewOperation {
         self.frontier = Some(frontier);

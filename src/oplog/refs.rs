@@ -119,7 +119,7 @@ fn label_fault(text: &str) -> Option<&'static str> {
         Some("it reads like a revision")
     } else if text.starts_with('-') {
         Some("it begins with a dash")
-    } else if matches!(text, "HEAD" | "at" | "base" | "both") {
+    } else if matches!(text, "HEAD" | "at" | "parked" | "held" | "base" | "both") {
         Some("the word is reserved")
     } else if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         Some("it reads like an id")
@@ -135,6 +135,10 @@ pub enum RefName {
     Head,
     /// `at`: the commit that the working tree stands on.
     At,
+    /// `parked`: the branch's head at the moment the working tree was parked at another commit.
+    Parked,
+    /// `held`: heads that are not to be reconciled for now, a set.
+    Held,
     /// `heads/<label>`: a branch.
     Branch(Label),
     /// `remotes/<device>/<label>`: what another device has offered of a branch, a set of heads.
@@ -155,6 +159,8 @@ impl RefName {
         match text.split_once('/') {
             None if text == "HEAD" => Ok(RefName::Head),
             None if text == "at" => Ok(RefName::At),
+            None if text == "parked" => Ok(RefName::Parked),
+            None if text == "held" => Ok(RefName::Held),
             Some(("heads", label)) => Ok(RefName::Branch(Label::parse(label)?)),
             Some(("tags", label)) => Ok(RefName::Tag(Label::parse(label)?)),
             Some(("remotes", rest)) => {
@@ -174,8 +180,8 @@ impl RefName {
         match (self, target) {
             (RefName::Head, RefTarget::Branch(_)) => true,
             (RefName::Head, _) => false,
-            (RefName::Remote(..), RefTarget::Set(heads)) => !heads.is_empty(),
-            (RefName::Remote(..), _) => false,
+            (RefName::Remote(..) | RefName::Held, RefTarget::Set(heads)) => !heads.is_empty(),
+            (RefName::Remote(..) | RefName::Held, _) => false,
             (_, target) => matches!(target, RefTarget::Commit(_)),
         }
     }
@@ -193,6 +199,8 @@ impl fmt::Display for RefName {
         match self {
             RefName::Head => f.write_str("HEAD"),
             RefName::At => f.write_str("at"),
+            RefName::Parked => f.write_str("parked"),
+            RefName::Held => f.write_str("held"),
             RefName::Branch(label) => write!(f, "heads/{label}"),
             RefName::Remote(device, label) => write!(f, "remotes/{device}/{label}"),
             RefName::Tag(label) => write!(f, "tags/{label}"),

@@ -8,9 +8,8 @@ use std::sync::Mutex;
 
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
-use crate::merge;
 use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath};
-use crate::oplog::{NewOperation, RefName, RefTarget};
+use crate::oplog::{NewOperation, RefName};
 use crate::store::{NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
     self, Body, Candidate, Change, Entry, Index, LogMark, ReadError, Scan, ScanInput, SkipReason, StatStamp,
@@ -121,9 +120,7 @@ fn strict_refusal(refused: &[Refused]) -> Error {
     )
 }
 
-/// Decides the parents: the branch's head, or, for a tree that is parked elsewhere, the head at the
-/// moment of parking; then the commit is a rollback and what came to the branch since is offered to
-/// reconcile as if another device had.
+/// Decides the parents, the message and the operation.
 fn place(
     vault: &Vault,
     request: &CommitRequest,
@@ -132,27 +129,7 @@ fn place(
     let head = vault.head()?;
     let message = request.message.clone().unwrap_or_else(|| describe(changes));
     let operation = vault.operation(request.operation);
-    let Some(parked) = vault.parked() else {
-        return Ok((vec![head], CommitDraft { message, restores: None }, operation));
-    };
-    let at = vault.at()?;
-    let mut draft = CommitDraft { message, restores: None };
-    if merge::is_ancestor(&vault.store, at, parked).map_err(Error::from)? {
-        draft.restores = Some(at);
-    } else {
-        draft.message = format!("{}\n\nThe tree was taken from {at}.\n", draft.message.trim_end());
-    }
-    let mut operation = operation.remove(RefName::Parked);
-    if head != parked {
-        let name = RefName::Remote(vault.config.device.clone(), vault.branch());
-        let mut heads: std::collections::BTreeSet<CommitId> = match vault.log.refs().get(&name) {
-            Some(RefTarget::Set(heads)) => heads.clone(),
-            _ => Default::default(),
-        };
-        heads.insert(head);
-        operation = operation.set(name, RefTarget::Set(heads));
-    }
-    Ok((vec![parked], draft, operation))
+    Ok((vec![head], CommitDraft { message, restores: None }, operation))
 }
 
 /// Describes changes in one line.
@@ -167,11 +144,17 @@ pub fn describe(changes: &[Change]) -> String {
         0 => None,
         n => Some(format!("{word} {n}")),
     });
-    let mut names: Vec<String> = changes.iter().map(|c| c.path.to_string()).take(3).collect();
-    if changes.len() > names.len() {
-        names.push("…".to_owned());
+    let names = describe_paths(changes.iter().map(|change| &change.path));
+    format!("{}: {names}\n", counted.collect::<Vec<_>>().join(", "))
+}
+
+/// Names the first few of several paths.
+pub(super) fn describe_paths<'a>(paths: impl Iterator<Item = &'a VaultPath>) -> String {
+    let mut names: Vec<String> = paths.take(4).map(ToString::to_string).collect();
+    if names.len() == 4 {
+        names[3] = "…".to_owned();
     }
-    format!("{}: {}\n", counted.collect::<Vec<_>>().join(", "), names.join(", "))
+    names.join(", ")
 }
 
 fn gather(vault: &Vault, index: &Index, paths: &[VaultPath]) -> Result<Gathered> {

@@ -137,7 +137,8 @@ impl Error {
             Error::Store(_) => ErrorKind::Disk,
             Error::Log(error) if error.is_damage() => ErrorKind::Damage,
             Error::Log(_) => ErrorKind::Disk,
-            Error::Object(_) => ErrorKind::Damage,
+            Error::Worktree(worktree::Error::Disk(_)) => ErrorKind::Disk,
+            Error::Worktree(_) | Error::Object(_) => ErrorKind::Damage,
             Error::Config(ConfigError::Disk(_)) => ErrorKind::Disk,
             Error::Config(_) | Error::Rules(_) => ErrorKind::Settings,
         }
@@ -158,22 +159,32 @@ impl Error {
         }
     }
 
-    fn disk_hint(&self) -> &'static str {
+    /// Tells whether the file system refused because it is read-only.
+    pub fn is_read_only(&self) -> bool {
+        self.io_kind() == Some(std::io::ErrorKind::ReadOnlyFilesystem)
+    }
+
+    /// Returns what the system said, if a file or folder was the cause.
+    fn io_kind(&self) -> Option<std::io::ErrorKind> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
-                use std::io::ErrorKind as Io;
-                return match io.kind() {
-                    Io::StorageFull | Io::QuotaExceeded => {
-                        "the disk is full: make room and try again; nothing was changed"
-                    }
-                    Io::ReadOnlyFilesystem => "the file system is read-only: reading works, changing does not",
-                    Io::PermissionDenied => "check who owns the file and its permissions",
-                    _ => "nothing was changed; try again",
-                };
+                return Some(io.kind());
             }
             cause = error.source();
         }
-        "nothing was changed; try again"
+        None
+    }
+
+    fn disk_hint(&self) -> &'static str {
+        use std::io::ErrorKind as Io;
+        match self.io_kind() {
+            Some(Io::StorageFull | Io::QuotaExceeded) => {
+                "the disk is full: make room and try again; nothing was changed"
+            }
+            Some(Io::ReadOnlyFilesystem) => "the file system is read-only: reading works, changing does not",
+            Some(Io::PermissionDenied) => "check who owns the file and its permissions",
+            _ => "nothing was changed; try again",
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!   has happened. The stat cache comes last and can be lost.
 //! - A checkout that was cut is finished by whoever opens the vault next.
 
+mod commit;
 mod error;
 mod open;
 mod reference;
@@ -15,8 +16,9 @@ pub mod config;
 pub mod revision;
 pub mod rules;
 
+pub use commit::{CommitOutcome, CommitRequest, Refused, commit, commit_locked, describe, local_changes};
 pub use error::{Error, ErrorKind, Result};
-pub use open::{Access, InitOptions, OpenOptions, find, init};
+pub use open::{Access, InitOptions, OpenOptions, device_name_from, find, init};
 pub use transaction::VaultLock;
 
 use std::sync::Arc;

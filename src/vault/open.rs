@@ -102,6 +102,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     let store = Store::open(&dot)?;
     let now = options.env.clock.now();
     let mut first = NewOperation::new("init", now, &config.device, &options.actor)
+        .args(&options.args)
         .set(RefName::Head, RefTarget::Branch(Label::main()));
     if new.vault.is_none() {
         let email = format!("{}@{}", options.actor, config.device);
@@ -157,7 +158,7 @@ impl Vault {
         let config = Config::load(&dot)?;
         let store = Store::open(&dot)?;
         let log = OpLog::open(&dot, None)?;
-        let mut vault = Vault {
+        let vault = Vault {
             disk: options.disk,
             env: options.env,
             root,
@@ -170,7 +171,6 @@ impl Vault {
             session: options.session,
             notices: Vec::new(),
         };
-        vault.finish_cut_checkout(options.access)?;
         Ok(vault)
     }
 }

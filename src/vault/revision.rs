@@ -26,7 +26,8 @@ impl Vault {
             if !matches!(sign, '~' | '^') {
                 return Err(unknown(text));
             }
-            let number = if digits.is_empty() { None } else { Some(digits.parse().map_err(|_| unknown(text))?) };
+            let number =
+                if digits.is_empty() { None } else { Some(digits.parse().map_err(|_| unknown(text))?) };
             commit = match sign {
                 '~' => (0..number.unwrap_or(1)).try_fold(commit, |at, _| self.parent(at, None, text))?,
                 _ => self.parent(commit, number, text)?,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::open::{Access, LOCK};
-use super::{Error, Result, Vault};
-use crate::fs::{Lock, LockError};
+use super::open::LOCK;
+use super::{Result, Vault};
+use crate::fs::Lock;
 use crate::object::{Commit, CommitId, Kind, Lamport, Signature, Source, TreeId};
 use crate::oplog::{NewOperation, Operation};
 use crate::store::PackWriter;
@@ -39,40 +39,11 @@ impl Vault {
         let holder = format!("`mvault {act}`{session}, process {}", std::process::id());
         let lock = VaultLock { _lock: Lock::acquire(&self.dot, LOCK, wait, &holder)? };
         self.log.refresh()?;
-        self.resume_checkout(&lock)?;
         Ok(lock)
     }
 
-    /// Finishes a checkout that was cut, as every command does first. If one is under way now, a reader
-    /// of the store goes on and a reader of the tree waits for it.
-    pub(super) fn finish_cut_checkout(&mut self, access: Access) -> Result<()> {
-        if !crate::worktree::has_journal(&self.dot)? {
-            return Ok(());
-        }
-        let wait = match access {
-            Access::Store => Duration::ZERO,
-            Access::Tree => self.config.lock_wait()?,
-        };
-        match self.lock_within("finishing a checkout", wait) {
-            Ok(_lock) => Ok(()),
-            Err(Error::Lock(LockError::Held { .. })) if access == Access::Store => Ok(()),
-            Err(error) if error.is_read_only() => {
-                self.notices.push(
-                    "a checkout was cut short and cannot be finished: the file system is read-only".into(),
-                );
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Makes a commit object for this device, stamped above its parents and all that was seen.
-    pub fn draft_commit(
-        &self,
-        tree: TreeId,
-        parents: Vec<CommitId>,
-        draft: CommitDraft,
-    ) -> Result<Commit> {
+    pub fn draft_commit(&self, tree: TreeId, parents: Vec<CommitId>, draft: CommitDraft) -> Result<Commit> {
         let mut parents_max = Lamport::default();
         for parent in &parents {
             parents_max = parents_max.max(self.store.find_commit(*parent)?.lamport);

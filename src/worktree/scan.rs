@@ -74,6 +74,17 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Returns the reason as a stable word for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            SkipReason::Special => "special-file",
+            SkipReason::Unreadable => "unreadable",
+            SkipReason::TooLong => "name-too-long",
+            SkipReason::Reserved => "reserved-folder",
+            SkipReason::IgnoreFile => "ignore-file",
+        }
+    }
+
     /// Returns the reason in words, to stand after the path.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -128,7 +128,13 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 /// Measures one row: `prepare` is not timed, `act` is; sides take turns within each round.
-fn row(name: &str, rounds: usize, sides: &[Side], prepare: impl Fn(&Side, usize), act: impl Fn(&Side, usize)) {
+fn row(
+    name: &str,
+    rounds: usize,
+    sides: &[Side],
+    prepare: impl Fn(&Side, usize),
+    act: impl Fn(&Side, usize),
+) {
     let mut times: Vec<Vec<Duration>> = sides.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds {
         for (side, times) in sides.iter().zip(&mut times) {
@@ -156,17 +162,39 @@ fn notes(root: &Path, rounds: usize) {
     println!("| operation | mvault | git synced | git default |\n|---|---|---|---|");
     first_commit(root, rounds);
     let sides = fresh_sides(root, 0);
-    row("commit, 1 file changed", rounds, &sides, |s, r| workload::touch_one(&s.folder, r), |s, _| s.commit());
-    row("commit, nothing changed", rounds, &sides, |_, _| {}, |s, _| {
-        let args: &[&str] = if s.name == "mvault" { &["commit", "-q"] } else { &["add", "-A"] };
-        s.run(args);
-    });
-    row("commit, every file changed", rounds, &sides, |s, r| workload::rewrite_all(&s.folder, r), |s, _| {
-        s.commit();
-    });
+    row(
+        "commit, 1 file changed",
+        rounds,
+        &sides,
+        |s, r| workload::touch_one(&s.folder, r),
+        |s, _| s.commit(),
+    );
+    row(
+        "commit, nothing changed",
+        rounds,
+        &sides,
+        |_, _| {},
+        |s, _| {
+            let args: &[&str] = if s.name == "mvault" { &["commit", "-q"] } else { &["add", "-A"] };
+            s.run(args);
+        },
+    );
+    row(
+        "commit, every file changed",
+        rounds,
+        &sides,
+        |s, r| workload::rewrite_all(&s.folder, r),
+        |s, _| {
+            s.commit();
+        },
+    );
     row("checkout, every file differs", rounds, &sides, |_, _| {}, |s, r| s.checkout(r % 2 == 0));
     let mut cached = fresh_sides(root, 0);
-    cached[1] = Side { name: "git synced", options: GIT_CACHED.map(str::to_owned).to_vec(), ..fresh_side(&cached[1]) };
+    cached[1] = Side {
+        name: "git synced",
+        options: GIT_CACHED.map(str::to_owned).to_vec(),
+        ..fresh_side(&cached[1])
+    };
     for side in &cached {
         side.status();
     }

@@ -72,6 +72,7 @@ pub fn touch_one(folder: &Path, round: usize) {
 pub fn rewrite_all(folder: &Path, round: usize) {
     for number in 0..2000 {
         let path = path(folder, number);
-        std::fs::write(path, note(number + 10_000 * (round as u64 + 1), 5120)).expect("a file can be written");
+        std::fs::write(path, note(number + 10_000 * (round as u64 + 1), 5120))
+            .expect("a file can be written");
     }
 }

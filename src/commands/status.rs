@@ -1,0 +1,115 @@
+//! `status`: how the working tree differs from its commit, and where the branch stands.
+
+use serde_json::{Map, Value, json};
+
+use super::commit::{change_json, status_word};
+use super::{CommandError, CommandResult, Context, Exit};
+use crate::object::{CommitId, VaultPath};
+use crate::ui::{harmless_line, json};
+use crate::vault::{self, Access, Vault};
+use crate::worktree::{LocalChanges, Status};
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault status
+  mvault status --json                 head, branch, changes, pending conflicts, other devices")]
+pub struct StatusArgs {}
+
+/// What status has to tell.
+struct Report {
+    head: CommitId,
+    parked: Option<CommitId>,
+    local: LocalChanges,
+    renames: Vec<(VaultPath, VaultPath)>,
+}
+
+/// Tells the state of the vault.
+pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
+    let mut vault = cx.open_vault(Access::Tree)?;
+    let local = vault::local_changes(&mut vault, &[])?;
+    cx.tell_notices(&mut vault);
+    let report = Report {
+        head: vault.head()?,
+        parked: vault.parked().map(|_| vault.at()).transpose()?,
+        renames: local.renames(),
+        local,
+    };
+    if cx.ui.is_json() {
+        tell_json(cx, &vault, &report)?
+    } else {
+        tell_text(cx, &vault, &report)?
+    }
+    Ok(Exit::Done)
+}
+
+fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(), CommandError> {
+    let changes: Vec<Value> = report.local.changes.iter().map(change_json).collect();
+    let mut skipped = Vec::new();
+    for entry in &report.local.skipped {
+        let mut object = Map::new();
+        json::put_path(&mut object, "path", &entry.path);
+        object.insert("reason".into(), entry.reason.code().into());
+        skipped.push(Value::Object(object));
+    }
+    let renames: Vec<Value> = report
+        .renames
+        .iter()
+        .map(|(old, new)| json!({"old": old.to_string(), "new": new.to_string()}))
+        .collect();
+    let pending: Vec<Value> = Vec::new();
+    Ok(cx.ui.json(&json!({
+        "head": report.head.to_string(),
+        "branch": vault.branch().as_str(),
+        "device": vault.config().device.as_str(),
+        "parked": report.parked.map(|id| id.to_string()),
+        "changes": changes,
+        "renames": renames,
+        "skipped": skipped,
+        "pending": pending,
+        "remotes": [],
+    }))?)
+}
+
+fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(), CommandError> {
+    let branch = vault.branch();
+    cx.ui.line(format_args!("on {branch} at {}, device {}", report.head.short(), vault.config().device))?;
+    if let Some(at) = report.parked {
+        let text = format!("parked at {}; `mvault checkout {branch}` goes back", at.short());
+        cx.ui.line(text)?;
+    }
+    let is_renamed = |path: &VaultPath| report.renames.iter().any(|(old, new)| old == path || new == path);
+    for (old, new) in &report.renames {
+        cx.ui.line(format_args!("  renamed   {old} -> {new}"))?;
+    }
+    for change in &report.local.changes {
+        if !is_renamed(&change.path) {
+            cx.ui.line(format_args!("  {:<9} {}", status_word(change.status()), change.path))?;
+        }
+    }
+    for skipped in &report.local.skipped {
+        cx.ui.note(format_args!(
+            "  left alone: {} ({})",
+            harmless_line(&skipped.path),
+            skipped.reason.as_str()
+        ));
+    }
+    for path in &report.local.unstable {
+        cx.ui.note(format_args!("  being written right now: {path}"));
+    }
+    cx.ui.line(summary(&report.local))?;
+    Ok(())
+}
+
+fn summary(local: &LocalChanges) -> String {
+    if local.changes.is_empty() {
+        return "nothing to commit".to_owned();
+    }
+    let count = |status: Status| local.changes.iter().filter(|c| c.status() == status).count();
+    let parts: Vec<String> = [Status::Added, Status::Modified, Status::Deleted]
+        .into_iter()
+        .filter(|status| count(*status) > 0)
+        .map(|status| format!("{} {}", count(status), status_word(status)))
+        .collect();
+    format!("{}; `mvault commit` keeps them", parts.join(", "))
+}
