@@ -15,6 +15,7 @@ mod atomic;
 mod lock;
 mod probe;
 mod real;
+pub mod sim;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -26,6 +27,7 @@ pub use atomic::{TEMP_PREFIX, remove_tree, replace_file, temp_name};
 pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
 pub use real::{RealDisk, host_name};
+pub use sim::SimDisk;
 
 /// What went wrong with a file: the act, the path and the cause.
 #[derive(Debug, thiserror::Error)]
