@@ -14,7 +14,7 @@
 mod cache;
 mod chunk;
 mod error;
-mod frame;
+pub(crate) mod frame;
 mod pack;
 mod read;
 mod recipe;

@@ -3,8 +3,8 @@
 //! The layers, each a file or two:
 //!
 //! - [`host`] parses what a person types for the other side;
-//! - [`wire`] and [`frame`] are the bytes, pure; [`squeeze`] compresses them;
-//! - `negotiate` finds, by ancestry and stamps, what the other side lacks; its cost depends on what
+//! - [`wire`] and [`frame`] are the bytes, pure;
+//! - [`negotiate`] finds, by ancestry and stamps, what the other side lacks; its cost depends on what
 //!   is new and not on how long the history is;
 //! - `send` turns that into a stream of objects, `receive` checks and keeps such a stream, in
 //!   `incoming`, until all of it holds;
@@ -28,13 +28,12 @@
 
 pub mod frame;
 pub mod host;
-pub mod squeeze;
+pub mod negotiate;
 pub mod wire;
 
-use std::io;
-
 use crate::fs;
-use crate::object::{CommitId, DeviceName, Kind, Lamport, ObjectId, Source, SourceError, VaultId};
+use crate::object::{CommitId, DeviceName, Lamport, VaultId};
+use crate::store::Store;
 
 /// Which end of a session one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,37 +272,6 @@ impl RefusalKind {
     }
 }
 
-/// A cause of any kind, from the store behind a trait.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What a session reads objects from and writes them to: a store.
-pub trait Objects: Source {
-    /// Writes an object of any size to `out`, verified.
-    fn read_to(&self, id: ObjectId, out: &mut dyn io::Write) -> Result<(Kind, u64), SourceError>;
-
-    /// Writes new objects, all or none: what `fill` adds becomes visible and durable when it returns
-    /// `Ok`, and not at all if it fails.
-    fn write_pack(
-        &self,
-        fill: &mut dyn FnMut(&mut dyn PackSink) -> Result<(), BoxError>,
-    ) -> Result<(), BoxError>;
-}
-
-/// Takes the objects of one pack.
-pub trait PackSink {
-    /// Adds an object in memory; `base` is the version before it.
-    fn add(&mut self, kind: Kind, bytes: &[u8], base: Option<ObjectId>) -> Result<ObjectId, BoxError>;
-
-    /// Adds an object of exactly `size` bytes from a reader.
-    fn add_stream(
-        &mut self,
-        kind: Kind,
-        size: u64,
-        reader: &mut dyn io::Read,
-        base: Option<ObjectId>,
-    ) -> Result<ObjectId, BoxError>;
-}
-
 /// What a session brought, handed to [`Endpoint::accept`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
@@ -340,7 +308,7 @@ pub struct Progress {
 /// 1. [`identity`](Endpoint::identity);
 /// 2. [`offer`](Endpoint::offer), once, before the first frame leaves. The server meets the peer first;
 /// 3. [`meet`](Endpoint::meet), once the other side has introduced itself;
-/// 4. reading through [`objects`](Endpoint::objects), any number of times;
+/// 4. reading through [`store`](Endpoint::store), any number of times;
 /// 5. on an end that receives: [`accept`](Endpoint::accept), after the new objects are durable in the
 ///    store, also if there were none; an end that gave: [`given`](Endpoint::given);
 /// 6. [`settle`](Endpoint::settle): on the server only if it received, on the caller always.
@@ -363,7 +331,7 @@ pub trait Endpoint {
     fn meet(&mut self, peer: &Peer) -> Result<(), Refusal>;
 
     /// Gives the store.
-    fn objects(&self) -> &dyn Objects;
+    fn store(&self) -> &Store;
 
     /// Opens `.mvault/incoming`, making it if it is missing.
     fn incoming(&self) -> Result<fs::Dir, Refusal>;
