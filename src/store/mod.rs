@@ -241,9 +241,16 @@ impl Store {
                 Some(below) => below.find_prefix(prefix)?,
                 None => Vec::new(),
             };
+            let mut damage = None;
             for pack in self.list().iter() {
-                let entries = pack.range(&self.0.objects, &low, &high, FEW)?;
-                ids.extend(entries.iter().map(|entry| entry.id));
+                match pack.range(&self.0.objects, &low, &high, FEW) {
+                    Ok(entries) => ids.extend(entries.iter().map(|entry| entry.id)),
+                    Err(error @ Error::Pack { .. }) => damage = damage.or(Some(error)),
+                    Err(error) => return Err(error),
+                }
+            }
+            if let (true, Some(damage)) = (ids.is_empty(), damage) {
+                return Err(damage);
             }
             ids.sort_unstable();
             ids.dedup();

@@ -16,6 +16,7 @@ mod damage;
 mod deltas;
 mod hostile;
 mod large;
+mod vectors;
 
 /// A store in a folder of its own that goes away with it.
 pub struct Place {
