@@ -69,6 +69,25 @@ impl Error {
         [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|e| errno == Some(e.raw_os_error()))
     }
 
+    /// Tells whether the file system cannot hold such a name or such bytes in one.
+    pub fn is_bad_name(&self) -> bool {
+        use rustix::io::Errno;
+        let errno = self.source.raw_os_error();
+        [Errno::INVAL, Errno::ILSEQ, Errno::NAMETOOLONG].iter().any(|e| errno == Some(e.raw_os_error()))
+    }
+
+    /// Tells whether the two names of a rename are on different file systems.
+    pub fn is_other_device(&self) -> bool {
+        self.source.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error())
+    }
+
+    /// Tells whether a folder could not be removed because something is in it, or mounted on it.
+    pub fn is_not_empty(&self) -> bool {
+        // Some systems say that it exists.
+        use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, ResourceBusy};
+        matches!(self.kind(), AlreadyExists | DirectoryNotEmpty | ResourceBusy)
+    }
+
     /// Tells whether something of that name exists already.
     pub fn is_exists(&self) -> bool {
         self.kind() == io::ErrorKind::AlreadyExists

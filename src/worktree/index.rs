@@ -268,16 +268,6 @@ impl Index {
         low
     }
 
-    #[allow(dead_code)] // plan
-    /// Returns the positions of the files below `folder`.
-    pub(super) fn below(&self, folder: &[u8]) -> std::ops::Range<usize> {
-        let mut prefix = folder.to_vec();
-        prefix.push(b'/');
-        let start = self.position(0..self.count, |p| compare_paths(p, &prefix) == Ordering::Less);
-        let end = self.position(start..self.count, |p| p.starts_with(&prefix));
-        start..end
-    }
-
     /// Makes the index of `tree` out of this one by replacing (or, with `None`, removing) entries. Of two
     /// changes of one path the last counts. That the result holds the files of `tree` is the caller's word.
     pub fn updated(
@@ -418,8 +408,6 @@ mod tests {
         assert_eq!(paths, ["a", "a/b", "a/c/d", "a-", "a.b", "z"]);
         assert_eq!(index.find(b"a/c/d"), Some(entry(3)));
         assert_eq!(index.find(b"a/c"), None);
-        assert_eq!(index.below(b"a"), 1..3);
-        assert_eq!(index.below(b"b"), 5..5);
         assert_eq!(index.log_mark().seq, 3);
     }
 

@@ -11,9 +11,14 @@
 //! Limits: an editor that renames its own file over ours between our look and our rename loses that save
 //! (there is no portable exchange of two names). Times come from the file system, never from our clock.
 
+mod apply;
+mod finish;
 mod folders;
 mod ignore;
 mod index;
+mod journal;
+mod look;
+mod plan;
 
 mod read;
 mod scan;
@@ -23,9 +28,14 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use apply::{Content, discard, pending_journal, stage};
+pub use finish::{Displaced, DisplacedBody, Finished, finish};
 pub use folders::Folders;
 pub use ignore::{IGNORE_FILE, IgnoreRules};
 pub use index::{Index, IndexEntry, LogMark, StatStamp};
+pub use journal::{Action, Expected, Journal, Nonce, Pending};
+pub use look::{Look, OnDisk, RealLook};
+pub use plan::{Edits, InTheWay, Obstacle, Plan, PlanInput, Unwritable, plan};
 pub use read::{
     Body, Change, Entry, LocalChanges, ReadError, Status, file_system_now, hash_candidates, read_candidates,
 };
@@ -60,6 +70,14 @@ pub enum Error {
         path: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// Something that is never touched took a place since the plan was made.
+    #[error("{path} is in the way: {what}; move it elsewhere, then run any mvault command to go on")]
+    Blocked {
+        /// Where.
+        path: String,
+        /// What it is.
+        what: &'static str,
     },
     /// A plan that names obstacles was to be staged.
     #[error("{0} paths are in the way")]

@@ -298,7 +298,6 @@ pub(super) fn hash_body(body: Body<'_>) -> BlobId {
     })
 }
 
-#[allow(dead_code)] // apply
 /// Hashes what is in an open file and returns the `stat` it had; `None` if it changed meanwhile.
 pub(super) fn hash_file(file: &File) -> Result<Option<(BlobId, Stat)>, ReadError> {
     read_once(file, WHOLE_BYTES_MAX, &hash_body)

@@ -1,6 +1,7 @@
 //! Tests of the working tree as a whole, on the machine's own disk.
 
-#[allow(dead_code)] // apply
+mod checkout;
+mod crash;
 mod faults;
 mod ignore;
 mod walk;
@@ -9,16 +10,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::fs::{Dir, Disk, RealDisk};
-use crate::object::{Kind, Overlay, Source, SourceError, TreeId};
+use crate::object::{BlobId, Kind, Object, ObjectId, Overlay, Source, SourceError, TreeId};
 
-use super::{Index, LocalChanges, LogMark, ScanInput, Traits, TreeChange};
+use super::{
+    Content, Edits, Finished, Index, Journal, LocalChanges, LogMark, Nonce, Plan, PlanInput, RealLook,
+    ScanInput, Traits, TreeChange,
+};
 
 /// A working tree in a temporary folder, its `.mvault`, and the objects it was committed to.
 pub(super) struct Place {
     temp: tempfile::TempDir,
     pub root: Dir,
     pub dot: Dir,
-    pub objects: Overlay<crate::object::Overlay<NoObjects>>,
+    pub objects: Overlay<NoObjects>,
     pub index: Index,
 }
 
@@ -26,18 +30,133 @@ pub(super) struct Place {
 pub(super) struct NoObjects;
 
 impl Source for NoObjects {
-    fn try_find(&self, _: crate::object::ObjectId) -> Result<Option<crate::object::Object>, SourceError> {
+    fn try_find(&self, _: ObjectId) -> Result<Option<Object>, SourceError> {
         Ok(None)
     }
 }
 
+/// Blobs in memory, handed out in small pieces.
+pub(super) struct Blobs(pub std::collections::BTreeMap<ObjectId, Object>);
+
+impl Content for Blobs {
+    fn size(&self, id: BlobId) -> Result<u64, SourceError> {
+        let id = id.object();
+        let object = self.0.get(&id).ok_or(SourceError::Missing { kind: Kind::Blob, id })?;
+        Ok(object.data.len() as u64)
+    }
+
+    fn read_to(&self, id: BlobId, out: &mut dyn std::io::Write) -> Result<(), SourceError> {
+        let id = id.object();
+        let object = self.0.get(&id).ok_or(SourceError::Missing { kind: Kind::Blob, id })?;
+        for piece in object.data.chunks(1 << 16) {
+            out.write_all(piece).map_err(|e| SourceError::Read { id, source: e.into() })?;
+        }
+        Ok(())
+    }
+}
+
 impl Place {
+    pub fn blobs(&self) -> Blobs {
+        Blobs(self.objects.new_objects())
+    }
+
+    /// Makes a tree without touching the disk: paths and contents, `*` before an executable's content and
+    /// `->` before a link's target.
+    pub fn tree(&self, files: &[(&str, &str)]) -> TreeId {
+        use crate::object::{Mode, VaultPath};
+        let edits: Vec<TreeChange> = files
+            .iter()
+            .map(|(path, text)| {
+                let (mode, text) = match (text.strip_prefix('*'), text.strip_prefix("->")) {
+                    (Some(text), _) => (Mode::Executable, text),
+                    (_, Some(target)) => (Mode::Symlink, target),
+                    _ => (Mode::File, *text),
+                };
+                let id = self.objects.put(Kind::Blob, text.as_bytes());
+                TreeChange { path: VaultPath::parse(*path).expect("valid"), entry: Some((mode, id)) }
+            })
+            .collect();
+        super::write_tree(&self.objects, TreeId::empty(), edits, &mut |bytes, _| {
+            Ok::<_, SourceError>(TreeId::new(self.objects.put(Kind::Tree, bytes)))
+        })
+        .expect("makes the tree")
+    }
+
+    pub fn plan(&self, to: TreeId, edits: Edits) -> Plan {
+        let local = self.changes();
+        self.plan_with(&local, to, edits, Traits::default(), &[])
+    }
+
+    pub fn plan_with(
+        &self,
+        local: &LocalChanges,
+        to: TreeId,
+        edits: Edits,
+        traits: Traits,
+        paths: &[crate::object::VaultPath],
+    ) -> Plan {
+        let scratch = self.dot.open_or_create_dir("tmp").expect("makes a folder");
+        let (source, from, index) = (&self.objects as &dyn Source, self.index.tree(), &self.index);
+        let input = PlanInput { source, from, to, index, local, traits, edits, paths };
+        super::plan(input, &mut RealLook::new(&self.root, &scratch)).expect("plans")
+    }
+
+    pub fn stage(&self, plan: &Plan) -> Journal {
+        super::stage(&self.dot, plan, &self.blobs(), Nonce::new([1; 16])).expect("stages")
+    }
+
+    pub fn finish(&mut self, journal: &Journal) -> Finished {
+        let finished = super::finish(&self.root, &self.dot, journal, &self.blobs()).expect("finishes");
+        let updates = finished.updates.clone();
+        self.index = self.index.updated(finished.tree, LogMark::default(), updates);
+        super::discard(&self.dot).expect("discards");
+        finished
+    }
+
+    pub fn checkout(&mut self, to: TreeId, edits: Edits) -> Finished {
+        let plan = self.plan(to, edits);
+        assert_eq!(plan.in_the_way, []);
+        let journal = self.stage(&plan);
+        self.finish(&journal)
+    }
+
+    /// Returns everything on disk but `.mvault`, in the notation of [`Place::tree`]; folders as `path/`
+    /// when they are empty.
+    pub fn disk(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut open = vec![self.path().to_path_buf()];
+        while let Some(dir) = open.pop() {
+            let names: Vec<_> =
+                std::fs::read_dir(&dir).expect("lists").map(|e| e.expect("lists").path()).collect();
+            let told =
+                |at: &Path| at.strip_prefix(self.path()).expect("inside").to_string_lossy().into_owned();
+            if names.is_empty() {
+                found.push((told(&dir) + "/", String::new()));
+            }
+            for at in names.into_iter().filter(|at| !at.ends_with(".mvault")) {
+                let data = std::fs::symlink_metadata(&at).expect("is there");
+                if data.is_dir() {
+                    open.push(at);
+                } else if data.is_symlink() {
+                    let target = std::fs::read_link(&at).expect("is a link");
+                    found.push((told(&at), format!("->{}", target.display())));
+                } else if data.is_file() {
+                    let text = String::from_utf8_lossy(&std::fs::read(&at).expect("reads")).into_owned();
+                    let executable = data.permissions().mode() & 0o100 != 0;
+                    found.push((told(&at), if executable { format!("*{text}") } else { text }));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
     pub fn new() -> Place {
         let temp = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(temp.path().join(".mvault")).expect("makes the vault's folder");
         let root = RealDisk.open_dir(temp.path()).expect("opens");
         let dot = root.open_dir(".mvault").expect("opens");
-        Place { temp, root, dot, objects: Overlay::new(Overlay::new(NoObjects)), index: Index::empty() }
+        Place { temp, root, dot, objects: Overlay::new(NoObjects), index: Index::empty() }
     }
 
     pub fn path(&self) -> &Path {

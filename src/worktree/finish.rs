@@ -1,0 +1,514 @@
+//! Carrying a journal out, after its operation was logged.
+//!
+//! - It may be cut anywhere and run again: what is in place is left, what is staged is moved, what a crash
+//!   lost is made again from the store.
+//! - What is displaced is hashed before and looked at again after; if it is not what the plan saw, its
+//!   bytes are kept beside the journal until the caller stored them.
+//! - A file that took a needed place since the plan is displaced; a folder with files in it, or a fifo, is
+//!   never touched: that is an error which names it, and the journal stays.
+//! - When it returns, everything is durable.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::{ParallelIterator, ParallelSlice};
+
+use crate::fs::{self, Dir, File, FileKind, Stat};
+use crate::object::{BlobId, Kind, Mode, TreeId, VaultPath, hash_object};
+
+use super::apply::{Content, SYNCS_MAX, stage_one};
+use super::folders::Folders;
+use super::index::{IndexEntry, StatStamp};
+use super::journal::{Action, Expected, JOURNAL_DIR, Journal};
+use super::look::read_entry;
+use super::read::{Entry, hash_file};
+use super::traits::os;
+use super::{Error, Result};
+
+/// How many actions one thread carries out with the folders on the way kept open.
+const ACTIONS_PER_RUN: usize = 32;
+/// How much of a file is in memory at once while it is copied.
+const BUFFER_BYTES: usize = 256 << 10;
+/// How the names of displaced edits begin; then come the action's position and how many parts of its
+/// path lead to where the edit was.
+const DISPLACED: &str = "displaced-";
+/// The name of a displaced edit while it is copied.
+const PARTIAL: &str = "partial-";
+
+/// An edit that was found in place of what the plan had seen, kept until the journal is discarded.
+#[derive(Debug)]
+pub struct Displaced {
+    /// Where it was.
+    pub path: VaultPath,
+    /// What it was: a file, an executable one or a link.
+    pub mode: Mode,
+    /// Its bytes or target.
+    pub body: DisplacedBody,
+}
+
+/// The bytes of what was displaced.
+#[derive(Debug)]
+pub enum DisplacedBody {
+    /// A file, open.
+    File(File),
+    /// A link's target.
+    Target(Vec<u8>),
+}
+
+/// A move that is done and durable. The journal is still there: store what was displaced, write the index,
+/// then call [`discard`](super::discard).
+#[derive(Debug)]
+pub struct Finished {
+    /// The tree of the index now.
+    pub tree: TreeId,
+    /// What to change in the index of the tree before.
+    pub updates: Vec<(VaultPath, Option<IndexEntry>)>,
+    /// Edits that were made since the plan, and are not on disk any more.
+    pub displaced: Vec<Displaced>,
+    /// Files that were to go and stayed, because someone wrote to them since the plan.
+    pub stayed: Vec<VaultPath>,
+    /// Files that turned out to be impossible here.
+    pub absent: Vec<VaultPath>,
+}
+
+/// What became of one action.
+enum Done {
+    /// The working tree has it; the stamp is there if it can be trusted later.
+    InPlace(Option<StatStamp>),
+    Gone,
+    Stayed,
+    Absent,
+}
+
+/// Carries out a journal whose operation is in the log. `content` makes again what a crash lost.
+pub fn finish(root: &Dir, dot: &Dir, journal: &Journal, content: &dyn Content) -> Result<Finished> {
+    let folder = dot.open_dir(JOURNAL_DIR)?;
+    let work = Work { root, folder: &folder, journal, content, making_room: Mutex::new(()) };
+    let actions: Vec<(usize, &Action)> = journal.actions.iter().enumerate().collect();
+    let mut done = Vec::with_capacity(actions.len());
+    // Removals that make room, writes, other removals: each stage over before the next begins.
+    for stage in
+        actions.chunk_by(|a, b| matches!(a.1, Action::Write { .. }) == matches!(b.1, Action::Write { .. }))
+    {
+        let runs: Vec<Vec<Done>> = stage
+            .par_chunks(ACTIONS_PER_RUN)
+            .map(|run| {
+                let mut folders = Folders::new(root);
+                run.iter().map(|(at, action)| work.act(&mut folders, *at, action)).collect()
+            })
+            .collect::<Result<_>>()?;
+        done.extend(runs.into_iter().flatten());
+        if !matches!(stage[0].1, Action::Write { .. }) {
+            work.remove_empty_folders(stage)?;
+        }
+    }
+    work.sync()?;
+    work.report(done)
+}
+
+struct Work<'a> {
+    root: &'a Dir,
+    folder: &'a Dir,
+    journal: &'a Journal,
+    content: &'a dyn Content,
+    /// Held while a file that took a folder's place is moved: two threads may need the same folder.
+    making_room: Mutex<()>,
+}
+
+impl Work<'_> {
+    fn act(&self, folders: &mut Folders, at: usize, action: &Action) -> Result<Done> {
+        match action {
+            Action::Write { path, entry, expected } => self.write(folders, at, path, *entry, *expected),
+            Action::Remove { path, expected } => self.remove(folders, at, path, *expected),
+            Action::Keep { .. } => Ok(Done::InPlace(None)),
+            Action::Absent { .. } => Ok(Done::Absent),
+            Action::Forget { .. } => Ok(Done::Gone),
+        }
+    }
+
+    fn write(
+        &self,
+        folders: &mut Folders,
+        at: usize,
+        path: &VaultPath,
+        entry: Entry,
+        expected: Expected,
+    ) -> Result<Done> {
+        let staged = at.to_string();
+        let dir = match self.make_parent(folders, at, path) {
+            Err(Error::Disk(error)) if error.is_bad_name() => return Ok(Done::Absent),
+            other => other?,
+        };
+        let mut staged_stat = self.folder.try_stat(&staged)?;
+        if staged_stat.is_none() {
+            // A run before this one moved it, or a crash lost it. What stands there tells which.
+            let there = dir.try_stat(os(path.name()))?;
+            let now = there.and_then(|_| read_entry(&dir, path.name()));
+            if there.is_some() && (now.is_none() || now == Some(entry) || now != expected) {
+                return Ok(Done::InPlace(None));
+            }
+            stage_one(self.folder, &staged, path, entry, self.content)?.map_or(Ok(()), |file| file.sync())?;
+            staged_stat = self.folder.try_stat(&staged)?;
+        }
+        let acceptable = [Some(entry.id), expected.map(|e| e.id)];
+        let displaced = self.look_at_old(&dir, at, path, &acceptable)?;
+        match self.folder.rename(&staged, &dir, os(path.name())) {
+            Ok(()) => {}
+            Err(error) if error.is_bad_name() => return Ok(Done::Absent),
+            Err(error) if error.is_other_device() => {
+                self.copy_across(&dir, at, path, entry)?;
+                return Ok(Done::InPlace(None));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(old) = displaced {
+            self.look_again(&old, at, path)?;
+        }
+        Ok(Done::InPlace(self.stamp(&dir, path, staged_stat)?))
+    }
+
+    /// Opens the folder of `path`, making it; a file that took the place of a folder on the way since the
+    /// plan is displaced.
+    fn make_parent(&self, folders: &mut Folders, at: usize, path: &VaultPath) -> Result<Dir> {
+        let error = match folders.make_parent_of(path) {
+            Ok(dir) => return Ok(dir),
+            Err(error) => error,
+        };
+        if !error.is_gone() && !error.is_exists() {
+            return Err(error.into());
+        }
+        let _alone = self.making_room.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.forget();
+        let parts: Vec<&[u8]> = path.parts().collect();
+        let mut dir = self.root.clone();
+        for (depth, part) in parts[..parts.len() - 1].iter().enumerate() {
+            match dir.try_stat(os(part))?.map(|stat| stat.kind) {
+                Some(FileKind::File | FileKind::Symlink) => {
+                    let name = format!("{DISPLACED}{at}-{}", depth + 1);
+                    dir.rename(os(part), self.folder, name)?;
+                    break;
+                }
+                Some(FileKind::Special) => {
+                    return Err(blocked(path, "a fifo, socket or device where a folder has to be"));
+                }
+                Some(FileKind::Dir) => dir = dir.open_dir(os(part))?,
+                None => break,
+            }
+        }
+        Ok(folders.make_parent_of(path)?)
+    }
+
+    /// Looks at what is about to be displaced: keeps a copy if it is nothing the plan knows, and returns
+    /// the open file with the `stat` it was read under.
+    fn look_at_old(
+        &self,
+        dir: &Dir,
+        at: usize,
+        path: &VaultPath,
+        acceptable: &[Option<BlobId>],
+    ) -> Result<Option<(File, Stat)>> {
+        let Some(stat) = dir.try_stat(os(path.name()))? else { return Ok(None) };
+        match stat.kind {
+            FileKind::Special => Err(blocked(path, "a fifo, socket or device")),
+            FileKind::Dir => {
+                remove_empty_below(dir, path.name()).map_err(|error| {
+                    if error.is_not_empty() {
+                        blocked(path, "a folder with files in it")
+                    } else {
+                        error.into()
+                    }
+                })?;
+                Ok(None)
+            }
+            FileKind::Symlink => {
+                let target = dir.read_link(os(path.name()))?;
+                let id = BlobId::new(hash_object(Kind::Blob, &target));
+                let name = self.displaced_name(at, path);
+                if !acceptable.contains(&Some(id)) && self.folder.try_stat(&name)?.is_none() {
+                    self.folder.symlink(&target, name)?;
+                    self.folder.sync()?;
+                }
+                Ok(None)
+            }
+            FileKind::File => {
+                let file = dir.open(os(path.name()))?;
+                // One that is written to right now is kept as well; the second look sees to its end.
+                let known = hash_file(&file).map_err(|e| unreadable(path, e))?;
+                match known {
+                    Some((id, stat)) if acceptable.contains(&Some(id)) => Ok(Some((file, stat))),
+                    _ => {
+                        let stat = file.stat()?;
+                        self.keep_copy(&file, at, path)?;
+                        Ok(Some((file, stat)))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks again at a file that lost its name: if someone wrote to it since it was hashed, keeps a copy.
+    fn look_again(&self, (file, before): &(File, Stat), at: usize, path: &VaultPath) -> Result<()> {
+        let after = file.stat()?;
+        // Losing its name changed its ctime.
+        if (after.size, after.mtime_ns) != (before.size, before.mtime_ns) {
+            self.keep_copy(file, at, path)?;
+        }
+        Ok(())
+    }
+
+    fn displaced_name(&self, at: usize, path: &VaultPath) -> String {
+        format!("{DISPLACED}{at}-{}", path.parts().count())
+    }
+
+    /// Copies a displaced edit beside the journal, durably.
+    fn keep_copy(&self, file: &File, at: usize, path: &VaultPath) -> Result<()> {
+        let partial = format!("{PARTIAL}{at}");
+        if self.folder.try_stat(&partial)?.is_some() {
+            self.folder.remove_file(&partial)?;
+        }
+        let mode = if file.stat()?.is_executable() { 0o755 } else { 0o644 };
+        let copy = self.folder.create_new(&partial, mode)?;
+        copy_file(file, &copy)?;
+        copy.sync()?;
+        self.folder.rename(&partial, self.folder, self.displaced_name(at, path))?;
+        Ok(self.folder.sync()?)
+    }
+
+    /// Puts a staged file into a folder on another file system: a copy beside its place, renamed.
+    fn copy_across(&self, dir: &Dir, at: usize, path: &VaultPath, entry: Entry) -> Result<()> {
+        let staged = at.to_string();
+        let temp = format!(".mvault-{}-{at}.tmp", self.journal.nonce);
+        if dir.try_stat(&temp)?.is_some() {
+            dir.remove_file(&temp)?;
+        }
+        if entry.mode == Mode::Symlink {
+            dir.symlink(&self.folder.read_link(&staged)?, &temp)?;
+        } else {
+            let file = self.folder.open(&staged)?;
+            let copy = dir.create_new(&temp, file.stat()?.mode & 0o777)?;
+            copy_file(&file, &copy)?;
+            copy.sync()?;
+        }
+        dir.rename(&temp, dir, os(path.name()))?;
+        Ok(self.folder.remove_file(&staged)?)
+    }
+
+    /// Returns the stamp of a file just placed, if nobody can have written to it unseen: its bytes are
+    /// older than the journal, and their time is still theirs.
+    fn stamp(&self, dir: &Dir, path: &VaultPath, staged: Option<Stat>) -> Result<Option<StatStamp>> {
+        let (Some(staged), Some(placed)) = (staged, dir.try_stat(os(path.name()))?) else { return Ok(None) };
+        let same =
+            (staged.size, staged.mtime_ns, staged.inode) == (placed.size, placed.mtime_ns, placed.inode);
+        let older = staged.mtime_ns < self.journal.complete_ns;
+        Ok(if same && older { StatStamp::unchecked(&placed) } else { None })
+    }
+
+    fn remove(&self, folders: &mut Folders, at: usize, path: &VaultPath, expected: Entry) -> Result<Done> {
+        let dir = match folders.parent_of(path) {
+            Err(error) if error.is_gone() => return Ok(Done::Gone),
+            other => other?,
+        };
+        let name = os(path.name());
+        // Where names fold, the new spelling of a renamed file answers to the old one as well.
+        if self.journal.names_fold && !dir.list()?.iter().any(|(listed, _)| listed == name) {
+            return Ok(Done::Gone);
+        }
+        match dir.try_stat(name)?.map(|stat| stat.kind) {
+            Some(FileKind::Symlink) if expected.mode == Mode::Symlink => {
+                if read_entry(&dir, path.name()) != Some(expected) {
+                    return Ok(Done::Stayed);
+                }
+                dir.remove_file(name)?;
+                Ok(Done::Gone)
+            }
+            Some(FileKind::File) => {
+                let file = dir.open(name)?;
+                match hash_file(&file).map_err(|e| unreadable(path, e))? {
+                    Some((id, stat)) if id == expected.id => {
+                        dir.remove_file(name)?;
+                        self.look_again(&(file, stat), at, path)?;
+                        Ok(Done::Gone)
+                    }
+                    _ => Ok(Done::Stayed),
+                }
+            }
+            Some(FileKind::Symlink) => Ok(Done::Stayed),
+            // Removed already; a folder of that name is somebody else's.
+            None | Some(FileKind::Dir | FileKind::Special) => Ok(Done::Gone),
+        }
+    }
+
+    /// Removes the folders that the removals of one stage left empty.
+    fn remove_empty_folders(&self, stage: &[(usize, &Action)]) -> Result<()> {
+        let mut parents = BTreeSet::new();
+        for (_, action) in stage {
+            if let Action::Remove { path, .. } = action {
+                let mut above = path.parent();
+                while let Some(folder) = above {
+                    above = folder.parent();
+                    if !parents.insert(folder) {
+                        break;
+                    }
+                }
+            }
+        }
+        let mut folders = Folders::new(self.root);
+        // What is inside sorts after what holds it.
+        for folder in parents.iter().rev() {
+            folders.forget();
+            let removed = folders.parent_of(folder).and_then(|dir| dir.remove_dir(os(folder.name())));
+            match removed {
+                Ok(()) => {}
+                Err(error) if error.is_gone() || error.is_not_empty() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes every change to the working tree durable.
+    fn sync(&self) -> Result<()> {
+        let mut touched: BTreeSet<Option<VaultPath>> = BTreeSet::new();
+        for action in &self.journal.actions {
+            if let Action::Write { path, .. } | Action::Remove { path, .. } = action {
+                // Folders above may be new, or gone: their names are part of the change.
+                let mut above = path.parent();
+                while touched.insert(above.clone()) {
+                    let Some(folder) = above else { break };
+                    above = folder.parent();
+                }
+            }
+        }
+        if touched.len() > SYNCS_MAX && self.root.sync_file_system()? {
+            return Ok(());
+        }
+        let mut folders = Folders::new(self.root);
+        for folder in touched {
+            match folder.map_or_else(|| Ok(self.root.clone()), |folder| folders.open(&folder)) {
+                Ok(dir) => dir.sync()?,
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, done: Vec<Done>) -> Result<Finished> {
+        let mut finished = Finished {
+            tree: self.journal.to,
+            updates: Vec::new(),
+            displaced: self.displaced()?,
+            stayed: Vec::new(),
+            absent: Vec::new(),
+        };
+        // A restore of single paths leaves the index on its tree: what was written is an edit to it.
+        let moved = self.journal.moves;
+        for (action, done) in self.journal.actions.iter().zip(done) {
+            let path = action.path().clone();
+            let was_planned = matches!(action, Action::Absent { .. });
+            match (action, done) {
+                (Action::Remove { .. }, Done::Stayed) => finished.stayed.push(path),
+                (
+                    Action::Write { entry, .. } | Action::Keep { entry, .. } | Action::Absent { entry, .. },
+                    done,
+                ) => {
+                    let absent_here = matches!(done, Done::Absent);
+                    let stamp = match done {
+                        Done::InPlace(stamp) => stamp,
+                        _ => None,
+                    };
+                    if absent_here && !was_planned {
+                        finished.absent.push(path.clone());
+                    }
+                    if moved {
+                        let entry = IndexEntry { mode: entry.mode, id: entry.id, stamp, absent_here };
+                        finished.updates.push((path, Some(entry)));
+                    }
+                }
+                (Action::Forget { .. }, _) if moved => finished.updates.push((path, None)),
+                _ => {}
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Collects what was displaced by this run and those before it.
+    fn displaced(&self) -> Result<Vec<Displaced>> {
+        let mut found = Vec::new();
+        for (name, _) in self.folder.list()? {
+            let numbers = name.to_str().and_then(|name| name.strip_prefix(DISPLACED)?.split_once('-'));
+            let Some((at, depth)) =
+                numbers.and_then(|(a, b)| Some((a.parse::<usize>().ok()?, b.parse().ok()?)))
+            else {
+                continue;
+            };
+            let Some(action) = self.journal.actions.get(at) else { continue };
+            let path = action.path().parts().take(depth).collect::<Vec<_>>().join(&b'/');
+            let path = VaultPath::parse(path)?;
+            let stat = self.folder.stat(&name)?;
+            let (mode, body) = match stat.kind {
+                FileKind::Symlink => (Mode::Symlink, DisplacedBody::Target(self.folder.read_link(&name)?)),
+                _ => {
+                    let mode = if stat.is_executable() { Mode::Executable } else { Mode::File };
+                    (mode, DisplacedBody::File(self.folder.open(&name)?))
+                }
+            };
+            found.push(Displaced { path, mode, body });
+        }
+        Ok(found)
+    }
+}
+
+fn blocked(path: &VaultPath, what: &'static str) -> Error {
+    Error::Blocked { path: path.to_string(), what }
+}
+
+fn unreadable(path: &VaultPath, error: super::ReadError) -> Error {
+    match error {
+        super::ReadError::Disk(error) => Error::Disk(error),
+        _ => blocked(path, "something that is no file any more"),
+    }
+}
+
+/// Removes a folder and the folders in it, if there is nothing else in any of them.
+fn remove_empty_below(dir: &Dir, name: &[u8]) -> fs::Result<()> {
+    // Deepest first, each reached from the top: as deep as a path can be, few handles.
+    let mut found: Vec<Vec<Vec<u8>>> = vec![vec![name.to_vec()]];
+    let mut at = 0;
+    while at < found.len() {
+        let mut inner = dir.clone();
+        for part in &found[at] {
+            inner = inner.open_dir(os(part))?;
+        }
+        for (child, kind) in inner.list()? {
+            if kind.is_none_or(|kind| kind == FileKind::Dir) {
+                let mut path = found[at].clone();
+                path.push(child.into_encoded_bytes());
+                found.push(path);
+            }
+        }
+        at += 1;
+    }
+    for path in found.iter().rev() {
+        let (last, above) = path.split_last().expect("every path has its own name");
+        let mut inner = dir.clone();
+        for part in above {
+            inner = inner.open_dir(os(part))?;
+        }
+        inner.remove_dir(os(last))?;
+    }
+    Ok(())
+}
+
+fn copy_file(from: &File, to: &File) -> fs::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut at = 0;
+    loop {
+        let n = from.read_at(&mut buffer, at)?;
+        if n == 0 {
+            return Ok(());
+        }
+        to.write_at(&buffer[..n], at)?;
+        at += n as u64;
+    }
+}

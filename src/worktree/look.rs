@@ -1,0 +1,148 @@
+//! What a plan asks of the disk: little questions about single paths, so that planning itself touches
+//! nothing and tests can answer from a table.
+
+use std::collections::HashMap;
+
+use crate::fs::{Dir, FileKind};
+use crate::object::{BlobId, Kind, Mode, VaultPath, hash_object};
+
+use super::Result;
+use super::folders::Folders;
+use super::read::{Entry, hash_file};
+use super::traits::os;
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisk {
+    /// Nothing, or a folder on the way is missing or no folder.
+    Nothing,
+    /// A file or link.
+    File,
+    /// A folder.
+    Folder,
+    /// Something that is not kept, or that cannot be examined.
+    Other,
+}
+
+/// Answers what a plan asks of the disk.
+pub trait Look {
+    /// Tells what stands at `path`.
+    fn kind(&mut self, path: &VaultPath) -> Result<OnDisk>;
+
+    /// Reads the file or link at `path`; `None` if it cannot be read or does not hold still.
+    fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>>;
+
+    /// Lists everything below a folder that is no folder, ignored or not.
+    fn below(&mut self, folder: &VaultPath) -> Result<Vec<Vec<u8>>>;
+
+    /// Tells whether a file of that name can be made here.
+    fn can_exist(&mut self, name: &[u8]) -> Result<bool>;
+}
+
+/// Looks at a working tree.
+pub struct RealLook {
+    root: Dir,
+    folders: Folders,
+    scratch: Dir,
+    names: HashMap<Vec<u8>, bool>,
+}
+
+impl RealLook {
+    /// Looks at `root`; names that may not be possible are tried out in `scratch`, a folder of the same
+    /// file system in which the name of no file of ours can be met.
+    pub fn new(root: &Dir, scratch: &Dir) -> RealLook {
+        let folders = Folders::new(root);
+        RealLook { root: root.clone(), folders, scratch: scratch.clone(), names: HashMap::new() }
+    }
+
+    fn parent(&mut self, path: &VaultPath) -> Result<Option<Dir>> {
+        match self.folders.parent_of(path) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Tells whether `name` holds nothing that some file system refuses, so that it need not be tried.
+fn is_plain(name: &[u8]) -> bool {
+    let letter = |b: &u8| b.is_ascii_alphanumeric() || b"-_+=,@#%~()[]{} ".contains(b) || *b == b'.';
+    name.len() <= 140 && name.iter().all(letter) && !matches!(name.last(), Some(b'.' | b' '))
+}
+
+impl Look for RealLook {
+    fn kind(&mut self, path: &VaultPath) -> Result<OnDisk> {
+        let Some(dir) = self.parent(path)? else { return Ok(OnDisk::Nothing) };
+        Ok(match dir.stat(os(path.name())) {
+            Ok(stat) => match stat.kind {
+                FileKind::File | FileKind::Symlink => OnDisk::File,
+                FileKind::Dir => OnDisk::Folder,
+                FileKind::Special => OnDisk::Other,
+            },
+            Err(error) if error.is_gone() || error.is_bad_name() => OnDisk::Nothing,
+            Err(_) => OnDisk::Other,
+        })
+    }
+
+    fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>> {
+        let Some(dir) = self.parent(path)? else { return Ok(None) };
+        Ok(read_entry(&dir, path.name()))
+    }
+
+    fn below(&mut self, folder: &VaultPath) -> Result<Vec<Vec<u8>>> {
+        let mut found = Vec::new();
+        let mut open = vec![folder.as_bytes().to_vec()];
+        while let Some(base) = open.pop() {
+            // Opened from the root each time: however deep, few handles.
+            let mut dir = self.root.clone();
+            for part in base.split(|b| *b == b'/') {
+                dir = dir.open_dir(os(part))?;
+            }
+            for (name, kind) in dir.list()? {
+                let path = [&base[..], b"/", name.as_encoded_bytes()].concat();
+                let kind = kind.map_or_else(|| dir.stat(&name).map(|stat| stat.kind), Ok)?;
+                if kind == FileKind::Dir { open.push(path) } else { found.push(path) }
+            }
+        }
+        Ok(found)
+    }
+
+    fn can_exist(&mut self, name: &[u8]) -> Result<bool> {
+        if is_plain(name) {
+            return Ok(true);
+        }
+        if let Some(known) = self.names.get(name) {
+            return Ok(*known);
+        }
+        let can = match self.scratch.create_new(os(name), 0o600) {
+            Ok(_) => {
+                self.scratch.remove_file(os(name))?;
+                true
+            }
+            // Left over by one that was killed here.
+            Err(error) if error.is_exists() => true,
+            Err(error) if error.is_bad_name() => false,
+            Err(error) => return Err(error.into()),
+        };
+        self.names.insert(name.to_vec(), can);
+        Ok(can)
+    }
+}
+
+/// Reads the file or link `name`; `None` if it cannot be read or does not hold still.
+pub(super) fn read_entry(dir: &Dir, name: &[u8]) -> Option<Entry> {
+    let stat = dir.stat(os(name)).ok()?;
+    match stat.kind {
+        FileKind::Symlink => {
+            let target = dir.read_link(os(name)).ok()?;
+            Some(Entry { mode: Mode::Symlink, id: BlobId::new(hash_object(Kind::Blob, &target)) })
+        }
+        FileKind::File => {
+            let file = dir.open(os(name)).ok()?;
+            let (id, stat) = hash_file(&file).ok()??;
+            let mode = if stat.is_executable() { Mode::Executable } else { Mode::File };
+            Some(Entry { mode, id })
+        }
+        FileKind::Dir | FileKind::Special => None,
+    }
+}
