@@ -7,7 +7,7 @@
 //!   region between them is replaced by one line that can equal no side: as a base it has *no value*.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use gix::bstr::{BStr, ByteSlice};
 use gix::merge::plumbing::{blob, tree};
 use sha2::{Digest, Sha256};
 
-use super::path::{RawPath, changed_files};
+use super::path::{Changes, RawPath, changed_files};
 use super::rules::{Driver, Rules};
 use super::{MergeError, Result};
 use crate::object::{Kind, ObjectId, Overlay, Source, TreeId, VaultPath};
@@ -45,6 +45,8 @@ pub(super) struct RawMerge {
     pub tree: TreeId,
     /// The conflicts, also those that gix resolved.
     pub conflicts: Vec<tree::Conflict>,
+    /// What each side changed since the base: ours, then theirs.
+    pub changes: [Changes; 2],
     /// Blobs made of text that conflicts, with a line without value for each region.
     pub marked: HashSet<ObjectId>,
 }
@@ -56,7 +58,9 @@ fn failed(error: gix::Error) -> MergeError {
 /// Merges trees by gix.
 pub(super) fn merge_trees<S: Source>(objects: &Overlay<S>, rules: &Rules, sides: Sides) -> Result<RawMerge> {
     let label = label_of(sides);
-    let attributes = attribute_lines(objects, rules, sides)?;
+    let changes =
+        [changed_files(objects, sides.base, sides.ours)?, changed_files(objects, sides.base, sides.theirs)?];
+    let attributes = attribute_lines(rules, &changes);
     let marked: RefCell<HashSet<ObjectId>> = RefCell::default();
     let write_blob = |bytes: &[u8]| {
         let (id, has_regions) = match without_value(bytes, &label) {
@@ -89,12 +93,19 @@ pub(super) fn merge_trees<S: Source>(objects: &Overlay<S>, rules: &Rules, sides:
     .map_err(failed)?;
     let tree = outcome.tree.write(|tree| gix::objs::Write::write(objects, tree)).map_err(failed)?;
     let tree = ObjectId::from_gix(&tree).ok_or(MergeError::Unsettled)?;
-    Ok(RawMerge { tree: TreeId::new(tree), conflicts: outcome.conflicts, marked: marked.into_inner() })
+    let tree = TreeId::new(tree);
+    Ok(RawMerge { tree, conflicts: outcome.conflicts, changes, marked: marked.into_inner() })
 }
 
-/// Tells whether a conflict that gix reports is one for git.
+/// Tells whether a conflict that gix reports is one for git with `merge.directoryRenames=true`: a file that
+/// was moved into a folder which the other side renamed follows the folder, and that alone is none.
 pub(super) fn is_unresolved(conflict: &tree::Conflict) -> bool {
-    conflict.is_unresolved(tree::TreatAsUnresolved::git())
+    match &conflict.resolution {
+        Ok(tree::Resolution::OursModifiedTheirsRenamedAndChangedThenRename { merged_blob, .. }) => {
+            merged_blob.is_some_and(|merged| merged.resolution == blob::Resolution::Conflict)
+        }
+        _ => conflict.is_unresolved(tree::TreatAsUnresolved::git()),
+    }
 }
 
 fn options() -> tree::Options {
@@ -165,24 +176,21 @@ fn without_value(bytes: &[u8], label: &str) -> Option<Vec<u8>> {
 
 /// Writes attribute lines for all changed paths whose driver is not text. A driver of ours is told to gix
 /// as binary: its paths come back as conflicts and are merged here.
-fn attribute_lines<S: Source>(objects: &Overlay<S>, rules: &Rules, sides: Sides) -> Result<Vec<u8>> {
-    let mut changed: BTreeMap<RawPath, ()> = BTreeMap::new();
-    for side in [sides.ours, sides.theirs] {
-        changed.extend(changed_files(objects, sides.base, side)?.into_iter().map(|path| (path, ())));
-    }
+fn attribute_lines(rules: &Rules, changes: &[Changes; 2]) -> Vec<u8> {
+    let paths: BTreeSet<&RawPath> = changes.iter().flat_map(Changes::keys).collect();
     let mut lines = Vec::new();
-    for path in changed.into_keys() {
+    for path in paths {
         let value: &[u8] = match VaultPath::parse(path.as_slice()).map(|path| rules.driver_for(&path)) {
             Ok(Driver::Text) | Err(_) => continue,
             Ok(Driver::Union) => b"merge=union",
             Ok(Driver::Binary | Driver::Custom(_)) => b"-merge",
         };
-        lines.extend_from_slice(&quoted_pattern(&path));
+        lines.extend_from_slice(&quoted_pattern(path));
         lines.push(b' ');
         lines.extend_from_slice(value);
         lines.push(b'\n');
     }
-    Ok(lines)
+    lines
 }
 
 /// Writes a pattern that matches exactly `path`: glob characters escaped, then quoted as git quotes.

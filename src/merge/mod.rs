@@ -18,6 +18,7 @@
 //! [`RENAMES_MAX`] files a side. Both limits are part of the merge rule's version.
 
 mod ancestry;
+mod check;
 mod conflict;
 mod derive;
 mod devices;

@@ -3,7 +3,7 @@
 //! Paths are raw bytes here, because gix makes some of them; they become a
 //! [`VaultPath`](crate::object::VaultPath) where they are told to somebody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Result;
 use super::conflict::Entry;
@@ -96,10 +96,13 @@ pub(super) fn add_covering(set: &mut BTreeSet<RawPath>, path: &[u8]) {
     set.insert(path.to_vec());
 }
 
-/// Returns the paths of files that differ between two trees, sorted. Folders that are equal are not
-/// entered.
-pub(super) fn changed_files(source: &dyn Source, a: TreeId, b: TreeId) -> Result<BTreeSet<RawPath>> {
-    let mut changed = BTreeSet::new();
+/// Files that differ between two trees: what the first and what the second has, by path.
+pub(super) type Changes = BTreeMap<RawPath, (Option<Entry>, Option<Entry>)>;
+
+/// Returns the files that differ between two trees. Folders that are equal are not entered; a folder
+/// counts as no file.
+pub(super) fn changed_files(source: &dyn Source, a: TreeId, b: TreeId) -> Result<Changes> {
+    let mut changed = Changes::new();
     let mut todo = vec![(Vec::new(), Some(a), Some(b))];
     while let Some((folder, a, b)) = todo.pop() {
         if a == b {
@@ -116,8 +119,11 @@ pub(super) fn changed_files(source: &dyn Source, a: TreeId, b: TreeId) -> Result
             }
             let mut path: RawPath = folder.clone();
             path.extend_from_slice(name);
-            if a.into_iter().chain(b).any(|e| !e.mode.is_tree()) {
-                changed.insert(path.clone());
+            let file = |e: Option<&TreeEntry>| {
+                e.filter(|e| !e.mode.is_tree()).map(|e| Entry { mode: e.mode, id: e.id })
+            };
+            if file(a) != file(b) {
+                changed.insert(path.clone(), (file(a), file(b)));
             }
             let tree = |e: Option<&TreeEntry>| e.filter(|e| e.mode.is_tree()).map(|e| TreeId::new(e.id));
             path.push(b'/');

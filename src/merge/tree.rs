@@ -8,13 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::check::lost;
 use super::conflict::{BaseValue, ConflictKind, Entry};
 use super::drivers::{self, Contents};
 use super::engine::{self, RawMerge, Sides};
 use super::path::{RawPath, add_covering, covers_some, entry_at, is_covered, with_entry};
 use super::rules::{Base, ContentOutcome, Driver, Rules};
 use super::{MergeError, Result};
-use crate::object::{Kind, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
+use crate::object::{Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
 
 /// A tree some of whose paths have no value. The tree itself holds nothing at those paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,9 +148,13 @@ pub(super) fn merge<S: Source>(
     }
     loop {
         let raw = engine::merge_trees(objects, rules, table.sides)?;
-        let (content, other) = sort_conflicts(objects, &raw)?;
+        let (content, mut other) = sort_conflicts(objects, &raw)?;
         if other.is_empty() {
-            let tree = table.merge_contents(&raw, content)?;
+            other = lost(objects, table.sides, &raw)?;
+        }
+        if other.is_empty() {
+            let tree = with_merged_modes(objects, &raw)?;
+            let tree = table.merge_contents(&raw, tree, content)?;
             let partial = Partial { tree, no_value: table.aside };
             return Ok(Merged { partial, found: table.found });
         }
@@ -208,6 +213,31 @@ fn sort_conflicts<S: Source>(
         }
     }
     Ok((content, other))
+}
+
+/// Returns gix's tree with the modes that a three-way merge gives to files which one side moved and the
+/// other changed. gix makes them executable if either side is, and so loses that one side took the bit away.
+fn with_merged_modes<S: Source>(objects: &Overlay<S>, raw: &RawMerge) -> Result<TreeId> {
+    use gix::merge::plumbing::tree::Resolution;
+    let mut tree = raw.tree;
+    for conflict in &raw.conflicts {
+        let Ok(Resolution::OursModifiedTheirsRenamedAndChangedThenRename { final_location, .. }) =
+            &conflict.resolution
+        else {
+            continue;
+        };
+        let (changed, moved) = conflict.changes_in_resolution();
+        let path = final_location.as_ref().map_or(moved.location(), |path| path.as_ref());
+        let base = changed.source_entry_mode_and_id().0;
+        let (one, other) = (changed.entry_mode(), moved.entry_mode());
+        let mode = Mode::from_gix(if one == base { other } else { one });
+        if let (Some(mode), Some(entry)) = (mode, entry_at(objects, tree, path)?)
+            && entry.is_file()
+        {
+            tree = with_entry(objects, tree, path, Some(Entry { mode, ..entry }))?;
+        }
+    }
+    Ok(tree)
 }
 
 /// The three trees while conflicts are being set aside.
@@ -301,8 +331,12 @@ impl<S: Source> Table<'_, S> {
     }
 
     /// Merges what gix left to our drivers, and sets aside what stays in conflict.
-    fn merge_contents(&mut self, raw: &RawMerge, conflicts: Vec<ContentConflict>) -> Result<TreeId> {
-        let mut tree = raw.tree;
+    fn merge_contents(
+        &mut self,
+        raw: &RawMerge,
+        mut tree: TreeId,
+        conflicts: Vec<ContentConflict>,
+    ) -> Result<TreeId> {
         for ContentConflict { path, others } in conflicts {
             if is_covered(&self.aside, &path) {
                 continue;
@@ -340,6 +374,11 @@ impl<S: Source> Table<'_, S> {
         ours: Entry,
         theirs: Entry,
     ) -> Result<Option<Entry>> {
+        // A side that changed only the mode or the place has no say in the content.
+        if let Some(base) = base.filter(|base| [ours.id, theirs.id].contains(&base.id)) {
+            let changed = if ours.id == base.id { theirs } else { ours };
+            return Ok(Some(Entry { mode: merged.mode, id: changed.id }));
+        }
         let put = |bytes: &[u8]| Some(Entry { mode: merged.mode, id: self.objects.put(Kind::Blob, bytes) });
         if let driver @ Driver::Custom(_) = self.rules.driver_for(&VaultPath::parse(path)?)
             && ours.is_file()

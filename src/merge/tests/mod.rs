@@ -1,6 +1,8 @@
 //! Tests of reconcile: rules one by one, golden cases by driver, equality with git, and the model.
 
 mod basics;
+mod dice;
+mod git;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
