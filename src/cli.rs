@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{CommandError, CommandResult, Context, ErrorKind, VaultStart};
-use crate::commands::{commit, hash, init, status};
+use crate::commands::{branch, checkout, commit, hash, init, rollback, status, undo};
 use crate::env::{Env, Moment};
 use crate::fs::RealDisk;
 use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity};
@@ -74,6 +74,18 @@ enum Verb {
     Commit(commit::CommitArgs),
     /// Tell what changed and where the branch stands
     Status(status::StatusArgs),
+    /// Look at another state, or bring files back from one
+    Checkout(checkout::CheckoutArgs),
+    /// Make an older state the newest
+    Rollback(rollback::RollbackArgs),
+    /// Take an operation back
+    Undo(undo::UndoArgs),
+    /// List or make branches
+    Branch(branch::BranchArgs),
+    /// Go to another branch
+    Switch(branch::SwitchArgs),
+    /// List, set or remove names for commits
+    Tag(branch::TagArgs),
     /// Print the id that files would have
     Hash(hash::HashArgs),
 }
@@ -84,6 +96,12 @@ impl Verb {
             Verb::Init(args) => init::run(cx, args),
             Verb::Commit(args) => commit::run(cx, args),
             Verb::Status(args) => status::run(cx, args),
+            Verb::Checkout(args) => checkout::run(cx, args),
+            Verb::Rollback(args) => rollback::run(cx, args),
+            Verb::Undo(args) => undo::run(cx, args),
+            Verb::Branch(args) => branch::run_branch(cx, args),
+            Verb::Switch(args) => branch::run_switch(cx, args),
+            Verb::Tag(args) => branch::run_tag(cx, args),
             Verb::Hash(args) => hash::run(cx, args),
         }
     }

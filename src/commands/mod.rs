@@ -9,11 +9,15 @@
 //! - Every failure becomes a [`CommandError`]: its kind decides the exit code, its hint is what to type
 //!   next.
 
+pub mod branch;
+pub mod checkout;
 pub mod commit;
 pub mod error;
 pub mod hash;
 pub mod init;
+pub mod rollback;
 pub mod status;
+pub mod undo;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -403,6 +403,27 @@ impl Dir {
     }
 }
 
+/// Reads an open file from its beginning to its end, as a stream.
+pub struct FileReader<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl<'a> FileReader<'a> {
+    /// Starts at the beginning.
+    pub fn new(file: &'a File) -> FileReader<'a> {
+        FileReader { file, at: 0 }
+    }
+}
+
+impl io::Read for FileReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.raw.read_at(buffer, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
 impl File {
     /// Wraps an implementation's file; `path` is for messages.
     pub fn new(raw: Arc<dyn RawFile>, path: PathBuf) -> File {

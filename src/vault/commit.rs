@@ -8,8 +8,9 @@ use std::sync::Mutex;
 
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
+use crate::merge::History;
 use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath};
-use crate::oplog::{NewOperation, RefName};
+use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::{NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
     self, Body, Candidate, Change, Entry, Index, LogMark, ReadError, Scan, ScanInput, SkipReason, StatStamp,
@@ -57,9 +58,9 @@ pub struct CommitOutcome {
 }
 
 /// The changes on disk, stored in a pack that is not published yet.
-struct Gathered {
-    writer: PackWriter,
-    changes: Vec<Change>,
+pub(super) struct Gathered {
+    pub(super) writer: PackWriter,
+    pub(super) changes: Vec<Change>,
     refreshed: Vec<Change>,
     refused: Vec<Refused>,
     passed_over: Vec<Refused>,
@@ -73,7 +74,7 @@ pub fn commit(vault: &mut Vault, request: &CommitRequest) -> Result<CommitOutcom
 
 /// Commits what is on disk, for a caller that holds the lock.
 pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitRequest) -> Result<CommitOutcome> {
-    let base_tree = vault.tree_of(vault.at()?)?;
+    let base_tree = vault.standing_tree()?;
     let index = vault.index(base_tree)?;
     let mut gathered = gather(vault, &index, &request.paths)?;
     if request.is_strict && !gathered.refused.is_empty() {
@@ -120,7 +121,9 @@ fn strict_refusal(refused: &[Refused]) -> Error {
     )
 }
 
-/// Decides the parents, the message and the operation.
+/// Decides the parents: the branch's head, or, for a tree that is parked elsewhere, the head at the
+/// moment of parking; then the commit is a rollback and what came to the branch since is offered to
+/// reconcile as if another device had.
 fn place(
     vault: &Vault,
     request: &CommitRequest,
@@ -129,7 +132,27 @@ fn place(
     let head = vault.head()?;
     let message = request.message.clone().unwrap_or_else(|| describe(changes));
     let operation = vault.operation(request.operation);
-    Ok((vec![head], CommitDraft { message, restores: None }, operation))
+    let Some(parked) = vault.parked() else {
+        return Ok((vec![head], CommitDraft { message, restores: None }, operation));
+    };
+    let at = vault.at()?;
+    let mut draft = CommitDraft { message, restores: None };
+    if History::new(&vault.store).is_ancestor(at, parked)? {
+        draft.restores = Some(at);
+    } else {
+        draft.message = format!("{}\n\nThe tree was taken from {at}.\n", draft.message.trim_end());
+    }
+    let mut operation = operation.remove(RefName::Parked);
+    if head != parked {
+        let name = RefName::Remote(vault.config.device.clone(), vault.branch());
+        let mut heads: std::collections::BTreeSet<CommitId> = match vault.log.refs().get(&name) {
+            Some(RefTarget::Set(heads)) => heads.clone(),
+            _ => Default::default(),
+        };
+        heads.insert(head);
+        operation = operation.set(name, RefTarget::Set(heads));
+    }
+    Ok((vec![parked], draft, operation))
 }
 
 /// Describes changes in one line.
@@ -157,7 +180,7 @@ pub(super) fn describe_paths<'a>(paths: impl Iterator<Item = &'a VaultPath>) -> 
     names.join(", ")
 }
 
-fn gather(vault: &Vault, index: &Index, paths: &[VaultPath]) -> Result<Gathered> {
+pub(super) fn gather(vault: &Vault, index: &Index, paths: &[VaultPath]) -> Result<Gathered> {
     let seen_ns = worktree::file_system_now(&vault.dot)?;
     let scan = worktree::scan(ScanInput { root: &vault.root, index, traits: vault.traits(), paths })?;
     let mut gathered = Gathered {
@@ -314,7 +337,7 @@ impl Vault {
 
 /// Tells how the working tree differs from the commit it stands on.
 pub fn local_changes(vault: &mut Vault, paths: &[VaultPath]) -> Result<worktree::LocalChanges> {
-    let tree = vault.tree_of(vault.at()?)?;
+    let tree = vault.standing_tree()?;
     let index = vault.index(tree)?;
     let scan = worktree::scan(ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths })?;
     Ok(worktree::hash_candidates(&vault.root, &scan, None))

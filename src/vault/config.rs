@@ -137,6 +137,13 @@ impl Config {
         ConfigError::Value { path: self.path.clone(), key, problem }
     }
 
+    /// Returns the epoch as bytes, as it goes over the wire.
+    pub fn epoch_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(&self.epoch, &mut bytes[..8]).expect("the epoch was checked to be 16 digits");
+        bytes
+    }
+
     /// Returns how long to wait for the vault's lock.
     pub fn lock_wait(&self) -> Result<Duration, ConfigError> {
         let item = self.document.get("limits").and_then(|l| l.get("lock-wait-s"));

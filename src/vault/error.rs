@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use super::config::ConfigError;
 use super::rules::RulesError;
 use crate::fs;
+use crate::merge;
 use crate::object::{SourceError, VaultPath};
 use crate::oplog;
 use crate::store;
 use crate::worktree;
 
 /// The result of an act on a vault.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The class of an error: decides the exit code and the `kind` of its JSON form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,9 @@ pub enum Error {
     /// The working tree.
     #[error(transparent)]
     Worktree(#[from] worktree::Error),
+    /// Reconcile.
+    #[error(transparent)]
+    Merge(#[from] merge::MergeError),
     /// Local settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -138,7 +142,7 @@ impl Error {
             Error::Log(error) if error.is_damage() => ErrorKind::Damage,
             Error::Log(_) => ErrorKind::Disk,
             Error::Worktree(worktree::Error::Disk(_)) => ErrorKind::Disk,
-            Error::Worktree(_) | Error::Object(_) => ErrorKind::Damage,
+            Error::Worktree(_) | Error::Object(_) | Error::Merge(_) => ErrorKind::Damage,
             Error::Config(ConfigError::Disk(_)) => ErrorKind::Disk,
             Error::Config(_) | Error::Rules(_) => ErrorKind::Settings,
         }

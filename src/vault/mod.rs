@@ -6,20 +6,37 @@
 //!   has happened. The stat cache comes last and can be lost.
 //! - A checkout that was cut is finished by whoever opens the vault next.
 
+mod book;
+mod checkout;
 mod commit;
+mod endpoint;
 mod error;
+mod moving;
+mod naming;
 mod open;
+mod peers;
+mod reconcile;
 mod reference;
 mod transaction;
+mod undo;
 
 pub mod config;
 pub mod revision;
 pub mod rules;
 
+pub use checkout::{
+    CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, rollback, switch,
+};
 pub use commit::{CommitOutcome, CommitRequest, Refused, commit, commit_locked, describe, local_changes};
+pub use endpoint::{VaultEndpoint, Verb};
 pub use error::{Error, ErrorKind, Result};
+pub use moving::Moved;
+pub use naming::{create_branch, create_tag, delete_tag};
 pub use open::{Access, InitOptions, OpenOptions, device_name_from, find, init};
+pub use peers::PeerMemory;
+pub use reconcile::{Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile_locked, resolve};
 pub use transaction::VaultLock;
+pub use undo::{UndoOutcome, undo};
 
 use std::sync::Arc;
 

@@ -158,7 +158,7 @@ impl Vault {
         let config = Config::load(&dot)?;
         let store = Store::open(&dot)?;
         let log = OpLog::open(&dot, None)?;
-        let vault = Vault {
+        let mut vault = Vault {
             disk: options.disk,
             env: options.env,
             root,
@@ -171,6 +171,7 @@ impl Vault {
             session: options.session,
             notices: Vec::new(),
         };
+        vault.finish_cut_checkout(options.access)?;
         Ok(vault)
     }
 }

@@ -59,6 +59,11 @@ impl Vault {
         of_branch.flat_map(|(_, _, heads)| heads.iter().copied()).filter(|id| !held.contains(id)).collect()
     }
 
+    /// Returns the heads of a ref that is a set; none if there is no such ref.
+    pub(super) fn ref_set(&self, name: &RefName) -> Vec<CommitId> {
+        self.log.refs().get(name).map(|target| target.commits().collect()).unwrap_or_default()
+    }
+
     /// Returns the tree of a commit.
     pub fn tree_of(&self, commit: CommitId) -> Result<TreeId> {
         Ok(self.store.find_commit(commit)?.tree)

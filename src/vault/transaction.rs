@@ -34,11 +34,12 @@ impl Vault {
         Ok(lock)
     }
 
-    fn lock_within(&mut self, act: &str, wait: Duration) -> Result<VaultLock> {
+    pub(super) fn lock_within(&mut self, act: &str, wait: Duration) -> Result<VaultLock> {
         let session = self.session.as_ref().map(|s| format!(" in session {s}")).unwrap_or_default();
         let holder = format!("`mvault {act}`{session}, process {}", std::process::id());
         let lock = VaultLock { _lock: Lock::acquire(&self.dot, LOCK, wait, &holder)? };
         self.log.refresh()?;
+        self.resume_checkout(&lock)?;
         Ok(lock)
     }
 

@@ -1,0 +1,97 @@
+//! `checkout`: the working tree goes to another commit, or files come back from one.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{CommandError, CommandResult, Context, Exit};
+use crate::vault::{self, Access, CheckoutOutcome, Moved};
+
+/// Arguments of `checkout`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault checkout main~3               park the tree three commits back; the branch stays
+  mvault checkout main                 back to the branch
+  mvault checkout @{yesterday} -- continuity.md
+                                       bring one file back, as an edit to commit
+
+Edits that are in no commit are stored first and the number of the saved state is told. Event streams
+stay as they are. A commit made while parked is a rollback: nothing is dropped.")]
+pub struct CheckoutArgs {
+    /// A commit: branch, tag, id, main~2, @{yesterday}, op:17
+    #[arg(value_name = "REV")]
+    revision: String,
+    /// Only these files and folders, as edits that are not committed
+    #[arg(value_name = "PATH", last = true)]
+    paths: Vec<PathBuf>,
+}
+
+/// Checks a commit or files of it out.
+pub fn run(cx: &mut Context<'_>, args: &CheckoutArgs) -> CommandResult {
+    let mut vault = cx.open_vault(Access::Tree)?;
+    let target = vault.resolve(&args.revision)?;
+    let outcome = if args.paths.is_empty() {
+        vault::checkout(&mut vault, target)?
+    } else {
+        let paths = args.paths.iter().map(|p| cx.vault_path(&vault, p)).collect::<Result<Vec<_>, _>>()?;
+        vault::checkout_paths(&mut vault, target, &paths)?
+    };
+    cx.tell_notices(&mut vault);
+    if cx.ui.is_json() {
+        cx.ui.json(&outcome_json(&outcome))?;
+        return Ok(Exit::Done);
+    }
+    if !args.paths.is_empty() {
+        cx.ui.line(format_args!("{} from {}", files(&outcome.moved), target.short()))?;
+    } else if let Some(at) = outcome.parked {
+        let back = vault.branch();
+        cx.ui.line(format_args!("parked at {}: {}", at.short(), files(&outcome.moved)))?;
+        cx.ui.note(format_args!(
+            "`mvault checkout {back}` goes back; `mvault rollback` makes it the new state"
+        ));
+    } else {
+        cx.ui.line(format_args!("on {} at {}: {}", vault.branch(), target.short(), files(&outcome.moved)))?;
+    }
+    tell_saved(cx, &outcome.moved)?;
+    Ok(Exit::Done)
+}
+
+/// Returns a checkout's outcome as JSON.
+pub fn outcome_json(outcome: &CheckoutOutcome) -> serde_json::Value {
+    let moved = &outcome.moved;
+    json!({
+        "operation": outcome.operation,
+        "head": outcome.head.to_string(),
+        "parked": outcome.parked.map(|id| id.to_string()),
+        "written": moved.written,
+        "removed": moved.removed,
+        "saved": moved.saved.map(|n| format!("saved/{n}")),
+        "unwritable": moved.unwritable.iter().map(|u| u.path.to_string()).collect::<Vec<_>>(),
+    })
+}
+
+/// Says how many files were written and removed.
+pub fn files(moved: &Moved) -> String {
+    match (moved.written, moved.removed) {
+        (0, 0) => "no file changed".to_owned(),
+        (written, 0) => format!("{written} written"),
+        (0, removed) => format!("{removed} removed"),
+        (written, removed) => format!("{written} written, {removed} removed"),
+    }
+}
+
+/// Tells where edits went that gave way, and what cannot exist here.
+pub fn tell_saved(cx: &mut Context<'_>, moved: &Moved) -> Result<(), CommandError> {
+    if let Some(number) = moved.saved {
+        cx.ui.line(format_args!(
+            "your edits are kept as saved/{number}: `mvault checkout saved/{number} -- PATH` brings them back"
+        ))?;
+    }
+    for unwritable in &moved.unwritable {
+        cx.ui.warn(format_args!(
+            "{} cannot exist on this file system and stays in the vault",
+            unwritable.path
+        ));
+    }
+    Ok(())
+}

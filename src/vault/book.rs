@@ -1,0 +1,50 @@
+//! The rule book: hands what `vault.toml` says, and the drivers that other rooms know, to reconcile.
+
+use std::sync::Arc;
+
+use super::rules::{self, VaultRules};
+use crate::events::{self, StreamBase};
+use crate::merge::{Base, ContentMerge, ContentOutcome, Driver, RuleBook, Rules};
+
+/// Reads a vault's rules for a merge.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Book;
+
+impl RuleBook for Book {
+    fn parse(&self, vault_toml: Option<&[u8]>) -> Result<Rules, String> {
+        let rules = VaultRules::parse(vault_toml).map_err(|error| error.to_string())?;
+        Ok(merge_rules(rules))
+    }
+}
+
+/// Returns a vault's rules as a merge wants them.
+pub fn merge_rules(rules: VaultRules) -> Rules {
+    let events: Arc<dyn ContentMerge> = Arc::new(EventsDriver);
+    Rules::new(rules.reconcile(), move |path| match rules.driver_of(path) {
+        rules::Driver::Text => Driver::Text,
+        rules::Driver::Binary => Driver::Binary,
+        rules::Driver::Union => Driver::Union,
+        rules::Driver::Events => Driver::Custom(events.clone()),
+    })
+}
+
+/// Merges event streams as sets of lines.
+struct EventsDriver;
+
+impl ContentMerge for EventsDriver {
+    fn name(&self) -> &str {
+        "events"
+    }
+
+    fn merge(&self, base: Base<'_>, ours: &[u8], theirs: &[u8]) -> ContentOutcome {
+        let base = match base {
+            Base::Known(bytes) => StreamBase::Known(bytes),
+            Base::NoValue => StreamBase::NoValue,
+            Base::Absent => StreamBase::Absent,
+        };
+        match events::merge_streams(base, ours, theirs) {
+            Ok(merged) => ContentOutcome::Clean(merged),
+            Err(_) => ContentOutcome::Conflict { as_base: None },
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Checkout, rollback and switch: the working tree goes to another commit.
+//!
+//! `checkout` parks the tree and leaves the branch alone; `rollback` makes a new commit with an older
+//! tree. Both keep event streams as they are: they take back what was written, not what happened.
+
+use std::collections::BTreeMap;
+
+use super::book::merge_rules;
+use super::commit::describe_paths;
+use super::moving::{Edits, Move, Moved, move_tree};
+use super::rules::{Class, RULES_FILE, VaultRules};
+use super::transaction::CommitDraft;
+use super::{Error, ErrorKind, Result, Vault};
+use crate::merge::History;
+use crate::object::{BlobId, CommitId, Kind, Overlay, Source, TreeId, VaultPath};
+use crate::oplog::{Label, RefName, RefTarget};
+use crate::store::PackWriter;
+use crate::worktree::{self, TreeChange};
+
+/// What a checkout, rollback or switch did.
+#[derive(Clone, Debug)]
+pub struct CheckoutOutcome {
+    /// The number of the operation in the log, or `None` if there was nothing to do.
+    pub operation: Option<u64>,
+    /// The branch's head now.
+    pub head: CommitId,
+    /// The commit the tree is parked at, if it is.
+    pub parked: Option<CommitId>,
+    /// What happened in the working tree.
+    pub moved: Moved,
+}
+
+/// Event streams: left as they are, or taken along to the older state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// As they are now.
+    Keep,
+    /// As they were then.
+    Restore,
+}
+
+/// Moves the whole tree to a commit: parks it there, or takes it back to the branch if the commit is the
+/// branch's head.
+pub fn checkout(vault: &mut Vault, target: CommitId) -> Result<CheckoutOutcome> {
+    let lock = vault.lock("checkout")?;
+    let head = vault.head()?;
+    let at = vault.at()?;
+    if at == target && vault.parked().is_some() == (target != head) {
+        return Ok(CheckoutOutcome {
+            operation: None,
+            head,
+            parked: vault.parked().map(|_| at),
+            moved: Moved::default(),
+        });
+    }
+    let operation = vault.operation("checkout").set(RefName::At, target);
+    let (operation, parked) = if target == head {
+        (if vault.parked().is_some() { operation.remove(RefName::Parked) } else { operation }, None)
+    } else {
+        (operation.set(RefName::Parked, vault.parked().unwrap_or(head)), Some(target))
+    };
+    let mut content = vault.store.writer()?;
+    let tree = match parked {
+        None => vault.tree_of(head)?,
+        Some(_) => {
+            let now = vault.tree_of(vault.parked().unwrap_or(head))?;
+            keep_streams(vault, &mut content, vault.tree_of(target)?, now)?
+        }
+    };
+    let moved =
+        move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Save })?;
+    Ok(CheckoutOutcome { operation: Some(vault.log.last().seq), head, parked, moved })
+}
+
+/// Restores files and folders as they are in a commit, as edits that are not committed.
+pub fn checkout_paths(vault: &mut Vault, from: CommitId, paths: &[VaultPath]) -> Result<CheckoutOutcome> {
+    let lock = vault.lock("checkout")?;
+    let standing = vault.standing_tree()?;
+    let source = vault.tree_of(from)?;
+    let mut changes = Vec::new();
+    for path in paths {
+        let mut found = false;
+        for diff in worktree::diff_trees(&vault.store, standing, source)? {
+            if diff.path.is_within(path) {
+                found = true;
+                changes.push(TreeChange { path: diff.path, entry: diff.new });
+            }
+        }
+        if !found && entry_at(&vault.store, source, path)?.is_none() {
+            return Err(Error::refused(
+                ErrorKind::UnknownRevision,
+                format!("{path} is not in {}; nothing was changed", from.short()),
+                format!("`mvault log -- {path}` shows the commits that have it"),
+            ));
+        }
+    }
+    let mut content = vault.store.writer()?;
+    let tree = write_changes(vault, &mut content, standing, changes)?;
+    let operation = vault.operation("checkout").detail("from", from.to_string());
+    let edits = Edits::SaveWithin(paths.to_vec());
+    let moved = move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits })?;
+    let parked = vault.parked().map(|_| vault.at()).transpose()?;
+    Ok(CheckoutOutcome { operation: Some(vault.log.last().seq), head: vault.head()?, parked, moved })
+}
+
+/// What a rollback did.
+#[derive(Clone, Debug)]
+pub struct RollbackOutcome {
+    /// What happened to tree and head.
+    pub checkout: CheckoutOutcome,
+    /// The new commit, or `None` if the tree is that of the older state already.
+    pub commit: Option<CommitId>,
+    /// How many commits of which device are taken back.
+    pub taken_back: BTreeMap<String, usize>,
+}
+
+/// Makes a new commit with the tree of an older one. Nothing is dropped.
+pub fn rollback(
+    vault: &mut Vault,
+    target: CommitId,
+    message: Option<String>,
+    streams: Streams,
+) -> Result<RollbackOutcome> {
+    let lock = vault.lock("rollback")?;
+    let head = vault.head()?;
+    if vault.parked().is_some_and(|parked| parked != head) {
+        return Err(Error::refused(
+            ErrorKind::Refused,
+            "the branch has moved since the tree was parked; nothing was changed",
+            format!("`mvault checkout {}` goes back to the branch, then roll back", vault.branch()),
+        ));
+    }
+    let (head_tree, target_tree) = (vault.tree_of(head)?, vault.tree_of(target)?);
+    let mut content = vault.store.writer()?;
+    let tree = match streams {
+        Streams::Keep => keep_streams(vault, &mut content, target_tree, head_tree)?,
+        Streams::Restore => target_tree,
+    };
+    let history = History::new(&vault.store);
+    let restores = history.is_ancestor(target, head)?;
+    let mut taken_back: BTreeMap<String, usize> = BTreeMap::new();
+    for id in history.only_in(&[head], &[target])? {
+        if let Some(device) = &history.commit(id)?.device {
+            *taken_back.entry(device.to_string()).or_default() += 1;
+        }
+    }
+    drop(history);
+    if tree == head_tree && vault.parked().is_none() {
+        let checkout = CheckoutOutcome { operation: None, head, parked: None, moved: Moved::default() };
+        return Ok(RollbackOutcome { checkout, commit: None, taken_back: BTreeMap::new() });
+    }
+    let message = message.unwrap_or_else(|| {
+        let changed = worktree::diff_trees(&vault.store, head_tree, tree).unwrap_or_default();
+        let paths = describe_paths(changed.iter().map(|diff| &diff.path));
+        format!("roll back to {}: {paths}\n", target.short())
+    });
+    let message =
+        if restores { message } else { format!("{}\n\nThe tree is that of {target}.\n", message.trim_end()) };
+    let draft = CommitDraft { message, restores: restores.then_some(target) };
+    let commit = vault.draft_commit(tree, vec![head], draft)?;
+    let id = vault.write_commit(&mut content, &commit)?;
+    let mut operation = vault
+        .operation("rollback")
+        .set(vault.branch_ref(), id)
+        .set(RefName::At, id)
+        .frontier(vec![id])
+        .lamport(commit.lamport);
+    if vault.parked().is_some() {
+        operation = operation.remove(RefName::Parked);
+    }
+    let moved =
+        move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Save })?;
+    let checkout = CheckoutOutcome { operation: Some(vault.log.last().seq), head: id, parked: None, moved };
+    Ok(RollbackOutcome { checkout, commit: Some(id), taken_back })
+}
+
+/// Makes another branch the present one; with `create` a new one at `from`.
+pub fn switch(vault: &mut Vault, branch: &Label, create: Option<CommitId>) -> Result<CheckoutOutcome> {
+    let lock = vault.lock("switch")?;
+    let name = RefName::Branch(branch.clone());
+    let existing = vault.log.refs().commit(&name);
+    let target = match (existing, create) {
+        (Some(_), Some(_)) => {
+            return Err(Error::refused(
+                ErrorKind::Refused,
+                format!("there is a branch {branch} already"),
+                format!("`mvault switch {branch}` goes to it"),
+            ));
+        }
+        (None, None) => {
+            return Err(Error::refused(
+                ErrorKind::UnknownRevision,
+                format!("there is no branch {branch}"),
+                format!("`mvault switch --create {branch}` makes it; `mvault branch` lists branches"),
+            ));
+        }
+        (Some(target), None) | (None, Some(target)) => target,
+    };
+    let mut operation = vault
+        .operation("switch")
+        .set(RefName::Head, RefTarget::Branch(branch.clone()))
+        .set(name, target)
+        .set(RefName::At, target);
+    if vault.parked().is_some() {
+        operation = operation.remove(RefName::Parked);
+    }
+    let tree = vault.tree_of(target)?;
+    let moved = move_tree(vault, &lock, Move { tree, content: None, operation, edits: Edits::Save })?;
+    Ok(CheckoutOutcome { operation: Some(vault.log.last().seq), head: target, parked: None, moved })
+}
+
+impl Vault {
+    /// Returns the tree that the working tree is compared with: that of the commit it stands on, with the
+    /// branch's event streams while it is parked.
+    pub fn standing_tree(&self) -> Result<TreeId> {
+        match self.log.refs().at() {
+            Some(at) => self.standing_tree_of(at, self.parked()),
+            None => Ok(TreeId::empty()),
+        }
+    }
+
+    /// Returns the tree to compare with for a working tree at `at`, parked off the head `parked` or not.
+    pub(super) fn standing_tree_of(&self, at: CommitId, parked: Option<CommitId>) -> Result<TreeId> {
+        let tree = self.tree_of(at)?;
+        let Some(parked) = parked else { return Ok(tree) };
+        let overlay = Overlay::new(&self.store);
+        let changes = stream_changes(self, tree, self.tree_of(parked)?)?;
+        worktree::write_tree(&overlay, tree, changes, &mut |bytes, _| {
+            Ok::<_, Error>(TreeId::new(overlay.put(Kind::Tree, bytes)))
+        })
+    }
+
+    /// Returns the rules that a tree holds; a file that is no valid set of rules counts as none, because
+    /// nothing may be blocked by it.
+    pub fn rules_of(&self, tree: TreeId) -> Result<VaultRules> {
+        let root = self.store.find_tree(tree)?;
+        let file = root.find(RULES_FILE.as_bytes()).filter(|entry| !entry.mode.is_tree());
+        let Some(entry) = file else { return Ok(VaultRules::default()) };
+        let bytes = self.store.find_blob(BlobId::new(entry.id))?;
+        Ok(VaultRules::parse(Some(&bytes)).unwrap_or_default())
+    }
+
+    /// Returns the rules that hold in the branch now, as a merge wants them.
+    pub(super) fn merge_rules(&self) -> Result<crate::merge::Rules> {
+        Ok(merge_rules(self.rules_of(self.tree_of(self.head()?)?)?))
+    }
+}
+
+/// Returns `target` with the event streams of `now`.
+pub(super) fn keep_streams(
+    vault: &Vault,
+    content: &mut PackWriter,
+    target: TreeId,
+    now: TreeId,
+) -> Result<TreeId> {
+    let changes = stream_changes(vault, target, now)?;
+    write_changes(vault, content, target, changes)
+}
+
+fn stream_changes(vault: &Vault, target: TreeId, now: TreeId) -> Result<Vec<TreeChange>> {
+    let rules = vault.rules_of(now)?;
+    let differing = worktree::diff_trees(&vault.store, target, now)?.into_iter();
+    let streams = differing.filter(|diff| rules.class_of(&diff.path) == Class::Stream);
+    Ok(streams.map(|diff| TreeChange { path: diff.path, entry: diff.new }).collect())
+}
+
+fn write_changes(
+    vault: &Vault,
+    content: &mut PackWriter,
+    base: TreeId,
+    changes: Vec<TreeChange>,
+) -> Result<TreeId> {
+    worktree::write_tree(&vault.store, base, changes, &mut |bytes, replaced| {
+        Ok::<_, Error>(TreeId::new(content.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
+    })
+}
+
+/// Returns what a tree has at a path.
+pub fn entry_at(
+    source: &dyn Source,
+    tree: TreeId,
+    path: &VaultPath,
+) -> Result<Option<crate::object::TreeEntry>> {
+    let mut folder = tree;
+    let mut parts = path.parts().peekable();
+    while let Some(part) = parts.next() {
+        let found = source.find_tree(folder)?.find(part).cloned();
+        match (found, parts.peek()) {
+            (found, None) => return Ok(found),
+            (Some(entry), Some(_)) if entry.mode.is_tree() => folder = TreeId::new(entry.id),
+            _ => return Ok(None),
+        }
+    }
+    Ok(None)
+}

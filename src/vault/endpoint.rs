@@ -1,0 +1,325 @@
+//! A vault as a sync session sees it.
+
+use std::collections::BTreeSet;
+
+use super::commit::{CommitRequest, commit_locked};
+use super::peers::PeerMemory;
+use super::reconcile::{ReconcileOutcome, begin_locked, reconcile_locked};
+use super::{Error, ErrorKind, Hold, Result, Vault};
+use crate::fs;
+use crate::merge::{self, RULE_VERSION};
+use crate::object::{CommitId, Source};
+use crate::oplog::{Label, RefName, RefTarget};
+use crate::store::Store;
+use crate::sync::{
+    self, Anchor, Branch, Endpoint, HeadState, Identity, Outcome, Peer, Received, Refusal, RefusalKind,
+};
+
+/// What an end of a session is to do besides exchanging objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Exchange only.
+    Fetch,
+    /// Reconcile with what came.
+    Pull,
+    /// Give only.
+    Push,
+    /// Commit the own side first, reconcile with what came.
+    Sync,
+    /// The far end: commit the own side first, reconcile with what came.
+    Serve,
+    /// The far end that changes nothing of its own.
+    ServeReadOnly,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Verb::Fetch => "fetch",
+            Verb::Pull => "pull",
+            Verb::Push => "push",
+            Verb::Sync => "sync",
+            Verb::Serve | Verb::ServeReadOnly => "receive",
+        }
+    }
+
+    fn commits_first(self) -> bool {
+        matches!(self, Verb::Sync | Verb::Serve)
+    }
+
+    fn reconciles(self) -> bool {
+        matches!(self, Verb::Pull | Verb::Sync | Verb::Serve)
+    }
+}
+
+/// One end of a session over a vault.
+pub struct VaultEndpoint<'v> {
+    vault: &'v mut Vault,
+    verb: Verb,
+    allows_unrelated: bool,
+    peer: Option<Peer>,
+    /// What reconcile came to, for the command that started the session.
+    pub reconciled: Option<ReconcileOutcome>,
+    /// The commit that was made of the own side's edits.
+    pub committed: Option<CommitId>,
+    /// What was received.
+    pub received: Received,
+    /// Calls with how far the transfer is.
+    pub on_progress: Option<Box<dyn FnMut(sync::Progress) + 'v>>,
+}
+
+impl<'v> VaultEndpoint<'v> {
+    /// Makes an end of a session; `allows_unrelated` lets another vault's history in.
+    pub fn new(vault: &'v mut Vault, verb: Verb, allows_unrelated: bool) -> VaultEndpoint<'v> {
+        VaultEndpoint {
+            vault,
+            verb,
+            allows_unrelated,
+            peer: None,
+            reconciled: None,
+            committed: None,
+            received: Received::default(),
+            on_progress: None,
+        }
+    }
+
+    /// Returns the other side, once it has introduced itself.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+
+    /// Commits the own side's edits, as far as they can be, so that a pull brings what nobody committed.
+    fn commit_first(&mut self) -> Result<()> {
+        if !self.verb.commits_first() || self.vault.parked().is_some() || self.vault.log.refs().at().is_none()
+        {
+            return Ok(());
+        }
+        let lock = self.vault.lock(self.verb.name())?;
+        let request = CommitRequest { operation: "commit", ..CommitRequest::default() };
+        let outcome = commit_locked(self.vault, &lock, &request)?;
+        self.committed = outcome.commit.map(|(id, _)| id);
+        Ok(())
+    }
+
+    fn branches(&self) -> Result<Vec<Branch>> {
+        let refs = self.vault.log.refs();
+        let mut labels: BTreeSet<Label> = refs.branches().map(|(label, _)| label.clone()).collect();
+        labels.extend(refs.remotes().map(|(_, label, _)| label.clone()));
+        let mut branches = Vec::new();
+        for label in labels {
+            let mut known: Vec<CommitId> = refs.branch(&label).into_iter().collect();
+            for (_, _, heads) in refs.remotes().filter(|(_, of, _)| **of == label) {
+                known.extend(heads);
+            }
+            let heads = merge::offer(&self.vault.store, &known)?;
+            if sync::is_branch_name(label.as_str()) {
+                branches.push(Branch { name: label.to_string(), heads });
+            }
+        }
+        Ok(branches)
+    }
+
+    /// Logs what is about to leave, unless the log says already that it was offered.
+    fn log_offer(&mut self, branches: &[Branch]) -> Result<()> {
+        let ids: Vec<String> =
+            branches.iter().flat_map(|b| b.heads.iter()).map(ToString::to_string).collect();
+        for operation in self.vault.log.operations() {
+            let operation = operation?;
+            if operation.op == "offered" {
+                if operation.detail.get("heads") == Some(&serde_json::json!(ids)) {
+                    return Ok(());
+                }
+                break;
+            }
+        }
+        let lock = self.vault.lock(self.verb.name())?;
+        let operation = self.vault.operation("offered").detail("heads", ids);
+        match self.vault.publish(&lock, None, operation) {
+            // What is read-only cannot be undone either: the record is needed for undo alone.
+            Err(error) if error.is_read_only() && self.verb == Verb::ServeReadOnly => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    fn judge(&mut self, peer: &Peer) -> Result<(), Refusal> {
+        let own = self.identity();
+        let theirs = &peer.identity;
+        if theirs.vault.is_some()
+            && own.vault.is_some()
+            && theirs.vault != own.vault
+            && !self.allows_unrelated
+        {
+            let text = format!("{} keeps another vault; nothing was exchanged", theirs.device);
+            return Err(Refusal::new(RefusalKind::Unrelated, text)
+                .with_hint("if the two are to become one: the same command with `--allow unrelated`"));
+        }
+        if theirs.device == own.device && theirs.epoch != own.epoch {
+            let text = format!("both devices are called {}", own.device);
+            return Err(Refusal::new(RefusalKind::SameName, text)
+                .with_hint("give one of them another name: `device.name` in .mvault/config.toml"));
+        }
+        if theirs.device == own.device {
+            return Err(Refusal::new(RefusalKind::Itself, "the other side is this very vault")
+                .with_hint("a copied folder is not a second device: use `mvault clone`"));
+        }
+        let peers = self.vault.peers().map_err(refusal)?;
+        let Some(known) = peers.get(theirs.device.as_str()) else { return Ok(()) };
+        if known.epoch != hex::encode(theirs.epoch) {
+            let text = format!("{} is not the device of that name that was met before", theirs.device);
+            self.vault.notices.push(text);
+        } else if theirs.anchor.is_some_and(|anchor| anchor.seq < known.seq) {
+            let text = format!(
+                "the log of {} went backwards since it was last met: it may have been restored from a backup",
+                theirs.device
+            );
+            self.vault.notices.push(text);
+        }
+        Ok(())
+    }
+
+    fn accept_refs(&mut self, peer: &Peer, received: &Received) -> Result<()> {
+        let lock = self.vault.lock(self.verb.name())?;
+        let mut operation = self
+            .vault
+            .operation("fetch")
+            .detail("from", peer.identity.device.to_string())
+            .detail("commits", received.commits.len());
+        for branch in &received.offered {
+            let Ok(label) = Label::parse(&branch.name) else { continue };
+            let name = RefName::Remote(peer.identity.device.clone(), label);
+            let old = self.vault.ref_set(&name);
+            for head in &branch.heads {
+                self.vault.store.find_commit(*head)?;
+            }
+            let merged = merge::merge_remote_ref(&self.vault.store, &old, &branch.heads)?;
+            if !merged.is_empty() {
+                operation = operation.set(name, RefTarget::Set(merged.into_iter().collect()));
+            }
+        }
+        if operation.moves(self.vault.log.refs()) {
+            self.vault.publish(&lock, None, operation)?;
+        }
+        self.remember(peer)
+    }
+
+    fn remember(&mut self, peer: &Peer) -> Result<()> {
+        let identity = &peer.identity;
+        let memory = PeerMemory {
+            epoch: hex::encode(identity.epoch),
+            seq: identity.anchor.map_or(0, |anchor| anchor.seq),
+            hash: identity.anchor.map(|anchor| hex::encode(anchor.hash)).unwrap_or_default(),
+            seen: self.vault.env.clock.now().rfc3339(),
+        };
+        self.vault.remember_peer(&identity.device, memory)
+    }
+
+    fn settle_here(&mut self) -> Result<Outcome> {
+        if self.verb.reconciles() {
+            let lock = self.vault.lock(self.verb.name())?;
+            let operation = self.vault.operation(self.verb.name());
+            let offered: Vec<CommitId> = self.vault.offered().into_iter().collect();
+            self.reconciled = Some(if self.vault.log.refs().head().is_some() {
+                reconcile_locked(self.vault, &lock, operation, &offered)?
+            } else {
+                begin_locked(self.vault, &lock, operation)?
+            });
+        }
+        let head = self.vault.log.refs().head();
+        let mut known: Vec<CommitId> = self.vault.offered().into_iter().chain(self.vault.held()).collect();
+        known.extend(head);
+        let hold = self.reconciled.as_ref().and_then(|outcome| outcome.on_hold.clone());
+        let state = match hold {
+            None if self.verb.reconciles() => HeadState::Settled,
+            None => HeadState::Held,
+            Some(Hold::Parked) => HeadState::Parked,
+            Some(Hold::Dirty(_)) => HeadState::Dirty,
+            Some(Hold::UnknownRule(_)) => HeadState::RuleUnknown,
+        };
+        let pending = self.reconciled.as_ref().map_or(0, |outcome| outcome.pending.len());
+        Ok(Outcome {
+            frontier: merge::offer(&self.vault.store, &known)?,
+            head,
+            pending: u32::try_from(pending).unwrap_or(u32::MAX),
+            state: if self.verb == Verb::ServeReadOnly { HeadState::ReadOnly } else { state },
+        })
+    }
+}
+
+impl Endpoint for VaultEndpoint<'_> {
+    fn identity(&self) -> Identity {
+        let last = self.vault.log.last();
+        Identity {
+            device: self.vault.config.device.clone(),
+            epoch: self.vault.config.epoch_bytes(),
+            vault: Some(self.vault.config.vault),
+            anchor: Some(Anchor { seq: last.seq, hash: *last.hash.as_bytes() }),
+            rule: RULE_VERSION,
+        }
+    }
+
+    fn offer(&mut self, gives: bool) -> Result<Vec<Branch>, Refusal> {
+        if gives {
+            self.commit_first().map_err(refusal)?;
+        }
+        let branches = self.branches().map_err(refusal)?;
+        if gives && !branches.is_empty() {
+            self.log_offer(&branches).map_err(refusal)?;
+        }
+        Ok(branches)
+    }
+
+    fn meet(&mut self, peer: &Peer) -> Result<(), Refusal> {
+        self.judge(peer)?;
+        self.peer = Some(peer.clone());
+        Ok(())
+    }
+
+    fn store(&self) -> &Store {
+        &self.vault.store
+    }
+
+    fn incoming(&self) -> Result<fs::Dir, Refusal> {
+        self.vault.dot.open_or_create_dir("incoming").map_err(|error| refusal(error.into()))
+    }
+
+    fn accept(&mut self, peer: &Peer, received: &Received) -> Result<(), Refusal> {
+        self.received = received.clone();
+        self.accept_refs(peer, received).map_err(refusal)
+    }
+
+    fn given(&mut self, peer: &Peer, _knows: &[CommitId]) -> Result<(), Refusal> {
+        match self.remember(peer) {
+            Err(error) if error.is_read_only() => Ok(()),
+            other => other.map_err(refusal),
+        }
+    }
+
+    fn settle(&mut self) -> Result<Outcome, Refusal> {
+        self.settle_here().map_err(refusal)
+    }
+
+    fn progress(&mut self, progress: sync::Progress) {
+        if let Some(show) = &mut self.on_progress {
+            show(progress);
+        }
+    }
+}
+
+/// Returns an error as the other side may hear it.
+fn refusal(error: Error) -> Refusal {
+    let kind = match error.kind() {
+        ErrorKind::NotAVault => RefusalKind::NotAVault,
+        ErrorKind::NewerFormat => RefusalKind::NewerFormat,
+        ErrorKind::Locked => RefusalKind::Locked,
+        ErrorKind::Damage => RefusalKind::Damaged,
+        ErrorKind::Disk if error.is_read_only() => RefusalKind::ReadOnly,
+        _ => RefusalKind::Other,
+    };
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    Refusal::new(kind, message).with_hint(error.hint())
+}

@@ -1,0 +1,246 @@
+//! Moving the working tree from one state to another, atomically across crashes.
+//!
+//! Order: edits that give way are stored, new files are staged and made durable, the operation is
+//! appended, and from then on the move has happened: it is carried out now or by the next command.
+
+use super::commit::{gather, write_tree};
+use super::transaction::CommitDraft;
+use super::{Access, Error, Result, Vault, VaultLock};
+use crate::fs::LockError;
+use crate::object::{BlobId, Kind, SourceError, TreeId, VaultPath};
+use crate::oplog::{NewOperation, RefName};
+use crate::store::PackWriter;
+use crate::worktree::{
+    self, Content, Displaced, DisplacedBody, Finished, Index, Journal, LogMark, Nonce, Pending, PlanInput,
+    RealLook, ScanInput, Unwritable,
+};
+
+/// How many operations behind the last one a journal may wait for: its own, and what was stored of edits
+/// that were found while it was finished.
+const OPERATIONS_LOOKED_AT: usize = 4;
+
+/// What happens to edits that are in no commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edits {
+    /// They stay, and where they are in the way nothing is moved.
+    Carry,
+    /// They are stored as `saved/<n>`, then they give way.
+    Save,
+    /// The same, but only these paths are touched and the commit the tree stands on stays the same.
+    SaveWithin(Vec<VaultPath>),
+}
+
+/// A move of the working tree.
+pub struct Move {
+    /// The tree to move to.
+    pub tree: TreeId,
+    /// Objects that the tree needs and the store does not have yet.
+    pub content: Option<PackWriter>,
+    /// The operation that makes it so.
+    pub operation: NewOperation,
+    /// What happens to edits.
+    pub edits: Edits,
+}
+
+/// What happened in the working tree.
+#[derive(Clone, Debug, Default)]
+pub struct Moved {
+    /// How many files were written.
+    pub written: usize,
+    /// How many files were removed.
+    pub removed: usize,
+    /// The number of the saved state with the edits that gave way.
+    pub saved: Option<u64>,
+    /// Files of the tree that cannot exist here.
+    pub unwritable: Vec<Unwritable>,
+}
+
+/// Moves the working tree and appends the operation. Nothing is changed if anything is in the way.
+pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<Moved> {
+    let Move { tree, content, mut operation, edits } = request;
+    if let Some(content) = content {
+        content.publish()?;
+    }
+    let from = vault.standing_tree()?;
+    let index = vault.index(from)?;
+    let seen = worktree::file_system_now(&vault.dot)?;
+    let paths: &[VaultPath] = if let Edits::SaveWithin(paths) = &edits { paths } else { &[] };
+    let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths: &[] };
+    let local = worktree::hash_candidates(&vault.root, &worktree::scan(input)?, Some(seen));
+    let plan = worktree::plan(
+        PlanInput {
+            source: &vault.store,
+            from,
+            to: tree,
+            index: &index,
+            local: &local,
+            traits: vault.traits(),
+            edits: if edits == Edits::Carry { worktree::Edits::Carry } else { worktree::Edits::Replace },
+            paths,
+        },
+        &mut RealLook::new(&vault.root, &vault.dot.open_or_create_dir("tmp")?),
+    )?;
+    if !plan.in_the_way.is_empty() {
+        let paths = plan.in_the_way.iter().map(|found| found.path.clone()).collect();
+        return Err(Error::InTheWay { what: "the files cannot be changed", paths });
+    }
+    let mut moved = Moved { unwritable: plan.unwritable.clone(), ..Moved::default() };
+    (moved.written, moved.removed) = plan.counts();
+    if !plan.replaced_edits.is_empty() {
+        let (name, number, id) = save_edits(vault, &index, from)?;
+        operation = operation.set(name, id);
+        moved.saved = Some(number);
+    }
+    let nonce = Nonce::new(vault.env.random16());
+    let journal = worktree::stage(&vault.dot, &plan, &StoredContent(vault), nonce)?;
+    let operation = operation.detail("journal", nonce.to_string());
+    if let Err(error) = vault.publish(lock, None, operation) {
+        worktree::discard(&vault.dot)?;
+        return Err(error);
+    }
+    carry_out(vault, lock, &journal, &index)?;
+    Ok(moved)
+}
+
+/// Stores the whole tree with its edits as a commit that is never sent, and returns the ref for it.
+fn save_edits(vault: &Vault, index: &Index, from: TreeId) -> Result<(RefName, u64, crate::object::CommitId)> {
+    let mut gathered = gather(vault, index, &[])?;
+    let tree = write_tree(vault, &mut gathered.writer, from, &gathered.changes)?;
+    let draft = CommitDraft { message: "edits that gave way\n".into(), restores: None };
+    let commit = vault.draft_commit(tree, vec![vault.at()?], draft)?;
+    let id = vault.write_commit(&mut gathered.writer, &commit)?;
+    gathered.writer.publish()?;
+    let name = vault.log.refs().next_saved();
+    let RefName::Saved(number) = name else { unreachable!("the next saved state has a number") };
+    Ok((name, number, id))
+}
+
+/// Carries a journal out whose operation is in the log.
+fn carry_out(vault: &mut Vault, lock: &VaultLock, journal: &Journal, index: &Index) -> Result<()> {
+    let Finished { tree, updates, displaced, stayed, absent } =
+        worktree::finish(&vault.root, &vault.dot, journal, &StoredContent(vault))?;
+    if !displaced.is_empty() {
+        store_displaced(vault, lock, tree, displaced)?;
+    }
+    for path in stayed {
+        vault.notices.push(format!("{path} was being written and stays as it is"));
+    }
+    for path in absent {
+        vault.notices.push(format!("{path} cannot exist on this file system; it stays in the vault"));
+    }
+    let last = vault.log.last();
+    let mark = LogMark { seq: last.seq, hash: *last.hash.as_bytes() };
+    if let Err(error) = index.updated(tree, mark, updates).save(&vault.dot) {
+        vault.notices.push(format!("{error}; the next command will be slower, nothing is lost"));
+    }
+    Ok(worktree::discard(&vault.dot)?)
+}
+
+/// Stores edits that an editor saved while files were put into place.
+fn store_displaced(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    tree: TreeId,
+    displaced: Vec<Displaced>,
+) -> Result<()> {
+    let mut writer = vault.store.writer()?;
+    let mut changes = Vec::new();
+    let mut names = Vec::new();
+    for Displaced { path, mode, body } in displaced {
+        let id = match body {
+            DisplacedBody::File(file) => {
+                let size = file.stat()?.size;
+                writer.add_stream(Kind::Blob, size, &mut crate::fs::FileReader::new(&file), None)?
+            }
+            DisplacedBody::Target(target) => writer.add(Kind::Blob, &target, None)?,
+        };
+        names.push(path.to_string());
+        changes.push(worktree::TreeChange { path, entry: Some((mode, id)) });
+    }
+    let saved = worktree::write_tree(&vault.store, tree, changes, &mut |bytes, replaced| {
+        Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
+    })?;
+    let draft = CommitDraft { message: "edits made during a checkout\n".into(), restores: None };
+    let commit = vault.draft_commit(saved, vec![vault.at()?], draft)?;
+    let id = vault.write_commit(&mut writer, &commit)?;
+    let name = vault.log.refs().next_saved();
+    let notice = format!("edits made meanwhile to {} are kept as {name}", names.join(", "));
+    let operation = vault.operation("save").set(name, id);
+    vault.publish(lock, Some(writer), operation)?;
+    vault.notices.push(notice);
+    Ok(())
+}
+
+/// The store as the working tree reads it.
+struct StoredContent<'a>(&'a Vault);
+
+impl Content for StoredContent<'_> {
+    fn size(&self, id: BlobId) -> Result<u64, SourceError> {
+        match self.0.store.try_info(id.object()) {
+            Ok(Some((Kind::Blob, size))) => Ok(size),
+            Ok(Some((kind, _))) => Err(SourceError::Invalid {
+                kind: Kind::Blob,
+                id: id.object(),
+                source: format!("it is a {kind}").into(),
+            }),
+            Ok(None) => Err(SourceError::Missing { kind: Kind::Blob, id: id.object() }),
+            Err(error) => Err(SourceError::Read { id: id.object(), source: error.into() }),
+        }
+    }
+
+    fn read_to(&self, id: BlobId, out: &mut dyn std::io::Write) -> Result<(), SourceError> {
+        match self.0.store.read_to(id.object(), out) {
+            Ok((Kind::Blob, _)) => Ok(()),
+            Ok((kind, _)) => {
+                let source = format!("it is a {kind}").into();
+                Err(SourceError::Invalid { kind: Kind::Blob, id: id.object(), source })
+            }
+            Err(error) => Err(SourceError::Read { id: id.object(), source: error.into() }),
+        }
+    }
+}
+
+impl Vault {
+    /// Finishes a checkout that was cut, as every command does first. If one is under way now, a reader
+    /// of the store goes on and a reader of the tree waits for it.
+    pub(super) fn finish_cut_checkout(&mut self, access: Access) -> Result<()> {
+        if worktree::pending_journal(&self.dot)?.is_none() {
+            return Ok(());
+        }
+        let wait = match access {
+            Access::Store => std::time::Duration::ZERO,
+            Access::Tree => self.config.lock_wait()?,
+        };
+        match self.lock_within("finishing a checkout", wait) {
+            Ok(_lock) => Ok(()),
+            Err(Error::Lock(LockError::Held { .. })) if access == Access::Store => Ok(()),
+            Err(error) if error.is_read_only() => {
+                let notice = "a checkout was cut short and cannot be finished: the file system is read-only";
+                self.notices.push(notice.into());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Under the lock: carries out what a killed command had made so, and clears what it had not.
+    pub(super) fn resume_checkout(&mut self, lock: &VaultLock) -> Result<()> {
+        let journal = match worktree::pending_journal(&self.dot)? {
+            None => return Ok(()),
+            Some(Pending::Rubbish) => return Ok(worktree::discard(&self.dot)?),
+            Some(Pending::Staged(journal)) => journal,
+        };
+        let nonce = journal.nonce.to_string();
+        let mut has_happened = false;
+        for operation in self.log.operations().take(OPERATIONS_LOOKED_AT) {
+            has_happened |= operation?.detail.get("journal").and_then(|n| n.as_str()) == Some(&nonce);
+        }
+        if !has_happened {
+            return Ok(worktree::discard(&self.dot)?);
+        }
+        let index = self.index(journal.from)?;
+        carry_out(self, lock, &journal, &index)?;
+        self.notices.push("a checkout that was cut short has been finished".into());
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! Reconcile in a vault: from what other devices offered to this device's head and working tree.
+//!
+//! What is pending is never stored: it follows from the heads. Only the choices made for conflicts are,
+//! in `.mvault/reconcile/choices.jsonl`, keyed by what was in conflict, so that they lapse with it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::book::Book;
+use super::moving::{Edits, Move, Moved, move_tree};
+use super::transaction::CommitDraft;
+use super::{Error, ErrorKind, Result, Vault, VaultLock};
+use crate::fs;
+use crate::merge::{self, Choices, Conflict, Reconciled, Take};
+use crate::object::{CommitId, DeviceName, Kind, Object, ObjectId, VaultPath};
+use crate::oplog::{NewOperation, RefName};
+use crate::store::PackWriter;
+
+const CHOICES: &str = "choices.jsonl";
+const CHOICES_BYTES_MAX: u64 = 64 << 20;
+
+/// What a reconcile came to.
+#[derive(Clone, Debug)]
+pub struct ReconcileOutcome {
+    /// The branch's head now.
+    pub head: CommitId,
+    /// The new derived commit, if one became the head.
+    pub derived: Option<CommitId>,
+    /// Heads that wait for a conflict to be resolved, or for a hold to end.
+    pub pending: Vec<CommitId>,
+    /// The conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// Why the head did not move although there is something to reconcile.
+    pub on_hold: Option<Hold>,
+    /// What happened in the working tree.
+    pub moved: Option<Moved>,
+}
+
+/// Why reconcile waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The tree is parked at an older state.
+    Parked,
+    /// The vault asks for a merge rule that this program does not know.
+    UnknownRule(u32),
+    /// Edits in no commit stand in the way.
+    Dirty(Vec<VaultPath>),
+}
+
+/// Computes what reconciling would come to, and changes nothing.
+pub fn pending(vault: &Vault) -> Result<Reconciled> {
+    let offered: Vec<CommitId> = vault.offered().into_iter().collect();
+    Ok(merge::reconcile(&vault.store, &Book, vault.head()?, &offered)?)
+}
+
+/// Reconciles the branch with what was offered, under the name of `operation`, whose refs move in the
+/// same append. Nothing moves if edits are in the way or the tree is parked; then the operation is
+/// appended without the head, so that what was fetched is kept.
+pub fn reconcile_locked(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    operation: NewOperation,
+    offered: &[CommitId],
+) -> Result<ReconcileOutcome> {
+    let own = vault.head()?;
+    let result = merge::reconcile(&vault.store, &Book, own, offered)?;
+    let mut outcome = ReconcileOutcome {
+        head: own,
+        derived: None,
+        pending: result.pending.clone(),
+        conflicts: result.conflicts.clone(),
+        on_hold: result.unknown_rule.map(Hold::UnknownRule),
+        moved: None,
+    };
+    if result.head == own {
+        append_if_news(vault, lock, operation)?;
+        return Ok(outcome);
+    }
+    if vault.parked().is_some() {
+        append_if_news(vault, lock, operation)?;
+        outcome.on_hold = Some(Hold::Parked);
+        outcome.pending = result.frontier.iter().filter(|id| **id != own).copied().collect();
+        return Ok(outcome);
+    }
+    let mut content = vault.store.writer()?;
+    add_objects(&mut content, &result.objects)?;
+    let tree = match result.objects.get(&result.head.object()) {
+        Some(object) => decode_tree(result.head, object)?,
+        None => vault.tree_of(result.head)?,
+    };
+    let is_derived = result.objects.contains_key(&result.head.object());
+    let held = operation.clone();
+    let operation = operation
+        .set(vault.branch_ref(), result.head)
+        .set(RefName::At, result.head)
+        .frontier(result.folded.clone());
+    let plan = Move { tree, content: Some(content), operation, edits: Edits::Carry };
+    match move_tree(vault, lock, plan) {
+        Ok(moved) => {
+            outcome.head = result.head;
+            outcome.derived = is_derived.then_some(result.head);
+            outcome.moved = Some(moved);
+            Ok(outcome)
+        }
+        Err(Error::InTheWay { paths, .. }) => {
+            append_if_news(vault, lock, held)?;
+            outcome.pending = result.frontier.iter().filter(|id| **id != own).copied().collect();
+            outcome.on_hold = Some(Hold::Dirty(paths));
+            Ok(outcome)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a clone its first head, from what was offered, and its files. Nothing is overwritten: what is in
+/// the folder already must be the same or elsewhere.
+pub fn begin_locked(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    operation: NewOperation,
+) -> Result<ReconcileOutcome> {
+    let offered: Vec<CommitId> = vault.offered().into_iter().collect();
+    let frontier = merge::offer(&vault.store, &offered)?;
+    let Some(first) = frontier.first() else {
+        return Err(Error::refused(
+            ErrorKind::UnknownRevision,
+            format!("the other side has no branch {}", vault.branch()),
+            "`mvault branch` there lists its branches",
+        ));
+    };
+    let result = merge::reconcile(&vault.store, &Book, *first, &frontier)?;
+    let mut content = vault.store.writer()?;
+    add_objects(&mut content, &result.objects)?;
+    let tree = match result.objects.get(&result.head.object()) {
+        Some(object) => decode_tree(result.head, object)?,
+        None => vault.tree_of(result.head)?,
+    };
+    let operation = operation
+        .set(vault.branch_ref(), result.head)
+        .set(RefName::At, result.head)
+        .frontier(result.folded.clone());
+    let moved =
+        move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
+    Ok(ReconcileOutcome {
+        head: result.head,
+        derived: result.objects.contains_key(&result.head.object()).then_some(result.head),
+        pending: result.pending,
+        conflicts: result.conflicts,
+        on_hold: None,
+        moved: Some(moved),
+    })
+}
+
+/// Appends an operation that only keeps what was fetched, unless it says nothing.
+fn append_if_news(vault: &mut Vault, lock: &VaultLock, operation: NewOperation) -> Result<()> {
+    if operation.moves(vault.log.refs()) {
+        vault.publish(lock, None, operation)?;
+    }
+    Ok(())
+}
+
+fn decode_tree(id: CommitId, object: &Object) -> Result<crate::object::TreeId> {
+    match crate::object::Commit::decode(&object.data) {
+        Ok(commit) => Ok(commit.tree),
+        Err(error) => Err(Error::refused(
+            ErrorKind::Damage,
+            format!("reconcile made {} and cannot read it: {error}", id.short()),
+            "this is a bug in mvault; nothing was changed",
+        )),
+    }
+}
+
+/// Adds objects that a merge made, in the order of their ids; new versions of trees as whole records.
+pub(super) fn add_objects(writer: &mut PackWriter, objects: &BTreeMap<ObjectId, Object>) -> Result<()> {
+    for object in objects.values() {
+        writer.add(object.kind, &object.data, None)?;
+    }
+    Ok(())
+}
+
+/// A choice as it is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptChoice {
+    key: String,
+    path: String,
+    entry: Option<String>,
+}
+
+/// Returns the choices made so far that belong to a conflict of now.
+pub fn choices(vault: &Vault) -> Result<Choices> {
+    let folder = vault.dot.open_or_create_dir("reconcile")?;
+    let mut choices = Choices::default();
+    let Some(bytes) = folder.try_read(CHOICES, CHOICES_BYTES_MAX)? else { return Ok(choices) };
+    for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        // A line that cannot be read is a choice that has to be made again; nothing else rests on it.
+        let Ok(kept) = serde_json::from_slice::<KeptChoice>(line) else { continue };
+        let entry = match kept.entry.as_deref().map(merge::Entry::from_text) {
+            None => None,
+            Some(Some(entry)) => Some(entry),
+            Some(None) => continue,
+        };
+        choices.insert(kept.key, entry);
+    }
+    Ok(choices)
+}
+
+fn keep_choices(vault: &Vault, kept: &[(Conflict, Option<merge::Entry>)]) -> Result<()> {
+    let folder = vault.dot.open_or_create_dir("reconcile")?;
+    let mut bytes = Vec::new();
+    for (conflict, entry) in kept {
+        let line = KeptChoice {
+            key: conflict.key(),
+            path: conflict.path.to_string(),
+            entry: entry.map(merge::Entry::to_text),
+        };
+        bytes.extend(serde_json::to_vec(&line).expect("strings can be written as JSON"));
+        bytes.push(b'\n');
+    }
+    Ok(fs::replace_file(&folder, CHOICES, &bytes, 0o600)?)
+}
+
+/// How a conflict is to be resolved.
+#[derive(Clone, Debug)]
+pub enum Resolve {
+    /// As this device has it.
+    Device(DeviceName),
+    /// As it was before.
+    Base,
+    /// All sides, one after the other.
+    Both,
+    /// By these bytes.
+    Bytes(Vec<u8>),
+}
+
+/// What a choice came to.
+#[derive(Clone, Debug)]
+pub struct ResolveOutcome {
+    /// How many conflicts are left.
+    pub remaining: Vec<Conflict>,
+    /// The head now.
+    pub head: CommitId,
+    /// The resolution, if this was the last choice.
+    pub commit: Option<CommitId>,
+    /// What happened in the working tree.
+    pub moved: Option<Moved>,
+}
+
+/// Chooses for the conflict at `path`; the last choice commits the resolution.
+pub fn resolve(vault: &mut Vault, path: &VaultPath, how: Resolve) -> Result<ResolveOutcome> {
+    let lock = vault.lock("resolve")?;
+    let now = pending(vault)?;
+    let conflict = now.conflicts.iter().find(|c| c.path == *path).ok_or_else(|| no_conflict(path))?;
+    if vault.parked().is_some() {
+        return Err(Error::refused(
+            ErrorKind::Refused,
+            "the tree is parked at an older state; nothing was chosen",
+            format!("`mvault checkout {}` goes back to the branch, then resolve", vault.branch()),
+        ));
+    }
+    let take = match how {
+        Resolve::Device(device) => Take::Device(device),
+        Resolve::Base => Take::Base,
+        Resolve::Both => Take::Both,
+        Resolve::Bytes(bytes) => Take::Bytes(bytes),
+    };
+    let chosen = merge::choose(&vault.store, conflict, take).map_err(|error| cannot_choose(path, &error))?;
+    if let Some(blob) = &chosen.blob {
+        let mut writer = vault.store.writer()?;
+        writer.add(Kind::Blob, &blob.data, conflict.base.entry().map(|entry| entry.id))?;
+        writer.publish()?;
+    }
+    let mut choices = choices(vault)?;
+    choices.insert(conflict.key(), chosen.entry);
+    let heads = now.frontier.clone();
+    let resolution =
+        merge::resolve(&vault.store, &Book, &heads, &choices).map_err(|error| cannot_choose(path, &error))?;
+    let Some(tree) = resolution.tree else {
+        keep_choices(vault, &resolution.chosen)?;
+        let operation = vault.operation("resolve").detail("path", path.to_string());
+        vault.publish(&lock, None, operation)?;
+        let head = vault.head()?;
+        return Ok(ResolveOutcome { remaining: resolution.remaining, head, commit: None, moved: None });
+    };
+    let mut content = vault.store.writer()?;
+    add_objects(&mut content, &resolution.objects)?;
+    let names: Vec<String> = resolution.chosen.iter().map(|(c, _)| c.path.to_string()).collect();
+    let draft = CommitDraft { message: format!("resolve {}\n", names.join(", ")), restores: None };
+    let commit = vault.draft_commit(tree, resolution.parents.clone(), draft)?;
+    let id = vault.write_commit(&mut content, &commit)?;
+    let operation = vault
+        .operation("resolve")
+        .detail("path", path.to_string())
+        .set(vault.branch_ref(), id)
+        .set(RefName::At, id)
+        .frontier(vec![id])
+        .lamport(commit.lamport);
+    let moved =
+        move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
+    keep_choices(vault, &[])?;
+    Ok(ResolveOutcome { remaining: Vec::new(), head: id, commit: Some(id), moved: Some(moved) })
+}
+
+fn no_conflict(path: &VaultPath) -> Error {
+    Error::refused(
+        ErrorKind::Refused,
+        format!("{path} is not in conflict"),
+        "`mvault conflicts` lists what is",
+    )
+}
+
+fn cannot_choose(path: &VaultPath, error: &merge::ResolveError) -> Error {
+    Error::refused(
+        ErrorKind::Refused,
+        format!("{path}: {error}; nothing was chosen"),
+        format!("`mvault conflicts {path}` shows the sides; `--with FILE` takes any content"),
+    )
+}
