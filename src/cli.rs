@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{CommandError, CommandResult, Context, ErrorKind, VaultStart};
-use crate::commands::{branch, checkout, commit, hash, init, rollback, status, undo};
+use crate::commands::{branch, checkout, commit, completions, hash, init, man, rollback, status, undo};
 use crate::env::{Env, Moment};
-use crate::fs::RealDisk;
+use crate::fs::{RealDisk, terminal_columns};
+use crate::ui::graph::Glyphs;
 use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity};
 
 /// The whole command line.
@@ -88,6 +89,10 @@ enum Verb {
     Tag(branch::TagArgs),
     /// Print the id that files would have
     Hash(hash::HashArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(man::ManArgs),
 }
 
 impl Verb {
@@ -103,6 +108,8 @@ impl Verb {
             Verb::Switch(args) => branch::run_switch(cx, args),
             Verb::Tag(args) => branch::run_tag(cx, args),
             Verb::Hash(args) => hash::run(cx, args),
+            Verb::Completions(args) => completions::run(cx, args),
+            Verb::Man(args) => man::run(cx, args),
         }
     }
 }
@@ -192,13 +199,14 @@ fn options(
         ColorArg::Never => ColorChoice::Never,
     });
     let color = ColorChoice::resolve(asked, var("NO_COLOR").as_deref(), var("CLICOLOR_FORCE").as_deref());
-    let pager = if global.no_pager { None } else { PagerSetup::choose(var, interruptible) };
+    let pager = if global.no_pager { None } else { PagerSetup::choose(&var, interruptible) };
     Options {
         format: if global.json { Format::Json } else { Format::Text },
         verbosity: if global.quiet { Verbosity::Quiet } else { Verbosity::Normal },
         color,
         pager,
-        columns: var("COLUMNS").and_then(|columns| columns.parse().ok()),
+        columns: var("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
+        glyphs: Glyphs::choose(&var),
     }
 }
 

@@ -12,9 +12,11 @@
 pub mod branch;
 pub mod checkout;
 pub mod commit;
+pub mod completions;
 pub mod error;
 pub mod hash;
 pub mod init;
+pub mod man;
 pub mod rollback;
 pub mod status;
 pub mod undo;

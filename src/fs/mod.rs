@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use atomic::{TEMP_PREFIX, remove_tree, replace_file, temp_name};
 pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
-pub use real::{RealDisk, host_name};
+pub use real::{RealDisk, host_name, terminal_columns};
 pub use sim::SimDisk;
 
 /// What went wrong with a file: the act, the path and the cause.

@@ -10,9 +10,14 @@
 //!
 //! Limits: what is written to standard error and cannot be is given up, there is nobody left to tell.
 
+pub mod diff;
+pub mod graph;
 pub mod json;
 mod pager;
+mod progress;
 mod style;
+pub mod table;
+pub mod time;
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -21,6 +26,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 pub use pager::PagerSetup;
+pub use progress::{Progress, Unit};
 pub use style::{ColorChoice, Palette, Style, harmless, harmless_line};
 
 /// Why output could not be written.
@@ -76,6 +82,8 @@ pub struct Options {
     pub pager: Option<PagerSetup>,
     /// The width of the terminal in columns, where known.
     pub columns: Option<usize>,
+    /// The characters that lines are drawn with.
+    pub glyphs: graph::Glyphs,
 }
 
 /// Where standard output goes.
@@ -179,6 +187,11 @@ impl Ui {
         self.options.columns.unwrap_or(80)
     }
 
+    /// Returns the characters that lines are drawn with.
+    pub fn glyphs(&self) -> graph::Glyphs {
+        self.options.glyphs
+    }
+
     /// Writes a line of data. The text must be harmless already.
     pub fn line(&mut self, text: impl Display) -> Result<()> {
         writeln!(self.out, "{text}")?;
@@ -242,6 +255,12 @@ impl Ui {
             let _order_is_all_that_is_lost = self.out.flush();
         }
         let _nobody_left_to_tell = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Starts telling the progress of something that may take longer than a second.
+    pub fn progress(&self, label: &str, total: Option<u64>, unit: Unit) -> Progress {
+        let wanted = self.err_is_terminal && self.options.verbosity == Verbosity::Normal && !self.is_json();
+        Progress::new(label, total, unit, wanted)
     }
 
     /// Sends what follows through the pager, if standard output is a terminal and one is wanted.

@@ -111,7 +111,7 @@ impl Palette {
 
 /// Tells whether a character could steer a terminal or reorder what is read: controls other than tab
 /// and line feed, line and paragraph separators, marks and overrides of direction.
-fn steers(c: char) -> bool {
+pub(super) fn steers(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
