@@ -39,23 +39,25 @@ pub struct Cli {
     verb: Verb,
 }
 
-/// Options that every verb takes.
+/// Options that every verb takes. Their ids begin with `global`: a verb's own argument of an equal id
+/// (`DIR` of `init`) would silently share its value.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 struct GlobalArgs {
     /// Act as if started in DIR
-    #[arg(short = 'C', value_name = "DIR", global = true, help_heading = "Global options")]
+    #[arg(id = "global_dir", short = 'C', value_name = "DIR", global = true)]
     dir: Option<PathBuf>,
     /// Tell everything as JSON: one object, or one a line
-    #[arg(long, global = true, help_heading = "Global options")]
+    #[arg(id = "global_json", long = "json", global = true)]
     json: bool,
     /// Say nothing but data and errors
-    #[arg(long, short = 'q', global = true, help_heading = "Global options")]
+    #[arg(id = "global_quiet", long = "quiet", short = 'q', global = true)]
     quiet: bool,
     /// When to colour
-    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options")]
+    #[arg(id = "global_color", long = "color", value_name = "WHEN", global = true)]
     color: Option<ColorArg>,
     /// Never start a pager
-    #[arg(long, global = true, help_heading = "Global options")]
+    #[arg(id = "global_no_pager", long = "no-pager", global = true)]
     no_pager: bool,
 }
 
@@ -199,14 +201,14 @@ fn options(
         ColorArg::Never => ColorChoice::Never,
     });
     let color = ColorChoice::resolve(asked, var("NO_COLOR").as_deref(), var("CLICOLOR_FORCE").as_deref());
-    let pager = if global.no_pager { None } else { PagerSetup::choose(&var, interruptible) };
+    let pager = if global.no_pager { None } else { PagerSetup::choose(var, interruptible) };
     Options {
         format: if global.json { Format::Json } else { Format::Text },
         verbosity: if global.quiet { Verbosity::Quiet } else { Verbosity::Normal },
         color,
         pager,
         columns: var("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
-        glyphs: Glyphs::choose(&var),
+        glyphs: Glyphs::choose(var),
     }
 }
 
@@ -272,5 +274,13 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         definition().debug_assert();
+    }
+
+    #[test]
+    fn no_verb_takes_the_id_of_a_global_option() {
+        for verb in definition().get_subcommands() {
+            let taken = verb.get_arguments().find(|arg| arg.get_id().as_str().starts_with("global_"));
+            assert!(taken.is_none(), "{}: {taken:?}", verb.get_name());
+        }
     }
 }

@@ -30,7 +30,8 @@ pub enum ErrorKind {
     NoSpace,
     /// The file system or folder does not let us write.
     ReadOnly,
-    /// Sides disagree.
+    /// Sides disagree and the command did nothing. (Commands that did their part and leave conflicts pending
+    /// return [`super::Exit::Conflicts`], exit 4.)
     Conflicts,
     /// Something in the vault is not what it should be.
     Damaged,
@@ -76,7 +77,6 @@ impl ErrorKind {
         match self {
             ErrorKind::ClosedPipe => 0,
             ErrorKind::Usage => 2,
-            ErrorKind::Conflicts => 4,
             ErrorKind::Damaged => 5,
             ErrorKind::Unreachable => 6,
             ErrorKind::Locked => 7,

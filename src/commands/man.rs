@@ -42,9 +42,21 @@ fn pages(command: &clap::Command) -> Result<Vec<(String, Vec<u8>)>, CommandError
     let man = clap_mangen::Man::new(command.clone());
     // The date is left out, so that the pages are the same whenever they are made.
     man.date("").render(&mut page).map_err(|error| CommandError::from_error(ErrorKind::Bug, &error))?;
-    let mut all = vec![(format!("{name}.1"), page)];
+    let mut all = vec![(format!("{name}.1"), with_examples(page))];
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         all.extend(pages(verb)?);
     }
     Ok(all)
+}
+
+/// Gives the examples their own section, set line by line.
+fn with_examples(page: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&page);
+    let Some((before, after)) = text.split_once(".SH EXTRA\nExamples:\n") else { return page };
+    let (examples, rest) = match after.find("\n.SH ") {
+        Some(at) => after.split_at(at + 1),
+        None => (after, ""),
+    };
+    let examples = examples.trim_end();
+    format!("{before}.SH EXAMPLES\n.nf\n{examples}\n.fi\n{rest}").into_bytes()
 }
