@@ -36,6 +36,12 @@ complete -c mvault -n "__fish_mvault_needs_command" -s V -l version -d 'Print ve
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "init" -d 'Make a vault of a folder'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "commit" -d 'Keep what is on disk as the next state'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "status" -d 'Tell what changed and where the branch stands'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "checkout" -d 'Look at another state, or bring files back from one'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "rollback" -d 'Make an older state the newest'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "undo" -d 'Take an operation back'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "branch" -d 'List or make branches'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "switch" -d 'Go to another branch'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "tag" -d 'List, set or remove names for commits'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
@@ -67,6 +73,59 @@ complete -c mvault -n "__fish_mvault_using_subcommand status" -l json -d 'Tell e
 complete -c mvault -n "__fish_mvault_using_subcommand status" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand status" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand status" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand checkout" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand checkout" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand checkout" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand checkout" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand checkout" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand checkout" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -s m -l message -d 'Why' -r
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -l streams -d 'Take event streams back as well: what happened is then no longer in them'
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand rollback" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand undo" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand undo" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand undo" -l streams -d 'Take event streams back as well'
+complete -c mvault -n "__fish_mvault_using_subcommand undo" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand undo" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand undo" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand undo" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand branch" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand branch" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand branch" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand branch" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand branch" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand branch" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand switch" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand switch" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand switch" -s c -l create -d 'Make the branch'
+complete -c mvault -n "__fish_mvault_using_subcommand switch" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand switch" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand switch" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand switch" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand tag" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand tag" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand tag" -s d -l delete -d 'Take the name away'
+complete -c mvault -n "__fish_mvault_using_subcommand tag" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand tag" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand tag" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand tag" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

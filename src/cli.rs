@@ -14,8 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{CommandError, CommandResult, Context, ErrorKind, VaultStart};
-use crate::commands::{branch, checkout, commit, completions, hash, init, man, rollback, status, undo};
+use crate::commands::{self, CommandError, CommandResult, Context, ErrorKind, VaultStart};
 use crate::env::{Env, Moment};
 use crate::fs::{RealDisk, terminal_columns};
 use crate::ui::graph::Glyphs;
@@ -72,46 +71,46 @@ enum ColorArg {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a vault of a folder
-    Init(init::InitArgs),
+    Init(commands::init::InitArgs),
     /// Keep what is on disk as the next state
-    Commit(commit::CommitArgs),
+    Commit(commands::commit::CommitArgs),
     /// Tell what changed and where the branch stands
-    Status(status::StatusArgs),
+    Status(commands::status::StatusArgs),
     /// Look at another state, or bring files back from one
-    Checkout(checkout::CheckoutArgs),
+    Checkout(commands::checkout::CheckoutArgs),
     /// Make an older state the newest
-    Rollback(rollback::RollbackArgs),
+    Rollback(commands::rollback::RollbackArgs),
     /// Take an operation back
-    Undo(undo::UndoArgs),
+    Undo(commands::undo::UndoArgs),
     /// List or make branches
-    Branch(branch::BranchArgs),
+    Branch(commands::branch::BranchArgs),
     /// Go to another branch
-    Switch(branch::SwitchArgs),
+    Switch(commands::branch::SwitchArgs),
     /// List, set or remove names for commits
-    Tag(branch::TagArgs),
+    Tag(commands::branch::TagArgs),
     /// Print the id that files would have
-    Hash(hash::HashArgs),
+    Hash(commands::hash::HashArgs),
     /// Print a completion script for a shell
-    Completions(completions::CompletionsArgs),
+    Completions(commands::completions::CompletionsArgs),
     /// Write the manual pages into a folder
-    Man(man::ManArgs),
+    Man(commands::man::ManArgs),
 }
 
 impl Verb {
     fn run(&self, cx: &mut Context<'_>) -> CommandResult {
         match self {
-            Verb::Init(args) => init::run(cx, args),
-            Verb::Commit(args) => commit::run(cx, args),
-            Verb::Status(args) => status::run(cx, args),
-            Verb::Checkout(args) => checkout::run(cx, args),
-            Verb::Rollback(args) => rollback::run(cx, args),
-            Verb::Undo(args) => undo::run(cx, args),
-            Verb::Branch(args) => branch::run_branch(cx, args),
-            Verb::Switch(args) => branch::run_switch(cx, args),
-            Verb::Tag(args) => branch::run_tag(cx, args),
-            Verb::Hash(args) => hash::run(cx, args),
-            Verb::Completions(args) => completions::run(cx, args),
-            Verb::Man(args) => man::run(cx, args),
+            Verb::Init(args) => commands::init::run(cx, args),
+            Verb::Commit(args) => commands::commit::run(cx, args),
+            Verb::Status(args) => commands::status::run(cx, args),
+            Verb::Checkout(args) => commands::checkout::run(cx, args),
+            Verb::Rollback(args) => commands::rollback::run(cx, args),
+            Verb::Undo(args) => commands::undo::run(cx, args),
+            Verb::Branch(args) => commands::branch::run_branch(cx, args),
+            Verb::Switch(args) => commands::branch::run_switch(cx, args),
+            Verb::Tag(args) => commands::branch::run_tag(cx, args),
+            Verb::Hash(args) => commands::hash::run(cx, args),
+            Verb::Completions(args) => commands::completions::run(cx, args),
+            Verb::Man(args) => commands::man::run(cx, args),
         }
     }
 }
