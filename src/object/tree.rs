@@ -82,6 +82,14 @@ pub struct TreeEntry {
     pub id: ObjectId,
 }
 
+impl TreeEntry {
+    /// Compares by the order entries have in a tree: a folder's name as if it ended in a slash. Entries are
+    /// equal if they have one name and are both folders or both not.
+    pub fn cmp_in_tree(&self, other: &TreeEntry) -> Ordering {
+        compare((&self.name, self.mode.is_tree()), (&other.name, other.mode.is_tree()))
+    }
+}
+
 /// Why bytes are no tree of a vault.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {

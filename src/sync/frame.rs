@@ -132,6 +132,8 @@ pub enum Frame {
     Literal {
         /// How many.
         size: u32,
+        /// The bytes of the base they are compressed against: where those begin, and how many.
+        reference: Option<(u64, u32)>,
         /// One zstd frame.
         squeezed: Vec<u8>,
     },
@@ -204,7 +206,7 @@ impl Header {
             code::PACK => ("pack", 4, 4),
             code::OBJECT => ("object", 38, PAYLOAD_BYTES_MAX),
             code::LARGE => ("large", 50, 82),
-            code::LITERAL => ("literal", 5, PAYLOAD_BYTES_MAX),
+            code::LITERAL => ("literal", 6, PAYLOAD_BYTES_MAX),
             code::COPY => ("copy", 16, 16),
             code::PACK_END => ("pack-end", 8, 8),
             code::ACK => ("ack", 8, 8),
@@ -336,8 +338,13 @@ impl Frame {
                 put_optional_id(out, *base);
                 code::LARGE
             }
-            Frame::Literal { size, squeezed } => {
+            Frame::Literal { size, reference, squeezed } => {
                 out.extend_from_slice(&size.to_be_bytes());
+                out.push(u8::from(reference.is_some()));
+                if let Some((offset, size)) = reference {
+                    out.extend_from_slice(&offset.to_be_bytes());
+                    out.extend_from_slice(&size.to_be_bytes());
+                }
                 out.extend_from_slice(squeezed);
                 code::LITERAL
             }
@@ -377,7 +384,11 @@ impl Frame {
                 let (kind, size, id, from) = (take_kind(f)?, f.u64()?, f.id()?, f.u64()?);
                 Frame::Large { kind, id, size, base: take_optional_id(f)?, from }
             }
-            code::LITERAL => Frame::Literal { size: f.u32()?, squeezed: f.rest().to_vec() },
+            code::LITERAL => Frame::Literal {
+                size: f.u32()?,
+                reference: if f.flag()? { Some((f.u64()?, f.u32()?)) } else { None },
+                squeezed: f.rest().to_vec(),
+            },
             code::COPY => Frame::Copy { offset: f.u64()?, size: f.u64()? },
             code::PACK_END => Frame::PackEnd { objects: f.u64()? },
             code::ACK => Frame::Ack { objects: f.u64()? },

@@ -56,7 +56,8 @@ fn examples() -> Vec<Frame> {
         Frame::Object { kind: Kind::Blob, id: id(1), size: 9, base: None, squeezed: vec![1, 2, 3] },
         Frame::Large { kind: Kind::Blob, id: id(1), size: 1 << 40, base: Some(id(2)), from: 7 },
         Frame::Large { kind: Kind::Blob, id: id(1), size: 1 << 40, base: None, from: 0 },
-        Frame::Literal { size: 9, squeezed: vec![1, 2, 3] },
+        Frame::Literal { size: 9, reference: Some((7, 8)), squeezed: vec![1, 2, 3] },
+        Frame::Literal { size: 9, reference: None, squeezed: vec![1, 2, 3] },
         Frame::Copy { offset: 1, size: 2 },
         Frame::PackEnd { objects: 4 },
         Frame::Ack { objects: 4 },
@@ -178,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_byte_decodes_to_itself_or_not_at_all(which in 0usize..25, at in any::<prop::sample::Index>(), xor in 1u8..) {
+    fn one_changed_byte_decodes_to_itself_or_not_at_all(which in 0usize..26, at in any::<prop::sample::Index>(), xor in 1u8..) {
         let mut bytes = examples()[which].encode();
         let at = at.index(bytes.len());
         bytes[at] ^= xor;

@@ -26,10 +26,21 @@
 //!   inside authored history are, like any commit.
 //! - **A cut loses nothing**: what was received whole is kept and not asked for again.
 
+mod blocks;
+pub mod drive;
+mod error;
 pub mod frame;
 pub mod host;
+mod incoming;
+pub mod local;
 pub mod negotiate;
+pub mod receive;
+pub mod send;
+pub mod session;
+pub mod ssh;
 pub mod wire;
+
+pub use error::{Class, SyncError};
 
 use crate::fs;
 use crate::object::{CommitId, DeviceName, Lamport, VaultId};
@@ -262,6 +273,26 @@ impl RefusalKind {
         RefusalKind::Limit,
     ];
 
+    /// Returns a word for it, for `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefusalKind::Other => "failed",
+            RefusalKind::NotAVault => "not-a-vault",
+            RefusalKind::NoDefaultVault => "no-default-vault",
+            RefusalKind::NewerFormat => "newer-format",
+            RefusalKind::Unrelated => "unrelated",
+            RefusalKind::SameName => "same-name",
+            RefusalKind::Itself => "itself",
+            RefusalKind::ReadOnly => "read-only",
+            RefusalKind::Locked => "locked",
+            RefusalKind::Damaged => "damaged",
+            RefusalKind::WentBack => "went-back",
+            RefusalKind::BadContent => "peer-content",
+            RefusalKind::Protocol => "protocol",
+            RefusalKind::Limit => "limit",
+        }
+    }
+
     fn to_code(self) -> u8 {
         Self::ALL.iter().position(|kind| *kind == self).expect("all are listed") as u8
     }
@@ -286,6 +317,21 @@ pub struct Received {
     /// New commits in this device's own name: a backup was restored, something was taken back after
     /// all, or somebody else uses the name. To be told.
     pub own_name: Vec<CommitId>,
+}
+
+/// How much a session may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Objects.
+    pub objects_max: u64,
+    /// Plain bytes of all objects together.
+    pub bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { objects_max: 50_000_000, bytes_max: 1 << 40 }
+    }
 }
 
 /// One moment of a transfer, for a progress display.
@@ -333,6 +379,11 @@ pub trait Endpoint {
     /// Gives the store.
     fn store(&self) -> &Store;
 
+    /// Tells how much a peer may send in one session.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
     /// Opens `.mvault/incoming`, making it if it is missing.
     fn incoming(&self) -> Result<fs::Dir, Refusal>;
 
@@ -356,6 +407,16 @@ pub trait Endpoint {
     fn progress(&mut self, progress: Progress) {
         let _ = progress;
     }
+}
+
+/// Returns the name of the folder under `incoming/` for what a person calls a remote: the text itself if it
+/// is a plain lower-case word, else a hash of it.
+pub fn incoming_name(remote: &str) -> String {
+    if DeviceName::parse(remote).is_some() {
+        return remote.to_owned();
+    }
+    let hash = crate::object::hash_object(crate::object::Kind::Blob, remote.as_bytes());
+    format!("remote-{}", hash.short())
 }
 
 /// Tells whether `name` may be a branch on the wire: parts of `[A-Za-z0-9._-]` joined by slashes, at most

@@ -1,0 +1,330 @@
+//! `.mvault/incoming/<peer>/`: where received objects wait, apart, until all of a session holds.
+//!
+//! - It is a store of its own on top of the vault's: what arrives is encoded anew by the vault's own pack
+//!   writer, never kept as sent, and nothing here is visible to anyone but the session.
+//! - When all holds, its packs are moved into the vault's store. Before that nothing of it is reachable.
+//! - A cut leaves what was received; from time to time a pack is closed, so that a killed process loses
+//!   at most [`CHECKPOINT_BYTES`]. A session that was refused for what it sent leaves nothing.
+//! - A large object on its way is a plain file of its first bytes, so that it resumes in the middle.
+//! - One session at a time in a folder: a second one from the same peer takes the next free folder.
+
+use std::io;
+use std::time::Duration;
+
+use super::receive::ReceiveError;
+use crate::fs::{Dir, File, Lock, LockError};
+use crate::object::{Kind, Object, ObjectId, Source, SourceError};
+use crate::store::{PackWriter, Store};
+
+/// After so many bytes a pack is closed.
+const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// So many sessions with one peer at a time.
+const SLOTS: usize = 8;
+/// So many large objects are kept at hand as bases.
+const BASES_MAX: usize = 8;
+const BLOCK: usize = 256 << 10;
+const PART: &str = "part-";
+const BASE: &str = "base-";
+const LOCK: &str = "lock";
+
+/// A large object in a plain file, complete.
+struct Base {
+    id: ObjectId,
+    size: u64,
+    file: File,
+}
+
+/// A large object that is arriving.
+pub struct Part {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its id, as announced.
+    pub id: ObjectId,
+    /// Its length, as announced.
+    pub size: u64,
+    /// The object that copies are taken from.
+    pub base: Option<ObjectId>,
+    /// How many bytes are there.
+    pub written: u64,
+    file: File,
+}
+
+/// The folder of one session.
+pub struct Incoming {
+    dir: Dir,
+    main: Store,
+    store: Store,
+    writer: PackWriter,
+    bases: Vec<Base>,
+    /// A large object that an earlier session left unfinished, and how much of it.
+    pub left: Option<(ObjectId, u64)>,
+    _lock: Lock,
+}
+
+impl Incoming {
+    /// Tells whether an earlier session with `peer` left something.
+    pub fn has_leftovers(root: &Dir, peer: &str) -> bool {
+        let holds_some = |dir: Dir| {
+            let packs = dir.open_dir("objects").and_then(|objects| objects.list());
+            let parts = dir.list().unwrap_or_default();
+            packs.is_ok_and(|packs| !packs.is_empty())
+                || parts.iter().any(|(name, _)| name.to_string_lossy().starts_with(PART))
+        };
+        root.open_dir(peer).is_ok_and(holds_some)
+    }
+
+    /// Opens the folder of `peer` in `root`, or the next one if a session is using it.
+    pub fn open(root: &Dir, peer: &str, main: &Store) -> Result<Incoming, ReceiveError> {
+        let mut last = None;
+        for slot in 0..SLOTS {
+            let name = if slot == 0 { peer.to_owned() } else { format!("{peer}.{slot}") };
+            let dir = root.open_or_create_dir(&name)?;
+            match Lock::acquire(&dir, LOCK, Duration::ZERO, "a session that receives") {
+                Ok(lock) => return Incoming::open_in(dir, lock, main),
+                Err(LockError::Held { holder, waited_s }) => {
+                    last = Some(LockError::Held { holder, waited_s })
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last.expect("there is at least one slot and each was held").into())
+    }
+
+    fn open_in(dir: Dir, lock: Lock, main: &Store) -> Result<Incoming, ReceiveError> {
+        Store::create(&dir)?;
+        let store = Store::open_over(&dir, Some(main))?;
+        let writer = store.writer()?;
+        let mut left = None;
+        for (name, _) in dir.list()? {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with(BASE) {
+                dir.remove_file(&name)?;
+            } else if let Some(digits) = name.strip_prefix(PART) {
+                match (ObjectId::parse(digits), &left) {
+                    (Ok(id), None) => left = Some((id, dir.stat(&name)?.size)).filter(|(_, size)| *size > 0),
+                    _ => dir.remove_file(&name)?,
+                }
+            }
+        }
+        Ok(Incoming { dir, main: main.clone(), store, writer, bases: Vec::new(), left, _lock: lock })
+    }
+
+    /// Returns what an earlier session left, chunks of large objects among it.
+    pub fn kept(&self) -> Result<Vec<(ObjectId, Kind)>, ReceiveError> {
+        Ok(self.store.ids()?)
+    }
+
+    /// Returns the vault's store, which holds only what is complete.
+    pub fn main(&self) -> &Store {
+        &self.main
+    }
+
+    /// Adds an object and returns its id.
+    pub fn add(
+        &mut self,
+        kind: Kind,
+        bytes: &[u8],
+        base: Option<ObjectId>,
+    ) -> Result<ObjectId, ReceiveError> {
+        let id = self.writer.add(kind, bytes, base)?;
+        if self.writer.bytes() > CHECKPOINT_BYTES {
+            self.checkpoint()?;
+        }
+        Ok(id)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), ReceiveError> {
+        let next = self.store.writer()?;
+        std::mem::replace(&mut self.writer, next).publish()?;
+        Ok(())
+    }
+
+    /// Starts or goes on with a large object; `from` must be what is there.
+    pub fn begin_part(
+        &mut self,
+        kind: Kind,
+        id: ObjectId,
+        size: u64,
+        base: Option<ObjectId>,
+        from: u64,
+    ) -> Result<Part, ReceiveError> {
+        let name = format!("{PART}{id}");
+        let left = self.left.take();
+        if let Some((other, _)) = left
+            && other != id
+        {
+            self.dir.remove_file(format!("{PART}{other}"))?;
+        }
+        let there = left.filter(|(other, _)| *other == id).map_or(0, |(_, bytes)| bytes);
+        if from > 0 && from != there {
+            return Err(ReceiveError::Content(format!("object {id} goes on at a byte that was not reached")));
+        }
+        let file = if there > 0 { self.dir.open_write(&name)? } else { self.dir.create_new(&name, 0o600)? };
+        if from == 0 && there > 0 {
+            file.set_len(0)?;
+        }
+        Ok(Part { kind, id, size, base, written: from, file })
+    }
+
+    /// Returns bytes of a part's base.
+    pub fn read_base(&mut self, part: &Part, offset: u64, size: usize) -> Result<Vec<u8>, ReceiveError> {
+        let at = self.base_of(part)?;
+        let base = &self.bases[at];
+        if offset.checked_add(size as u64).is_none_or(|end| end > base.size) {
+            return Err(ReceiveError::Content(format!("object {} copies from beyond its base", part.id)));
+        }
+        let mut bytes = vec![0; size];
+        base.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    fn base_of(&mut self, part: &Part) -> Result<usize, ReceiveError> {
+        let missing =
+            || ReceiveError::Content(format!("object {} rests on a base that is not there", part.id));
+        let id = part.base.ok_or_else(missing)?;
+        if let Some(at) = self.bases.iter().position(|base| base.id == id) {
+            return Ok(at);
+        }
+        self.checkpoint()?;
+        if self.store.try_info(id)?.is_none_or(|(kind, _)| kind != part.kind) {
+            return Err(missing());
+        }
+        let mut reader = self.store.try_reader(id)?.ok_or_else(missing)?;
+        let file = self.dir.create_new(format!("{BASE}{id}"), 0o600)?;
+        let mut size = 0;
+        while let Some(block) = reader.next_block()? {
+            file.write_at(&block, size)?;
+            size += block.len() as u64;
+        }
+        drop(reader);
+        self.push_base(Base { id, size, file })
+    }
+
+    fn push_base(&mut self, base: Base) -> Result<usize, ReceiveError> {
+        if self.bases.len() >= BASES_MAX {
+            let oldest = self.bases.remove(0);
+            self.dir.remove_file(format!("{BASE}{}", oldest.id))?;
+        }
+        self.bases.push(base);
+        Ok(self.bases.len() - 1)
+    }
+
+    /// Adds a large object that has arrived whole; returns its id, and the bytes of a tree.
+    pub fn finish_part(&mut self, part: Part) -> Result<(ObjectId, Option<Vec<u8>>), ReceiveError> {
+        let (name, id) = (format!("{PART}{}", part.id), part.id);
+        let mut reader = FileReader { file: &part.file, at: 0, end: part.written };
+        let actual = self.writer.add_stream(part.kind, part.size, &mut reader, part.base)?;
+        let tree = if part.kind == Kind::Tree { Some(part.file.read_all(part.size)?) } else { None };
+        if self.bases.iter().any(|base| base.id == id) || actual != id {
+            self.dir.remove_file(&name)?;
+        } else {
+            self.dir.rename(&name, &self.dir, format!("{BASE}{id}"))?;
+            self.push_base(Base { id, size: part.size, file: part.file })?;
+        }
+        if self.writer.bytes() > CHECKPOINT_BYTES {
+            self.checkpoint()?;
+        }
+        Ok((actual, tree))
+    }
+
+    /// Keeps what came, for the next session.
+    pub fn keep(mut self) -> Result<(), ReceiveError> {
+        self.checkpoint()?;
+        self.remove_bases();
+        Ok(())
+    }
+
+    /// Throws away everything, also what earlier sessions left.
+    pub fn discard(self) -> Result<(), ReceiveError> {
+        let objects = self.dir.open_dir("objects")?;
+        for (name, _) in objects.list()? {
+            objects.remove_file(name)?;
+        }
+        for (name, _) in self.dir.list()? {
+            let text = name.to_string_lossy();
+            if text.starts_with(PART) || text.starts_with(BASE) {
+                self.dir.remove_file(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves everything into the vault's store, durably.
+    pub fn adopt(mut self) -> Result<(), ReceiveError> {
+        self.checkpoint()?;
+        self.main.adopt(&self.store)?;
+        self.remove_bases();
+        if let Some((id, _)) = self.left.take() {
+            self.dir.remove_file(format!("{PART}{id}"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes only `wanted` into the vault's store, as one pack, and throws the rest away: an earlier session
+    /// left something that is not complete and may never be.
+    pub fn adopt_only(mut self, wanted: &[(ObjectId, Kind)]) -> Result<(), ReceiveError> {
+        self.checkpoint()?;
+        let mut writer = self.main.writer()?;
+        for (id, kind) in wanted {
+            let Some(mut reader) = self.store.try_reader(*id)? else {
+                return Err(SourceError::Missing { kind: *kind, id: *id }.into());
+            };
+            let size = reader.size();
+            writer.add_stream(*kind, size, &mut reader, None)?;
+        }
+        writer.publish()?;
+        self.discard()
+    }
+
+    fn remove_bases(&mut self) {
+        for base in self.bases.drain(..) {
+            let _the_next_session_removes_it = self.dir.remove_file(format!("{BASE}{}", base.id));
+        }
+    }
+}
+
+impl Part {
+    /// Appends bytes; more than announced is the peer's fault.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), ReceiveError> {
+        if self.written + bytes.len() as u64 > self.size {
+            return Err(ReceiveError::Content(format!("object {} is longer than announced", self.id)));
+        }
+        self.file.write_at(bytes, self.written)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Returns how many bytes the next step of a copy takes.
+    pub fn step(size: u64) -> usize {
+        size.min(BLOCK as u64) as usize
+    }
+}
+
+impl Source for Incoming {
+    fn try_find(&self, id: ObjectId) -> Result<Option<Object>, SourceError> {
+        Source::try_find(&self.writer, id)
+    }
+
+    fn contains(&self, id: ObjectId) -> Result<bool, SourceError> {
+        Source::contains(&self.writer, id)
+    }
+
+    fn try_info(&self, id: ObjectId) -> Result<Option<(Kind, u64)>, SourceError> {
+        Source::try_info(&self.writer, id)
+    }
+}
+
+struct FileReader<'f> {
+    file: &'f File,
+    at: u64,
+    end: u64,
+}
+
+impl io::Read for FileReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len().min(usize::try_from(self.end - self.at).unwrap_or(usize::MAX));
+        let count = self.file.read_at(&mut buffer[..room], self.at).map_err(io::Error::other)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}

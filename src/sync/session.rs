@@ -1,0 +1,287 @@
+//! The conversation: two state machines, frame in, frames out. No threads, no clock, no streams.
+//!
+//! Flights, each all that one side says before it listens:
+//!
+//! ```text
+//! caller  hello  offer  ask(newest)  [have… if it fetches]
+//! server  hello  offer  known        [have… if it is pushed to]  [pack…pack-end if decided]
+//! caller  ask                        as long as its heads and the server's are not joined
+//! server  known
+//! caller  common                     if it fetches and the server could not decide
+//! server  pack…pack-end
+//! caller  ack  [pack…pack-end if it pushes]
+//! server  ack  outcome
+//! caller  bye
+//! ```
+//!
+//! The server decides at once if it knows all the caller's heads: then a fetch is one round trip. The
+//! caller's questions serve both directions: what the server does not know is what a push sends.
+//!
+//! - A frame that is not due ends the session. So does a role that is our own: an echo.
+//! - Only the newest of a commit's ancestry is asked about, and only what an offered head reaches is
+//!   answered for.
+//! - On any error the machine says `refused` to the other side; what came whole is kept unless it is what
+//!   was wrong.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::frame::{
+    ASK_MAX, BRANCHES_MAX, Frame, HEADS_MAX, Have, Hello, IDS_MAX, StampedBranch, StampedHead, without_stamps,
+};
+use super::negotiate::{Ancestry, missing, try_commit};
+use super::receive::{Ours, ReceiveError, Receiving, heads_of};
+use super::send::{Parcel, Sending};
+use super::wire::{VERSION, VERSION_OLDEST, WireError, mask};
+use super::{
+    Branch, Endpoint, Identity, Intent, Peer, Progress, Received, Refusal, RefusalKind, Role, SyncError,
+    is_branch_name,
+};
+use crate::object::{CommitId, ObjectId, Source};
+
+mod caller;
+mod server;
+
+pub use caller::{Caller, CallerOptions, Summary};
+pub use server::{Call, Opener, Served, Server};
+
+/// How many ids of kept objects a peer may name.
+const HAVES_MAX: usize = 4 << 20;
+/// How many commits a peer may ask about.
+const ASKED_MAX: usize = 4 << 20;
+
+type Result<T> = std::result::Result<T, SyncError>;
+
+/// What a machine wants next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send this frame, then ask again.
+    Send(Frame),
+    /// Hand in the other side's next frame.
+    Receive,
+    /// The session is over.
+    Done,
+}
+
+/// One end of a session.
+pub trait Machine {
+    /// Returns what to do next.
+    fn next_step(&mut self) -> Result<Step>;
+
+    /// Takes the other side's next frame. Only called after [`Step::Receive`].
+    fn receive(&mut self, frame: Frame) -> Result<()>;
+
+    /// Names what is due from the other side, for messages.
+    fn waiting_for(&self) -> &'static str;
+
+    /// Ends the session after `error`: keeps what came whole, and returns what to tell the other side, if
+    /// anything.
+    fn fail(&mut self, error: &SyncError) -> Option<Frame>;
+}
+
+/// Returns the frame that tells the other side of an error of this end.
+fn refusal_frame(error: &SyncError) -> Option<Frame> {
+    let refusal = match error {
+        SyncError::Refused(_) | SyncError::Broke { .. } | SyncError::Silent { .. } | SyncError::Ssh(_) => {
+            return None;
+        }
+        SyncError::Ours(refusal) => refusal.clone(),
+        SyncError::Wire(error) => Refusal::new(RefusalKind::Protocol, error.to_string()),
+        SyncError::Receive(ReceiveError::Content(what)) => {
+            Refusal::new(RefusalKind::BadContent, what.clone())
+        }
+        SyncError::Receive(error @ ReceiveError::Limit { .. }) => {
+            Refusal::new(RefusalKind::Limit, error.to_string())
+        }
+        SyncError::Receive(error @ ReceiveError::Lock(_)) => {
+            Refusal::new(RefusalKind::Locked, error.to_string())
+        }
+        // Causes from this machine's disk name its paths, which are nobody else's business.
+        _ => Refusal::new(RefusalKind::Other, "it failed there; its own log or screen says why"),
+    };
+    Some(Frame::Refused(refusal))
+}
+
+fn out_of_order(got: &Frame, wanted: &'static str) -> SyncError {
+    WireError::OutOfOrder { got: got.name(), wanted }.into()
+}
+
+fn hello(role: Role, intent: Intent, identity: &Identity, path: Option<String>) -> Frame {
+    Frame::Hello(Box::new(Hello {
+        version: VERSION,
+        oldest: VERSION_OLDEST,
+        role,
+        intent,
+        device: identity.device.clone(),
+        epoch: identity.epoch,
+        vault: identity.vault,
+        anchor: identity.anchor,
+        rule: identity.rule,
+        program: concat!("mvault ", env!("CARGO_PKG_VERSION")).to_owned(),
+        path,
+    }))
+}
+
+fn peer_of(hello: &Hello) -> Peer {
+    Peer {
+        role: hello.role,
+        identity: Identity {
+            device: hello.device.clone(),
+            epoch: hello.epoch,
+            vault: hello.vault,
+            anchor: hello.anchor,
+            rule: hello.rule,
+        },
+        program: mask(&hello.program, 64),
+    }
+}
+
+/// Asks the endpoint for its offer and adds the stamps.
+fn stamped_offer(endpoint: &mut dyn Endpoint, gives: bool) -> Result<Vec<StampedBranch>> {
+    let mut branches = endpoint.offer(gives)?;
+    branches.sort_by(|a, b| a.name.cmp(&b.name));
+    let heads: usize = branches.iter().map(|branch| branch.heads.len()).sum();
+    if heads > HEADS_MAX || branches.len() > usize::from(BRANCHES_MAX) {
+        let message = format!("there are {heads} heads to offer; at most {HEADS_MAX} are possible");
+        return Err(Refusal::new(RefusalKind::Limit, message).with_hint("reconcile first").into());
+    }
+    let mut stamped = Vec::new();
+    for branch in branches {
+        if !is_branch_name(&branch.name) {
+            let message = format!("the branch {:?} has a name that cannot travel", branch.name);
+            return Err(Refusal::new(RefusalKind::Other, message).into());
+        }
+        let mut heads = Vec::new();
+        for id in branch.heads {
+            heads.push(StampedHead { id, lamport: endpoint.store().find_commit(id)?.lamport });
+        }
+        stamped.push(StampedBranch { name: branch.name, heads });
+    }
+    Ok(stamped)
+}
+
+fn head_ids(branches: &[StampedBranch]) -> Vec<CommitId> {
+    heads_of(&without_stamps(branches))
+}
+
+/// Opens the folder in which objects of `peer` wait.
+fn open_receiving(endpoint: &dyn Endpoint, peer: &str) -> Result<Receiving> {
+    let identity = endpoint.identity();
+    let ours = Ours { vault: identity.vault, device: identity.device, limits: endpoint.limits() };
+    Ok(Receiving::open(&endpoint.incoming()?, peer, endpoint.store(), ours)?)
+}
+
+/// Gathers the `have` frames of the other side.
+#[derive(Default)]
+struct Haves {
+    commits: Vec<CommitId>,
+    objects: HashSet<ObjectId>,
+    partial: Option<(ObjectId, u64)>,
+}
+
+impl Haves {
+    /// Takes one; tells whether it was the last.
+    fn take(&mut self, have: Have) -> Result<bool> {
+        self.commits.extend(have.commits);
+        self.objects.extend(have.objects);
+        self.partial = have.partial.or(self.partial);
+        if self.commits.len() + self.objects.len() > HAVES_MAX {
+            return Err(WireError::Limit { what: "kept objects", limit: HAVES_MAX as u64 }.into());
+        }
+        Ok(!have.more)
+    }
+
+    /// Chooses what to send: what `heads` reach and neither `common` nor what is kept there does.
+    fn parcel(
+        self,
+        endpoint: &dyn Endpoint,
+        heads: &[CommitId],
+        mut common: Vec<CommitId>,
+    ) -> Result<Parcel> {
+        let store = endpoint.store();
+        for id in self.commits {
+            if try_commit(store, id)?.is_some() {
+                common.push(id);
+            }
+        }
+        let commits = missing(store, heads, &common)?;
+        Ok(Parcel { commits, common, skip: self.objects, partial: self.partial })
+    }
+}
+
+/// Sends what is queued, then the pack.
+#[derive(Default)]
+struct Outbox {
+    queue: VecDeque<Frame>,
+    pack: Option<Sending>,
+}
+
+impl Outbox {
+    fn push(&mut self, frame: Frame) {
+        self.queue.push_back(frame);
+    }
+
+    fn next_frame(&mut self, endpoint: &mut dyn Endpoint) -> Result<Option<Frame>> {
+        if let Some(frame) = self.queue.pop_front() {
+            return Ok(Some(frame));
+        }
+        let Some(pack) = &mut self.pack else { return Ok(None) };
+        let frame = pack.next_frame()?;
+        endpoint.progress(Progress {
+            sending: true,
+            commits: pack.commits(),
+            objects: pack.objects,
+            bytes: pack.bytes,
+        });
+        if frame.is_none() {
+            self.pack = None;
+        }
+        Ok(frame)
+    }
+}
+
+/// Takes the frames of a pack; `Some` when it ended and all of it holds.
+fn take_pack_frame(
+    endpoint: &mut dyn Endpoint,
+    slot: &mut Option<Receiving>,
+    commits: u32,
+    offered: &[Branch],
+    frame: Frame,
+) -> Result<Option<Received>> {
+    let Some(mut receiving) = slot.take() else { return Err(out_of_order(&frame, "pack")) };
+    if let Frame::PackEnd { objects } = frame {
+        return Ok(Some(receiving.finish(offered, objects)?));
+    }
+    if let Err(error) = receiving.take(frame) {
+        return Err(receiving.refuse(error).into());
+    }
+    endpoint.progress(Progress {
+        sending: false,
+        commits,
+        objects: receiving.objects,
+        bytes: receiving.bytes,
+    });
+    *slot = Some(receiving);
+    Ok(None)
+}
+
+/// Keeps what came of a pack that was cut. That it could not be kept adds nothing to why it was cut.
+fn keep(slot: &mut Option<Receiving>) {
+    if let Some(receiving) = slot.take() {
+        let _the_first_error_counts = receiving.keep();
+    }
+}
+
+fn ask_answers(ancestry: &mut Ancestry, asked: &[CommitId]) -> Result<Vec<bool>> {
+    asked.iter().map(|id| Ok(ancestry.contains(*id)?)).collect()
+}
+
+/// Returns those ids that are in the store: what a peer says it knows may be more.
+fn stored_only(endpoint: &dyn Endpoint, ids: &[CommitId]) -> Result<Vec<CommitId>> {
+    let mut stored = Vec::new();
+    for id in ids {
+        if try_commit(endpoint.store(), *id)?.is_some() {
+            stored.push(*id);
+        }
+    }
+    Ok(stored)
+}
