@@ -42,6 +42,9 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "undo" -d 'Take an ope
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "branch" -d 'List or make branches'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "switch" -d 'Go to another branch'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "tag" -d 'List, set or remove names for commits'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring together what other devices have sent'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "resolve" -d 'Choose for a conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
@@ -126,6 +129,33 @@ complete -c mvault -n "__fish_mvault_using_subcommand tag" -l json -d 'Tell ever
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l take -d 'A device\'s version, `base` or `both`' -r
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l with -d 'The content of a file' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l edit -d 'What your editor makes of both versions'
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -88,6 +88,12 @@ enum Verb {
     Switch(commands::branch::SwitchArgs),
     /// List, set or remove names for commits
     Tag(commands::branch::TagArgs),
+    /// Bring together what other devices have sent
+    Reconcile(commands::reconcile::ReconcileArgs),
+    /// Show what is in conflict
+    Conflicts(commands::reconcile::ConflictsArgs),
+    /// Choose for a conflict
+    Resolve(commands::reconcile::ResolveArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
     /// Print a completion script for a shell
@@ -108,6 +114,9 @@ impl Verb {
             Verb::Branch(args) => commands::branch::run_branch(cx, args),
             Verb::Switch(args) => commands::branch::run_switch(cx, args),
             Verb::Tag(args) => commands::branch::run_tag(cx, args),
+            Verb::Reconcile(args) => commands::reconcile::run_reconcile(cx, args),
+            Verb::Conflicts(args) => commands::reconcile::run_conflicts(cx, args),
+            Verb::Resolve(args) => commands::reconcile::run_resolve(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),
             Verb::Man(args) => commands::man::run(cx, args),

@@ -34,7 +34,9 @@ pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};
 pub use open::{Access, InitOptions, OpenOptions, device_name_from, find, init};
 pub use peers::PeerMemory;
-pub use reconcile::{Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile_locked, resolve};
+pub use reconcile::{
+    Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
+};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
 

@@ -54,6 +54,18 @@ pub fn pending(vault: &Vault) -> Result<Reconciled> {
     Ok(merge::reconcile(&vault.store, &Book, vault.head()?, &offered)?)
 }
 
+/// Reconciles the branch with everything that was offered; what an undo had held back comes in again.
+pub fn reconcile(vault: &mut Vault) -> Result<ReconcileOutcome> {
+    let lock = vault.lock("reconcile")?;
+    let mut operation = vault.operation("reconcile");
+    let mut offered: Vec<CommitId> = vault.offered().into_iter().collect();
+    if !vault.held().is_empty() {
+        offered.extend(vault.held());
+        operation = operation.remove(RefName::Held);
+    }
+    reconcile_locked(vault, &lock, operation, &offered)
+}
+
 /// Reconciles the branch with what was offered, under the name of `operation`, whose refs move in the
 /// same append. Nothing moves if edits are in the way or the tree is parked; then the operation is
 /// appended without the head, so that what was fetched is kept.

@@ -1,0 +1,348 @@
+//! `reconcile`, `conflicts` and `resolve`: what several devices made, brought together.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::checkout::{files, tell_saved};
+use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
+use crate::merge::{BaseValue, Conflict, Entry, Side};
+use crate::object::{BlobId, DeviceName, Mode, Source};
+use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
+use crate::ui::json;
+use crate::vault::{self, Access, Hold, ReconcileOutcome, Resolve, Vault};
+
+/// The narrowest terminal on which two sides stand beside each other.
+const SIDE_BY_SIDE_COLUMNS: usize = 120;
+/// The largest file that a choice takes from outside of the vault.
+const CHOICE_BYTES_MAX: u64 = 64 << 20;
+
+/// Arguments of `reconcile`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault reconcile                     bring together what pull and fetch have brought so far
+
+Exit code 4: conflicts are pending; `mvault conflicts` shows them.")]
+pub struct ReconcileArgs {}
+
+/// Retries what is pending, and takes in what an undo had held back.
+pub fn run_reconcile(cx: &mut Context<'_>, _args: &ReconcileArgs) -> CommandResult {
+    let mut vault = cx.open_vault(Access::Tree)?;
+    let outcome = vault::reconcile(&mut vault)?;
+    cx.tell_notices(&mut vault);
+    if cx.ui.is_json() {
+        cx.ui.json(&outcome_json(&outcome))?;
+    } else {
+        tell_outcome(cx, &vault, &outcome)?;
+    }
+    exit_of(&outcome)
+}
+
+/// Returns what a reconcile came to as JSON.
+pub fn outcome_json(outcome: &ReconcileOutcome) -> Value {
+    json!({
+        "head": outcome.head.to_string(),
+        "derived": outcome.derived.map(|id| id.to_string()),
+        "pending": outcome.conflicts.iter().map(pending_json).collect::<Vec<_>>(),
+        "heads_pending": outcome.pending.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "hold": outcome.on_hold.as_ref().map(hold_word),
+    })
+}
+
+/// Returns a pending conflict as JSON: path and kind.
+pub fn pending_json(conflict: &Conflict) -> Value {
+    let mut object = Map::new();
+    json::put_path(&mut object, "path", conflict.path.as_bytes());
+    object.insert("kind".into(), conflict.kind.as_str().into());
+    Value::Object(object)
+}
+
+fn hold_word(hold: &Hold) -> &'static str {
+    match hold {
+        Hold::Parked => "parked",
+        Hold::UnknownRule(_) => "unknown-rule",
+        Hold::Dirty(_) => "dirty",
+    }
+}
+
+/// Tells what a reconcile came to.
+pub fn tell_outcome(
+    cx: &mut Context<'_>,
+    vault: &Vault,
+    outcome: &ReconcileOutcome,
+) -> Result<(), CommandError> {
+    let branch = vault.branch();
+    match &outcome.moved {
+        Some(moved) => {
+            cx.ui.line(format_args!("{branch} is at {}: {}", outcome.head.short(), files(moved)))?;
+            tell_saved(cx, moved)?;
+        }
+        None => cx.ui.line(format_args!("{branch} stays at {}", outcome.head.short()))?,
+    }
+    if !outcome.conflicts.is_empty() && outcome.on_hold.is_none() {
+        let count = outcome.conflicts.len();
+        let conflicts = if count == 1 { "conflict is" } else { "conflicts are" };
+        cx.ui.line(format_args!("{count} {conflicts} pending; no file was touched by them:"))?;
+        for conflict in &outcome.conflicts {
+            cx.ui.line(format_args!("  {} ({})", conflict.path, conflict.kind))?;
+        }
+        cx.ui.note("`mvault conflicts` shows them, `mvault resolve PATH --take DEVICE` chooses");
+    }
+    Ok(())
+}
+
+/// Turns what a reconcile came to into an exit code, or into the error that says why it waits.
+pub fn exit_of(outcome: &ReconcileOutcome) -> CommandResult {
+    match &outcome.on_hold {
+        Some(Hold::Dirty(paths)) => {
+            let shown: Vec<String> = paths.iter().take(5).map(ToString::to_string).collect();
+            let more = paths.len().saturating_sub(shown.len());
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let text = format!(
+                "edits in no commit are in the way: {}{more}; nothing was moved, what came is kept",
+                shown.join(", ")
+            );
+            Err(CommandError::new(ErrorKind::Dirty, text)
+                .hint("`mvault commit` keeps your edits, then `mvault reconcile`"))
+        }
+        Some(Hold::Parked) => Err(CommandError::new(
+            ErrorKind::Refused,
+            "the tree is parked at an older state; what came is kept and waits",
+        )
+        .hint("`mvault checkout main` goes back to the branch, then `mvault reconcile`")),
+        Some(Hold::UnknownRule(version)) => Err(CommandError::new(
+            ErrorKind::NewerFormat,
+            format!(
+                "the vault asks for merge rule {version}, which this mvault does not know; what came is kept"
+            ),
+        )
+        .hint("install a newer mvault, then `mvault reconcile`")),
+        None if outcome.pending.is_empty() => Ok(Exit::Done),
+        None => Ok(Exit::Conflicts),
+    }
+}
+
+/// Arguments of `conflicts`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault conflicts                     every pending conflict, both sides against the base
+  mvault conflicts continuity.md       one of them
+  mvault conflicts --json              base, sides and diffs for programs")]
+pub struct ConflictsArgs {
+    /// Only this file
+    #[arg(value_name = "PATH")]
+    path: Option<PathBuf>,
+}
+
+/// Shows what is in conflict.
+pub fn run_conflicts(cx: &mut Context<'_>, args: &ConflictsArgs) -> CommandResult {
+    let vault = cx.open_vault(Access::Store)?;
+    let only = args.path.as_ref().map(|path| cx.vault_path(&vault, path)).transpose()?;
+    let pending = vault::pending(&vault)?;
+    let wanted: Vec<&Conflict> =
+        pending.conflicts.iter().filter(|c| only.as_ref().is_none_or(|path| c.path == *path)).collect();
+    if let (Some(path), true) = (&only, wanted.is_empty()) {
+        return Err(CommandError::new(ErrorKind::NotFound, format!("{path} is not in conflict"))
+            .hint("`mvault conflicts` lists what is"));
+    }
+    if wanted.is_empty() && !cx.ui.is_json() {
+        cx.ui.note("nothing is in conflict");
+    }
+    cx.ui.page()?;
+    for conflict in wanted {
+        if cx.ui.is_json() {
+            let value = conflict_json(&vault, conflict)?;
+            cx.ui.json(&value)?;
+        } else {
+            tell_conflict(cx, &vault, conflict)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What a side or base holds, read from the store.
+enum Content {
+    Bytes(std::sync::Arc<[u8]>),
+    Nothing,
+    Words(String),
+}
+
+impl Content {
+    fn of(vault: &Vault, entry: Option<Entry>) -> Result<Content, CommandError> {
+        match entry {
+            None => Ok(Content::Nothing),
+            Some(entry) if entry.mode == Mode::Tree => Ok(Content::Words("a folder".into())),
+            Some(entry) if entry.mode == Mode::Symlink => {
+                let target = vault.store().find_blob(BlobId::new(entry.id))?;
+                Ok(Content::Words(format!("a link to {}", crate::ui::harmless_line(&target))))
+            }
+            Some(entry) => Ok(Content::Bytes(vault.store().find_blob(BlobId::new(entry.id))?)),
+        }
+    }
+
+    fn held(&self) -> Held<'_> {
+        match self {
+            Content::Bytes(bytes) => Held::Bytes(bytes),
+            Content::Nothing => Held::Nothing,
+            Content::Words(words) => Held::Words(words.clone()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Content::Bytes(bytes) => bytes,
+            Content::Nothing | Content::Words(_) => &[],
+        }
+    }
+}
+
+fn base_content(vault: &Vault, base: &BaseValue) -> Result<Content, CommandError> {
+    match base {
+        BaseValue::NoValue => Ok(Content::Words("a base that was in conflict itself".into())),
+        other => Content::of(vault, other.entry()),
+    }
+}
+
+fn label(side: &Side) -> String {
+    match &side.device {
+        Some(device) => format!("{device} ({})", side.commit.short()),
+        None => side.commit.short(),
+    }
+}
+
+fn tell_conflict(cx: &mut Context<'_>, vault: &Vault, conflict: &Conflict) -> Result<(), CommandError> {
+    let base = base_content(vault, &conflict.base)?;
+    let contents =
+        conflict.sides.iter().map(|side| Content::of(vault, side.entry)).collect::<Result<Vec<_>, _>>()?;
+    let sides: Vec<ConflictSide<'_>> = conflict
+        .sides
+        .iter()
+        .zip(&contents)
+        .map(|(side, content)| ConflictSide { label: label(side), held: content.held() })
+        .collect();
+    cx.ui.line(format_args!("conflict in {} ({})", conflict.path, conflict.kind))?;
+    let palette = cx.ui.palette();
+    let wide = cx.ui.is_terminal() && cx.ui.columns() >= SIDE_BY_SIDE_COLUMNS;
+    let lines = match sides.as_slice() {
+        [left, right] if wide => side_by_side(&base.held(), left, right, cx.ui.columns(), palette),
+        sides => stacked(&base.held(), sides, palette),
+    };
+    for line in lines {
+        cx.ui.line(line)?;
+    }
+    let devices: Vec<String> = conflict
+        .sides
+        .iter()
+        .filter_map(|side| side.device.as_ref())
+        .map(|d| format!("--take {d}"))
+        .collect();
+    cx.ui.line(format_args!(
+        "choose: mvault resolve {} {} | --take base | --take both | --with FILE | --edit",
+        conflict.path,
+        devices.join(" | ")
+    ))?;
+    cx.ui.line("")?;
+    Ok(())
+}
+
+fn conflict_json(vault: &Vault, conflict: &Conflict) -> Result<Value, CommandError> {
+    let base = base_content(vault, &conflict.base)?;
+    let mut object = Map::new();
+    json::put_path(&mut object, "path", conflict.path.as_bytes());
+    object.insert("kind".into(), conflict.kind.as_str().into());
+    object.insert("key".into(), conflict.key().into());
+    object.insert("base".into(), json!(conflict.base.entry().map(|entry| entry.id.to_string())));
+    let mut sides = Vec::new();
+    let mut diffs = Vec::new();
+    for side in &conflict.sides {
+        let content = Content::of(vault, side.entry)?;
+        diffs.push(format!("base -> {}\n{}", label(side), unified(base.bytes(), content.bytes())));
+        sides.push(json!({
+            "device": side.device.as_ref().map(DeviceName::as_str),
+            "commit": side.commit.to_string(),
+            "id": side.entry.map(|entry| entry.id.to_string()),
+        }));
+    }
+    object.insert("sides".into(), sides.into());
+    object.insert("diff".into(), diffs.join("\n").into());
+    Ok(Value::Object(object))
+}
+
+/// Arguments of `resolve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault resolve continuity.md --take pixel    as the phone has it
+  mvault resolve continuity.md --take both     both versions, one after the other
+  mvault resolve continuity.md --take base     as it was before
+  mvault resolve continuity.md --with new.md   something else
+  mvault resolve continuity.md --edit          both versions in your editor
+
+The last choice commits; the next sync brings it to the other devices.")]
+#[command(group = clap::ArgGroup::new("how").required(true))]
+pub struct ResolveArgs {
+    /// The file in conflict
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// A device's version, `base` or `both`
+    #[arg(long, value_name = "WHAT", group = "how")]
+    take: Option<String>,
+    /// The content of a file
+    #[arg(long, value_name = "FILE", group = "how")]
+    with: Option<PathBuf>,
+    /// What your editor makes of both versions
+    #[arg(long, group = "how")]
+    edit: bool,
+}
+
+/// Chooses for one conflict.
+pub fn run_resolve(cx: &mut Context<'_>, args: &ResolveArgs) -> CommandResult {
+    let mut vault = cx.open_vault(Access::Tree)?;
+    let path = cx.vault_path(&vault, &args.path)?;
+    let how = match (&args.take, &args.with) {
+        (Some(word), _) => take(word)?,
+        (None, Some(file)) => Resolve::Bytes(read_choice(cx, &cx.path(file))?),
+        (None, None) => Resolve::Bytes(super::editor::edit_conflict(cx, &vault, &path)?),
+    };
+    let outcome = vault::resolve(&mut vault, &path, how)?;
+    cx.tell_notices(&mut vault);
+    if cx.ui.is_json() {
+        let mut object = Map::new();
+        json::put_path(&mut object, "path", path.as_bytes());
+        object.insert("remaining".into(), outcome.remaining.len().into());
+        object.insert("head".into(), outcome.head.to_string().into());
+        object.insert("id".into(), json!(outcome.commit.map(|id| id.to_string())));
+        cx.ui.json(&Value::Object(object))?;
+        return Ok(if outcome.remaining.is_empty() { Exit::Done } else { Exit::Conflicts });
+    }
+    match (outcome.commit, &outcome.moved) {
+        (Some(id), Some(moved)) => {
+            cx.ui.line(format_args!("{}  resolved: {}", id.short(), files(moved)))?;
+            tell_saved(cx, moved)?;
+            Ok(Exit::Done)
+        }
+        _ => {
+            let left: Vec<String> = outcome.remaining.iter().map(|c| c.path.to_string()).collect();
+            cx.ui.line(format_args!("chosen for {path}; still in conflict: {}", left.join(", ")))?;
+            Ok(Exit::Conflicts)
+        }
+    }
+}
+
+fn take(word: &str) -> Result<Resolve, CommandError> {
+    match word {
+        "base" => Ok(Resolve::Base),
+        "both" => Ok(Resolve::Both),
+        device => DeviceName::parse(device).map(Resolve::Device).ok_or_else(|| {
+            CommandError::usage("--take wants a device's name, `base` or `both`")
+                .hint("`mvault conflicts` names the devices")
+        }),
+    }
+}
+
+fn read_choice(cx: &Context<'_>, path: &std::path::Path) -> Result<Vec<u8>, CommandError> {
+    let real = cx.disk.canonicalize(path)?;
+    let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
+        return Err(CommandError::usage("--with wants a file"));
+    };
+    Ok(cx.disk.open_dir(parent)?.read(name, CHOICE_BYTES_MAX)?)
+}
