@@ -7,3 +7,4 @@ mod cli;
 mod generated;
 mod support;
 mod tidy;
+mod two_weeks;
