@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::object::ObjectId;
 
 /// The most bytes that are kept.
-const BYTES_MAX: usize = 8 << 20;
+const BYTES_MAX: usize = 16 << 20;
 
 /// A record of an object: the object itself or its recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -31,7 +31,12 @@ const CHAIN_MAX: usize = 256;
 pub(super) struct Shelf<'a> {
     pub store: &'a Store,
     pub pending: Option<&'a Pending>,
+    /// Records that were decoded and hashed already, to verify what is made of them.
+    pub proven: Option<&'a Proven>,
 }
+
+/// One sound record for each object.
+pub(super) type Proven = HashMap<ObjectId, Found>;
 
 /// A record that was found.
 #[derive(Clone)]
@@ -57,7 +62,7 @@ impl<'a> Shelf<'a> {
 
     /// Finds a record of `id`.
     pub fn locate(&self, id: &ObjectId) -> Result<Option<Found>> {
-        match self.pending(id) {
+        match self.pending(id).or_else(|| self.proven?.get(id).cloned()) {
             Some(found) => Ok(Some(found)),
             None => self.store.locate(id),
         }
@@ -65,13 +70,26 @@ impl<'a> Shelf<'a> {
 
     /// Returns the bytes of the object, or of its recipe, verified.
     pub fn record(&self, found: &Found) -> Result<Arc<[u8]>> {
+        let (cache, key) = (&self.store.0.cache, key_of(&found.entry));
+        if let Some(bytes) = cache.get(key).filter(|bytes| self.check(found, bytes).is_ok()) {
+            return Ok(bytes);
+        }
         match self.decode_chain(found) {
             Ok(bytes) if self.check(found, &bytes).is_ok() => {
-                self.store.0.cache.put(key_of(&found.entry), bytes.clone());
+                cache.put(key, bytes.clone());
                 Ok(bytes)
             }
-            _ => self.decode_carefully(key_of(&found.entry), &mut Verified::new(), 0),
+            _ => self.decode_carefully(key, &mut Verified::new(), 0),
         }
+    }
+
+    /// Returns the bytes of a record whose object is about to be hashed as part of a larger one.
+    fn record_of_part(&self, found: &Found) -> Result<Arc<[u8]>> {
+        if !self.proven.is_some_and(|proven| proven.contains_key(&found.entry.id)) {
+            return self.record(found);
+        }
+        let (cache, key) = (&self.store.0.cache, key_of(&found.entry));
+        cache.get(key).map_or_else(|| self.decode_chain(found).inspect(|b| cache.put(key, b.clone())), Ok)
     }
 
     fn damaged(&self, found: &Found, what: impl Into<String>) -> Error {
@@ -215,7 +233,7 @@ impl<'a> Shelf<'a> {
             if found.entry.is_recipe || found.entry.kind != Kind::Blob {
                 return Err(self.damaged(&found, "it stands as a chunk and cannot be one"));
             }
-            self.record(&found).map(Some)
+            self.record_of_part(&found).map(Some)
         });
         let part = found.and_then(|part| part.ok_or(Error::Missing { id }));
         part.map_err(|e| Error::Rests { id: of, part: id, source: Box::new(e) })
@@ -347,7 +365,7 @@ impl io::Read for ObjectReader<'_> {
 
 impl Store {
     pub(super) fn shelf(&self) -> Shelf<'_> {
-        Shelf { store: self, pending: None }
+        Shelf { store: self, pending: None, proven: None }
     }
 
     /// Returns the object whole, verified, or `None` if there is none with this id. One above

@@ -16,7 +16,7 @@ use super::cache::RecordKey;
 use super::error::{Error, Result};
 use super::pack::format::{self, Entry, Form};
 use super::pack::read::Pack;
-use super::read::{Found, ObjectReader, Place, Shelf};
+use super::read::{Found, ObjectReader, Place, Proven, Shelf};
 use super::{PackId, Store};
 use crate::object::ObjectId;
 
@@ -75,8 +75,8 @@ impl Store {
                     .map(|entry| Found { place: Place::Pack(self.clone(), pack.clone()), entry })
             })
             .collect();
-        verifier.records(&records, progress);
-        verifier.recipes(&records);
+        let proven = verifier.records(&records, progress);
+        verifier.recipes(&records, &proven);
         let mut problems = verifier.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort();
         problems.dedup();
@@ -173,8 +173,9 @@ impl Verifier<'_> {
         }
     }
 
-    /// Decodes and hashes every record, each after its base.
-    fn records(&self, records: &[Found], progress: &(dyn Fn(Progress) + Sync)) {
+    /// Decodes and hashes every record, each after its base. Returns the sound ones in the order of their
+    /// chains.
+    fn records<'r>(&self, records: &'r [Found], progress: &(dyn Fn(Progress) + Sync)) -> Vec<&'r Found> {
         let mut on_base: HashMap<RecordKey, Vec<usize>> = HashMap::new();
         for (index, found) in records.iter().enumerate() {
             if let Form::Delta(id) = found.entry.form {
@@ -185,9 +186,11 @@ impl Verifier<'_> {
         let visited: Vec<AtomicBool> = records.iter().map(|_| AtomicBool::new(false)).collect();
         let done = AtomicU64::new(0);
         let total = records.len() as u64;
-        let shelf = Shelf { store: self.store, pending: None };
+        let shelf = self.store.shelf();
+        let sound = Mutex::new(Vec::with_capacity(records.len()));
         (0..records.len()).into_par_iter().filter(|i| !is_delta(&records[*i])).for_each(|root| {
             let mut stack: Vec<(usize, Option<Arc<[u8]>>)> = vec![(root, None)];
+            let mut sound_here = Vec::new();
             while let Some((index, base)) = stack.pop() {
                 if visited[index].swap(true, Ordering::Relaxed) {
                     continue;
@@ -198,9 +201,11 @@ impl Verifier<'_> {
                 }
                 let found = &records[index];
                 let Some(bytes) = self.record(&shelf, found, base.as_deref()) else { continue };
+                sound_here.push(found);
                 let key = RecordKey { id: found.entry.id, is_recipe: found.entry.is_recipe };
                 stack.extend(on_base.get(&key).into_iter().flatten().map(|i| (*i, Some(bytes.clone()))));
             }
+            sound.lock().unwrap_or_else(PoisonError::into_inner).extend(sound_here);
         });
         for (found, visited) in records.iter().zip(visited) {
             if let (false, Form::Delta(base)) = (visited.into_inner(), found.entry.form) {
@@ -208,6 +213,7 @@ impl Verifier<'_> {
                 self.report("record", place_of(found), what, HINT_DAMAGE);
             }
         }
+        sound.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record(&self, shelf: &Shelf<'_>, found: &Found, base: Option<&[u8]>) -> Option<Arc<[u8]>> {
@@ -225,13 +231,19 @@ impl Verifier<'_> {
         }
     }
 
-    /// Puts every large object together and hashes the whole.
-    fn recipes(&self, records: &[Found]) {
+    /// Puts every large object together and hashes the whole. That proves its chunks as well, so that
+    /// they are not hashed one by one again; in the order of chains, neighbours share most of them.
+    fn recipes(&self, records: &[Found], sound: &[&Found]) {
+        let proven: Proven = sound.iter().rev().map(|found| (found.entry.id, (*found).clone())).collect();
+        let shelf = Shelf { proven: Some(&proven), ..self.store.shelf() };
         let mut seen: HashSet<ObjectId> = HashSet::new();
-        let recipes: Vec<&Found> =
-            records.iter().filter(|found| found.entry.is_recipe && seen.insert(found.entry.id)).collect();
+        let recipes: Vec<&Found> = sound
+            .iter()
+            .copied()
+            .chain(records)
+            .filter(|found| found.entry.is_recipe && seen.insert(found.entry.id))
+            .collect();
         recipes.into_par_iter().for_each(|found| {
-            let shelf = Shelf { store: self.store, pending: None };
             let whole = ObjectReader::new(shelf, found.clone()).and_then(|mut reader| {
                 while reader.next_block()?.is_some() {}
                 Ok(())

@@ -100,7 +100,7 @@ impl PackWriter {
     }
 
     pub(in crate::store) fn shelf(&self) -> Shelf<'_> {
-        Shelf { store: &self.store, pending: Some(&self.pending) }
+        Shelf { store: &self.store, pending: Some(&self.pending), proven: None }
     }
 
     fn ready(&self) -> Result<()> {
