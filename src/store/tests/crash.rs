@@ -60,6 +60,7 @@ fn check(disk: &SimDisk, must_have: bool, case: &str) {
 }
 
 #[test]
+#[allow(clippy::print_stdout)] // how much was tried belongs in the output
 fn killed_or_without_power_at_any_call_the_pack_is_there_whole_or_not_at_all() {
     let (mut points, mut states) = (0, 0);
     for effect in [Effect::Kill, Effect::KillHalfway] {
