@@ -286,9 +286,16 @@ impl Dir {
         let name = name.as_ref();
         match self.open_dir(name) {
             Err(error) if error.is_not_found() => {
-                match self.create_dir(name) {
+                let made = match self.create_dir(name) {
                     Err(error) if !error.is_exists() => return Err(error),
-                    _ => self.sync()?,
+                    other => other.is_ok(),
+                };
+                if let Err(error) = self.sync() {
+                    // A later sync says nothing about this name any more: the next one makes it anew.
+                    if made {
+                        let _empty_or_in_use = self.remove_dir(name);
+                    }
+                    return Err(error);
                 }
                 self.open_dir(name)
             }

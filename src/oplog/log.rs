@@ -1,15 +1,18 @@
 //! The log on disk: opening, looking up, appending.
 //!
-//! How an operation is made durable, and in which order:
+//! An operation is made durable in one of three ways, and has happened when the last sync is done:
 //!
-//! 1. A torn tail goes to quarantine, synced; then the segment is cut, synced.
-//! 2. Append: one write at the end of the newest segment, one sync.
-//! 3. Roll, once a segment is full: the old one is synced if others wrote to it; the new one is written
-//!    beside it with its checkpoint and its first operation, synced, renamed, and the folder synced.
+//! - *Extend*: one write at the end of the newest segment, one sync.
+//! - *Roll*, if that segment is full: a new one with its checkpoint and the operation is written beside
+//!   it, synced, renamed, and the folder synced.
+//! - *Renew*, if the end of the newest segment is not known to be durable: a torn tail goes to
+//!   quarantine, synced; then the segment is replaced, as in a roll, by its whole lines and the new one.
 //!
-//! A process that was killed between that rename and the sync of the folder leaves a segment of one
-//! operation whose name may not be durable. So the second operation of a segment, unless the same
-//! process made it, puts the segment into place anew before it is appended.
+//! Why renew: a last line that nobody vouches for may be that of a process which was killed before its
+//! sync, or whose sync failed. A power cut could tear it and what was appended behind it, or take the
+//! name of the segment; a second sync does not help where the first one failed. Who remembers the last
+//! operation vouches for it, because what is remembered was acknowledged before. So a segment must
+//! never be put into place anew without a new operation in it, unless its name is then synced.
 
 use sha2::{Digest, Sha256};
 
@@ -35,7 +38,8 @@ pub struct OpLog {
     dir: Dir,
     starts: Vec<u64>,
     newest: Segment,
-    inode: u64,
+    /// The inode of the newest segment; `None` if it has to be read again.
+    inode: Option<u64>,
     known: Option<Anchor>,
     segment_bytes: usize,
     writer: Writer,
@@ -47,10 +51,8 @@ pub struct OpLog {
 struct Writer {
     /// The newest segment, open for writing.
     file: Option<File>,
-    /// Every line of it was synced by us.
-    synced: bool,
-    /// Its name was made durable by us.
-    named: bool,
+    /// All of it, and its name, is durable.
+    durable: bool,
     /// A write or sync failed.
     poisoned: bool,
 }
@@ -60,28 +62,39 @@ impl OpLog {
     pub fn create(dot: &Dir, first: NewOperation) -> Result<OpLog> {
         let dir = dot.open_or_create_dir(FOLDER)?;
         // The folder may be there from a run that was cut off before its name was durable.
-        dot.sync()?;
+        if let Err(error) = dot.sync() {
+            let _empty_or_in_use = dot.remove_dir(FOLDER);
+            return Err(error.into());
+        }
         if !starts(&dir)?.is_empty() {
-            return Err(Error::Missing("there is one already where a new one was to be made".to_owned()));
+            return Err(Error::Exists);
         }
         let mut operation = first.follow(Anchor::START, &Refs::default())?;
         let mut bytes = segment::encode_checkpoint(Anchor::START, &Refs::default());
         bytes.extend(encode(&mut operation)?);
         replace_file(&dir, segment::name(operation.seq), &bytes, 0o644)?;
         let mut log = OpLog::load(dot, None)?;
-        log.writer.named = true;
-        log.writer.synced = true;
+        log.writer.durable = true;
         Ok(log)
     }
 
     /// Opens the log of a vault's own folder by reading its newest segment. Takes no lock.
     ///
     /// `known` is the last operation that the caller remembers, if it does; it must have been read
-    /// before. A log that does not hold it went backwards.
+    /// before and must have been remembered after it was acknowledged. A log that does not hold it went
+    /// backwards. If it is the last one, the first append needs no renewal.
     pub fn open(dot: &Dir, known: Option<Anchor>) -> Result<OpLog> {
-        let log = OpLog::load(dot, known)?;
+        let mut log = OpLog::load(dot, known)?;
         log.check_known()?;
+        known.into_iter().for_each(|known| log.vouch(known));
         Ok(log)
+    }
+
+    /// Tells that the operation `known` was acknowledged, as by a cache that was read after
+    /// [`OpLog::refresh`]. If it is the last one, the next append needs no renewal.
+    pub fn vouch(&mut self, known: Anchor) {
+        let clean = self.newest.torn.is_empty() && !self.newest.newline_missing;
+        self.writer.durable |= clean && known == self.last();
     }
 
     /// Makes segments roll at another size, for tests that want many.
@@ -106,7 +119,7 @@ impl OpLog {
             let bytes = file.read_all(SEGMENT_BYTES_READ_MAX)?;
             match segment::parse(start, &bytes, Role::Newest { known }) {
                 Ok(newest) => {
-                    let inode = file.stat()?.inode;
+                    let inode = Some(file.stat()?.inode);
                     let (segment_bytes, writer, recovered) = (SEGMENT_BYTES, Writer::default(), None);
                     let dot = dot.clone();
                     return Ok(OpLog {
@@ -155,6 +168,11 @@ impl OpLog {
     /// Returns the last operation's place.
     pub fn last(&self) -> Anchor {
         self.newest.last()
+    }
+
+    /// Tells whether a write or sync failed, so that this handle appends nothing more.
+    pub fn is_poisoned(&self) -> bool {
+        self.writer.poisoned
     }
 
     /// Tells what a torn append had left when this handle moved it to quarantine.
@@ -236,7 +254,7 @@ impl OpLog {
         }
         let size = self.newest.good_bytes + self.newest.torn.len();
         let stat = self.dir.try_stat(segment::name(self.newest.start))?;
-        Ok(stat.is_some_and(|stat| stat.inode == self.inode && stat.size == size as u64))
+        Ok(stat.is_some_and(|stat| Some(stat.inode) == self.inode && stat.size == size as u64))
     }
 
     /// Appends an operation; it has happened, and is durable, when this returns.
@@ -251,12 +269,13 @@ impl OpLog {
             return Err(Error::Moved);
         }
         let mut operation = new.follow(self.last(), self.refs())?;
-        operation.recovered = self.torn();
+        operation.recovered = self.torn_tail();
         let line = encode(&mut operation)?;
         self.writer.poisoned = true;
-        self.mend()?;
         let full = self.newest.good_bytes - self.newest.checkpoint_bytes;
-        if full >= self.segment_bytes.max(self.newest.checkpoint_bytes) {
+        if !self.writer.durable {
+            self.renew(&line)?;
+        } else if full >= self.segment_bytes.max(self.newest.checkpoint_bytes) {
             self.roll(&line)?;
         } else {
             self.extend(&line)?;
@@ -268,91 +287,97 @@ impl OpLog {
         Ok(operation)
     }
 
-    fn torn(&self) -> Option<Recovered> {
+    /// Tells what lies behind the last whole line: the rest of an append that was never acknowledged.
+    /// The next append moves it to quarantine.
+    pub fn torn_tail(&self) -> Option<Recovered> {
         let torn = &self.newest.torn;
         let sha256 = || hex::encode(Sha256::digest(torn));
         (!torn.is_empty()).then(|| Recovered { sha256: sha256(), bytes: torn.len() as u64 })
     }
 
-    /// Makes the newest segment end in a whole line under a durable name.
-    fn mend(&mut self) -> Result<()> {
+    /// Appends `line` to the newest segment, or leaves it as it was.
+    fn extend(&mut self, line: &[u8]) -> Result<()> {
         let name = segment::name(self.newest.start);
-        if let Some(torn) = self.torn() {
-            let quarantine = self.dot.open_or_create_dir(QUARANTINE)?;
-            replace_file(&quarantine, &torn.sha256, &self.newest.torn, 0o600)?;
-        }
         let file = match self.writer.file.take() {
             Some(file) => file,
-            None => self.dir.open_write(&name)?,
+            None => self.dir.open_write(&name).map_err(Error::NotWritten)?,
         };
         let good = self.newest.good_bytes as u64;
-        if !self.newest.torn.is_empty() {
-            file.set_len(good)?;
-            file.sync()?;
-            self.newest.torn.clear();
+        if let Err(error) = file.write_at(line, good).and_then(|()| file.sync()) {
+            let taken_back = file.set_len(good).and_then(|()| file.sync());
+            return Err(not_written(error, taken_back));
         }
+        self.newest.good_bytes += line.len();
+        self.writer.file = Some(file);
+        Ok(())
+    }
+
+    /// Replaces the newest segment by its whole lines and `line`, or leaves it as it was.
+    fn renew(&mut self, line: &[u8]) -> Result<()> {
+        let start = self.newest.start;
+        if let Some(torn) = self.torn_tail() {
+            let quarantine = self.dot.open_or_create_dir(QUARANTINE).map_err(Error::NotWritten)?;
+            replace_file(&quarantine, &torn.sha256, &self.newest.torn, 0o600).map_err(Error::NotWritten)?;
+        }
+        let old = self.dir.read(segment::name(start), SEGMENT_BYTES_READ_MAX).map_err(Error::NotWritten)?;
+        let mut bytes = old[..self.newest.good_bytes.min(old.len())].to_vec();
         if self.newest.newline_missing {
-            // By itself: were it written with the next line, that line could survive it.
-            file.write_at(b"\n", good)?;
-            file.sync()?;
-            self.newest.good_bytes += 1;
-            self.newest.newline_missing = false;
+            bytes.push(b'\n');
         }
-        if self.newest.operations.len() == 1 && !self.writer.named {
-            let bytes = file.read_all(SEGMENT_BYTES_READ_MAX)?;
-            replace_file(&self.dir, &name, &bytes, 0o644)?;
-            self.reopen(&name)?;
-            self.writer.synced = true;
-        } else {
+        bytes.extend_from_slice(line);
+        self.publish(start, &bytes, Some(&old))
+    }
+
+    /// Starts a new segment with `line` as its first operation, or leaves all as it was.
+    fn roll(&mut self, line: &[u8]) -> Result<()> {
+        let start = self.last().seq + 1;
+        let mut bytes = segment::encode_checkpoint(self.last(), self.refs());
+        bytes.extend_from_slice(line);
+        self.publish(start, &bytes, None)?;
+        self.starts.push(start);
+        Ok(())
+    }
+
+    /// Puts a segment into place that ends in the new operation; `old` is what was there before.
+    fn publish(&mut self, start: u64, bytes: &[u8], old: Option<&[u8]>) -> Result<()> {
+        let name = segment::name(start);
+        let newest = segment::parse(start, bytes, Role::Closed).map_err(|fault| damaged(start, &fault))?;
+        if let Err(error) = replace_file(&self.dir, &name, bytes, 0o644) {
+            return Err(self.take_back(error, &name, bytes, old));
+        }
+        self.newest = newest;
+        self.writer.durable = true;
+        self.sweep();
+        // The operation has happened. If its segment cannot be opened now, the next append says that
+        // the log has to be refreshed.
+        self.inode = None;
+        self.writer.file = None;
+        if let Ok(file) = self.dir.open_write(&name) {
+            self.inode = file.stat().ok().map(|stat| stat.inode);
             self.writer.file = Some(file);
         }
         Ok(())
     }
 
-    fn reopen(&mut self, name: &str) -> Result<()> {
-        let file = self.dir.open_write(name)?;
-        self.inode = file.stat()?.inode;
-        self.writer.file = Some(file);
-        self.writer.named = true;
-        Ok(())
-    }
-
-    /// Appends `line` to the newest segment, or leaves it as it was.
-    fn extend(&mut self, line: &[u8]) -> Result<()> {
-        let file = self.writer.file.as_ref().expect("mend opened it");
-        let good = self.newest.good_bytes as u64;
-        let written = file.write_at(line, good).and_then(|()| file.sync());
-        if let Err(error) = written {
-            let taken_back = file.set_len(good).and_then(|()| file.sync());
-            return Err(not_written(error, taken_back));
+    /// Undoes a replacement that failed half-way.
+    fn take_back(&self, error: fs::Error, name: &str, bytes: &[u8], old: Option<&[u8]>) -> Error {
+        let untouched = match self.dir.try_stat(name) {
+            Ok(stat) => stat.map(|stat| stat.inode) == self.inode.filter(|_| old.is_some()),
+            Err(_) => false,
+        };
+        if untouched {
+            return Error::NotWritten(error);
         }
-        self.newest.good_bytes += line.len();
-        self.writer.synced = true;
-        Ok(())
-    }
-
-    /// Starts a new segment with `line` as its first operation, or leaves all as it was.
-    fn roll(&mut self, line: &[u8]) -> Result<()> {
-        if !self.writer.synced {
-            // Its last line may be that of a process that was killed before it synced.
-            self.writer.file.as_ref().expect("mend opened it").sync()?;
+        let taken_back = match old {
+            Some(old) => replace_file(&self.dir, name, old, 0o644),
+            None => self.dir.remove_file(name).and_then(|()| self.dir.sync()),
+        };
+        if taken_back.is_err() {
+            // What is seen now may change back in a power cut, and nobody could tell. So let the new
+            // operation be seen: nobody vouches for it, and the next append makes sure.
+            let _as_good_as_it_gets = replace_file(&self.dir, name, bytes, 0o644);
         }
-        let start = self.last().seq + 1;
-        let name = segment::name(start);
-        let mut bytes = segment::encode_checkpoint(self.last(), self.refs());
-        bytes.extend_from_slice(line);
-        if let Err(error) = replace_file(&self.dir, &name, &bytes, 0o644) {
-            let taken_back = match self.dir.remove_file(&name) {
-                Err(gone) if gone.is_not_found() => Ok(()),
-                other => other.and_then(|()| self.dir.sync()),
-            };
-            return Err(not_written(error, taken_back));
-        }
-        self.newest = segment::parse(start, &bytes, Role::Closed).map_err(|fault| damaged(start, &fault))?;
-        self.starts.push(start);
-        self.reopen(&name)?;
-        self.sweep();
-        Ok(())
+        not_written(error, taken_back)
     }
 
     /// Removes what killed processes left beside the segments; under the lock nobody else writes here.

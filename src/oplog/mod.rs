@@ -24,7 +24,8 @@ pub use line::LineHash;
 pub use log::{OpLog, Operations};
 pub use operation::{Anchor, LINE_BYTES_MAX, NewOperation, Operation, Recovered};
 pub use refs::{Label, RefChange, RefError, RefName, RefTarget, Refs};
-pub use verify::Problem;
+
+pub use crate::store::Problem;
 
 use crate::fs;
 
@@ -45,6 +46,9 @@ pub enum Error {
     /// There is no log, or a segment of it is missing.
     #[error("the operation log is not whole: {0}")]
     Missing(String),
+    /// A log was to be made where there is one.
+    #[error("there is an operation log already")]
+    Exists,
     /// The log ends before, or says other than, what is remembered of it.
     #[error("the operation log went backwards: it ends at operation {}, but {} was seen", last.seq, known.seq)]
     Shortened {

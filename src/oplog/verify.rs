@@ -4,19 +4,7 @@ use super::log::{self, OpLog};
 use super::operation::Anchor;
 use super::refs::Refs;
 use super::segment::{self, Segment};
-
-/// Something wrong with the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The kind, one word for programs.
-    pub kind: &'static str,
-    /// What is wrong, for people.
-    pub what: String,
-    /// The segment and, where it is one line, the line.
-    pub place: String,
-    /// What to do about it.
-    pub hint: &'static str,
-}
+use crate::store::Problem;
 
 const HINT: &str =
     "the log is never cut by itself; compare with a backup of .mvault/oplog or with another device";
