@@ -167,6 +167,8 @@ pub(super) fn merge<S: Source>(
 struct ContentConflict {
     path: RawPath,
     others: BTreeSet<RawPath>,
+    /// What both sides came from. Two files that were moved to one place have nothing in common.
+    source: Option<RawPath>,
 }
 
 /// Tells conflicts that are a matter of one file's content from those between paths, of which the paths
@@ -207,7 +209,9 @@ fn sort_conflicts<S: Source>(
         match place {
             Some(path) => {
                 paths.remove(&path);
-                content.push(ContentConflict { path, others: paths });
+                let [ours, theirs] = [&conflict.ours, &conflict.theirs].map(|c| c.source_location());
+                let source = (ours == theirs).then(|| ours.to_vec());
+                content.push(ContentConflict { path, others: paths, source });
             }
             None => other.extend(paths),
         }
@@ -337,14 +341,17 @@ impl<S: Source> Table<'_, S> {
         mut tree: TreeId,
         conflicts: Vec<ContentConflict>,
     ) -> Result<TreeId> {
-        for ContentConflict { path, others } in conflicts {
+        for ContentConflict { path, others, source } in conflicts {
             if is_covered(&self.aside, &path) {
                 continue;
             }
             let Some(merged) = entry_at(self.objects, tree, &path)? else { continue };
             let find = |root| self.first_file(root, &path, &others);
-            let (base, ours, theirs) =
-                (find(self.sides.base)?, find(self.sides.ours)?, find(self.sides.theirs)?);
+            let (ours, theirs) = (find(self.sides.ours)?, find(self.sides.theirs)?);
+            let base = match source {
+                Some(source) => self.first_file(self.sides.base, &source, &BTreeSet::new())?,
+                None => None,
+            };
             let kept = match (ours, theirs) {
                 (Some(ours), Some(theirs)) => self.merge_content(raw, &path, merged, base, ours, theirs)?,
                 _ => None,

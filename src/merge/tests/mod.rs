@@ -1,8 +1,10 @@
 //! Tests of reconcile: rules one by one, golden cases by driver, equality with git, and the model.
 
 mod basics;
+mod convergence;
 mod dice;
 mod git;
+mod model;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
