@@ -76,6 +76,12 @@ enum Verb {
     Commit(commands::commit::CommitArgs),
     /// Tell what changed and where the branch stands
     Status(commands::status::StatusArgs),
+    /// Tell the history, newest first
+    Log(commands::log::LogArgs),
+    /// Show a commit, or a file as it was
+    Show(commands::show::ShowArgs),
+    /// Tell what differs between states, or from the files on disk
+    Diff(commands::diff::DiffArgs),
     /// Look at another state, or bring files back from one
     Checkout(commands::checkout::CheckoutArgs),
     /// Make an older state the newest
@@ -94,6 +100,8 @@ enum Verb {
     Conflicts(commands::reconcile::ConflictsArgs),
     /// Choose for a conflict
     Resolve(commands::reconcile::ResolveArgs),
+    /// Tell the operations, or check their chain
+    Audit(commands::audit::AuditArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
     /// Print a completion script for a shell
@@ -108,6 +116,9 @@ impl Verb {
             Verb::Init(args) => commands::init::run(cx, args),
             Verb::Commit(args) => commands::commit::run(cx, args),
             Verb::Status(args) => commands::status::run(cx, args),
+            Verb::Log(args) => commands::log::run(cx, args),
+            Verb::Show(args) => commands::show::run(cx, args),
+            Verb::Diff(args) => commands::diff::run(cx, args),
             Verb::Checkout(args) => commands::checkout::run(cx, args),
             Verb::Rollback(args) => commands::rollback::run(cx, args),
             Verb::Undo(args) => commands::undo::run(cx, args),
@@ -117,6 +128,7 @@ impl Verb {
             Verb::Reconcile(args) => commands::reconcile::run_reconcile(cx, args),
             Verb::Conflicts(args) => commands::reconcile::run_conflicts(cx, args),
             Verb::Resolve(args) => commands::reconcile::run_resolve(cx, args),
+            Verb::Audit(args) => commands::audit::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),
             Verb::Man(args) => commands::man::run(cx, args),

@@ -9,18 +9,24 @@
 //! - Every failure becomes a [`CommandError`]: its kind decides the exit code, its hint is what to type
 //!   next.
 
+pub mod audit;
 pub mod branch;
+mod changes;
 pub mod checkout;
 pub mod commit;
 pub mod completions;
+pub mod diff;
 mod editor;
 pub mod error;
 pub mod hash;
 pub mod init;
+pub mod log;
 pub mod man;
 pub mod reconcile;
 pub mod rollback;
+pub mod show;
 pub mod status;
+mod telling;
 pub mod undo;
 
 use std::collections::BTreeMap;
@@ -134,6 +140,17 @@ impl Context<'_> {
             Ok(path) => Ok(path),
             Err(error) => refuse(error.to_string()),
         }
+    }
+
+    /// Returns paths of the command line as those inside the vault; none if one of them is all of it.
+    pub fn vault_paths(&self, vault: &Vault, given: &[PathBuf]) -> Result<Vec<VaultPath>, CommandError> {
+        let root = self.disk.canonicalize(vault.root().path())?;
+        let is_root =
+            |path: &PathBuf| self.disk.canonicalize(&self.path(path)).is_ok_and(|path| path == root);
+        if given.iter().any(is_root) {
+            return Ok(Vec::new());
+        }
+        given.iter().map(|path| self.vault_path(vault, path)).collect()
     }
 
     /// Returns an environment variable if it is set, not empty and UTF-8.

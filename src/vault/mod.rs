@@ -21,6 +21,8 @@ mod transaction;
 mod undo;
 
 pub mod config;
+pub mod difference;
+pub mod history;
 pub mod revision;
 pub mod rules;
 

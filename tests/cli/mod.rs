@@ -1,3 +1,4 @@
 //! The program as a person or a script meets it.
 
 mod basics;
+mod history;

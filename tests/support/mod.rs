@@ -133,16 +133,25 @@ impl Run {
 
     /// Runs it with `--json`, asserts success, and returns the one object.
     #[track_caller]
-    pub fn json(mut self) -> Value {
-        self.command.arg("--json");
-        self.code(0).json()
+    pub fn json(self) -> Value {
+        self.with_json().code(0).json()
     }
 
     /// Runs it with `--json`, asserts success, and returns the objects of all lines.
     #[track_caller]
-    pub fn json_lines(mut self) -> Vec<Value> {
-        self.command.arg("--json");
-        self.code(0).json_lines()
+    pub fn json_lines(self) -> Vec<Value> {
+        self.with_json().code(0).json_lines()
+    }
+
+    /// Puts `--json` before all other arguments: some of them may stand behind `--`.
+    fn with_json(self) -> Run {
+        let mut command = Command::new(self.command.get_program());
+        command.arg("--json").args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(dir) = self.command.get_current_dir() {
+            command.current_dir(dir);
+        }
+        Run { command, ..self }
     }
 
     #[track_caller]
