@@ -16,6 +16,9 @@ _mvault() {
             ",$1")
                 cmd="mvault"
                 ;;
+            mvault,audit)
+                cmd="mvault__subcmd__audit"
+                ;;
             mvault,branch)
                 cmd="mvault__subcmd__branch"
                 ;;
@@ -31,11 +34,17 @@ _mvault() {
             mvault,conflicts)
                 cmd="mvault__subcmd__conflicts"
                 ;;
+            mvault,diff)
+                cmd="mvault__subcmd__diff"
+                ;;
             mvault,hash)
                 cmd="mvault__subcmd__hash"
                 ;;
             mvault,init)
                 cmd="mvault__subcmd__init"
+                ;;
+            mvault,log)
+                cmd="mvault__subcmd__log"
                 ;;
             mvault,man)
                 cmd="mvault__subcmd__man"
@@ -48,6 +57,9 @@ _mvault() {
                 ;;
             mvault,rollback)
                 cmd="mvault__subcmd__rollback"
+                ;;
+            mvault,show)
+                cmd="mvault__subcmd__show"
                 ;;
             mvault,status)
                 cmd="mvault__subcmd__status"
@@ -68,12 +80,42 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version init commit status checkout rollback undo branch switch tag reconcile conflicts resolve hash completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version init commit status log show diff checkout rollback undo branch switch tag reconcile conflicts resolve audit hash completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__audit)
+            opts="-n -C -q -h --verify --max-count --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --max-count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -211,6 +253,28 @@ _mvault() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mvault__subcmd__diff)
+            opts="-C -q -h --stat --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mvault__subcmd__hash)
             opts="-C -q -h --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -241,6 +305,48 @@ _mvault() {
             fi
             case "${prev}" in
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__log)
+            opts="-n -p -C -q -h --max-count --oneline --graph --patch --device --session --since --all --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --max-count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -348,6 +454,28 @@ _mvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__show)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -36,6 +36,9 @@ complete -c mvault -n "__fish_mvault_needs_command" -s V -l version -d 'Print ve
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "init" -d 'Make a vault of a folder'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "commit" -d 'Keep what is on disk as the next state'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "status" -d 'Tell what changed and where the branch stands'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "log" -d 'Tell the history, newest first'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "show" -d 'Show a commit, or a file as it was'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "diff" -d 'Tell what differs between states, or from the files on disk'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "checkout" -d 'Look at another state, or bring files back from one'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "rollback" -d 'Make an older state the newest'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "undo" -d 'Take an operation back'
@@ -45,6 +48,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "tag" -d 'List, set or
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring together what other devices have sent'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "resolve" -d 'Choose for a conflict'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "audit" -d 'Tell the operations, or check their chain'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
@@ -76,6 +80,39 @@ complete -c mvault -n "__fish_mvault_using_subcommand status" -l json -d 'Tell e
 complete -c mvault -n "__fish_mvault_using_subcommand status" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand status" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand status" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -s n -l max-count -d 'At most so many commits' -r
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l device -d 'Only what this device made' -r
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l session -d 'Only what was made in this session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l since -d 'Only what was made at this time or later: `yesterday`, `2 days ago`, `2026-11-22`' -r
+complete -c mvault -n "__fish_mvault_using_subcommand log" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l oneline -d 'One line a commit'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l graph -d 'Draw the lines of descent'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -s p -l patch -d 'Show what each commit changed'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l all -d 'From all branches, tags and devices, with every commit that reconcile made and the root'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand log" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand show" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand show" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand show" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand show" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand show" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand show" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand diff" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand diff" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand diff" -l stat -d 'Count lines instead of showing them'
+complete -c mvault -n "__fish_mvault_using_subcommand diff" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand diff" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand diff" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand diff" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand checkout" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand checkout" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -156,6 +193,16 @@ complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l json -d 'Tell 
 complete -c mvault -n "__fish_mvault_using_subcommand resolve" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand resolve" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -s n -l max-count -d 'At most so many operations' -r
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -l verify -d 'Check every line, every link of the chain and every checkpoint'
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand audit" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
