@@ -60,7 +60,7 @@ pub fn discard(dot: &Dir) -> Result<()> {
 }
 
 /// Prepares a plan: every new file written, verified and durable in `.mvault/journal`, and the list of
-/// what to do. Nothing outside is touched. Log the operation with `nonce` next, then call [`finish`].
+/// what to do. Nothing outside is touched. Log the operation with `nonce` next, then call [`super::finish`].
 pub fn stage(dot: &Dir, plan: &Plan, content: &dyn Content, nonce: Nonce) -> Result<Journal> {
     if !plan.in_the_way.is_empty() {
         return Err(Error::InTheWay(plan.in_the_way.len()));

@@ -6,12 +6,33 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
 /// The program under test.
 pub const MVAULT: &str = env!("CARGO_BIN_EXE_mvault");
+
+/// Returns the optimized program, for tests that kill it at each of its system calls: the one that
+/// `tests/run.sh` built, or else one that is built now, once.
+pub fn optimized() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        if let Some(path) = std::env::var_os("MVAULT_TESTED_BINARY") {
+            return path.into();
+        }
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--profile", "tested", "--bin", "mvault"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the optimized program cannot be built");
+        // Beside the folder of the profile that these tests were built in.
+        let target = Path::new(MVAULT).parent().and_then(Path::parent).expect("TARGET/PROFILE/mvault");
+        target.join("tested/mvault")
+    })
+}
 
 /// A temporary folder with a `home` and a `work` in it, removed at the end.
 pub struct Place {
