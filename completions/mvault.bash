@@ -22,6 +22,9 @@ _mvault() {
             mvault,branch)
                 cmd="mvault__subcmd__branch"
                 ;;
+            mvault,cat)
+                cmd="mvault__subcmd__cat"
+                ;;
             mvault,checkout)
                 cmd="mvault__subcmd__checkout"
                 ;;
@@ -36,6 +39,12 @@ _mvault() {
                 ;;
             mvault,diff)
                 cmd="mvault__subcmd__diff"
+                ;;
+            mvault,fsck)
+                cmd="mvault__subcmd__verify"
+                ;;
+            mvault,git)
+                cmd="mvault__subcmd__git"
                 ;;
             mvault,hash)
                 cmd="mvault__subcmd__hash"
@@ -61,6 +70,9 @@ _mvault() {
             mvault,show)
                 cmd="mvault__subcmd__show"
                 ;;
+            mvault,stats)
+                cmd="mvault__subcmd__stats"
+                ;;
             mvault,status)
                 cmd="mvault__subcmd__status"
                 ;;
@@ -73,6 +85,12 @@ _mvault() {
             mvault,undo)
                 cmd="mvault__subcmd__undo"
                 ;;
+            mvault,verify)
+                cmd="mvault__subcmd__verify"
+                ;;
+            mvault__subcmd__git,export)
+                cmd="mvault__subcmd__git__subcmd__export"
+                ;;
             *)
                 ;;
         esac
@@ -80,7 +98,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version init commit status log show diff checkout rollback undo branch switch tag reconcile conflicts resolve audit hash completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version init commit status log show diff checkout rollback undo branch switch tag reconcile conflicts resolve audit verify fsck stats cat hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -132,6 +150,28 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__branch)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__cat)
             opts="-C -q -h --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -256,6 +296,50 @@ _mvault() {
         mvault__subcmd__diff)
             opts="-C -q -h --stat --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__git)
+            opts="-C -q -h --json --quiet --color --no-pager --help export"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__git__subcmd__export)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -491,6 +575,28 @@ _mvault() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        mvault__subcmd__stats)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         mvault__subcmd__status)
             opts="-C -q -h --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -559,6 +665,28 @@ _mvault() {
             ;;
         mvault__subcmd__undo)
             opts="-C -q -h --streams --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__verify)
+            opts="-C -q -h --quick --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

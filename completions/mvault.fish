@@ -49,7 +49,12 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring 
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "resolve" -d 'Choose for a conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "audit" -d 'Tell the operations, or check their chain'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check everything the vault keeps'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
 complete -c mvault -n "__fish_mvault_using_subcommand init" -l device -d 'This device\'s name: small letters, digits and dashes; the machine\'s name without it' -r
@@ -203,6 +208,40 @@ complete -c mvault -n "__fish_mvault_using_subcommand audit" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -l quick -d 'Check tables and links but not every object\'s bytes'
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l quick -d 'Check tables and links but not every object\'s bytes'
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand stats" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand stats" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand stats" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand stats" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand stats" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand stats" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand cat" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand cat" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand cat" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand cat" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand cat" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand cat" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -211,6 +250,23 @@ complete -c mvault -n "__fish_mvault_using_subcommand hash" -l json -d 'Tell eve
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and not __fish_seen_subcommand_from export" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand git; and not __fish_seen_subcommand_from export" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand git; and not __fish_seen_subcommand_from export" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and not __fish_seen_subcommand_from export" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and not __fish_seen_subcommand_from export" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and not __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and not __fish_seen_subcommand_from export" -f -a "export" -d 'Write the history as a bare git repository'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand completions" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand completions" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

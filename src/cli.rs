@@ -102,8 +102,17 @@ enum Verb {
     Resolve(commands::reconcile::ResolveArgs),
     /// Tell the operations, or check their chain
     Audit(commands::audit::AuditArgs),
+    /// Check everything the vault keeps
+    #[command(visible_alias = "fsck")]
+    Verify(commands::verify::VerifyArgs),
+    /// Tell how much the vault keeps
+    Stats(commands::verify::StatsArgs),
+    /// Print an object's bytes
+    Cat(commands::cat::CatArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
+    /// Move history to git
+    Git(commands::git::GitArgs),
     /// Print a completion script for a shell
     Completions(commands::completions::CompletionsArgs),
     /// Write the manual pages into a folder
@@ -129,7 +138,11 @@ impl Verb {
             Verb::Conflicts(args) => commands::reconcile::run_conflicts(cx, args),
             Verb::Resolve(args) => commands::reconcile::run_resolve(cx, args),
             Verb::Audit(args) => commands::audit::run(cx, args),
+            Verb::Verify(args) => commands::verify::run(cx, args),
+            Verb::Stats(args) => commands::verify::run_stats(cx, args),
+            Verb::Cat(args) => commands::cat::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
+            Verb::Git(args) => commands::git::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),
             Verb::Man(args) => commands::man::run(cx, args),
         }

@@ -5,6 +5,7 @@
 
 mod cli;
 mod generated;
+mod git;
 mod support;
 mod tidy;
 mod two_weeks;

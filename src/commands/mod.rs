@@ -11,6 +11,7 @@
 
 pub mod audit;
 pub mod branch;
+pub mod cat;
 mod changes;
 pub mod checkout;
 pub mod commit;
@@ -18,6 +19,7 @@ pub mod completions;
 pub mod diff;
 mod editor;
 pub mod error;
+pub mod git;
 pub mod hash;
 pub mod init;
 pub mod log;
@@ -28,6 +30,7 @@ pub mod show;
 pub mod status;
 mod telling;
 pub mod undo;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -77,12 +80,17 @@ impl Context<'_> {
         self.dir.join(given)
     }
 
-    /// Opens the vault that the command is about, and tells what a person should know of it first.
-    pub fn open_vault(&mut self, access: Access) -> Result<Vault, CommandError> {
-        let path = match &self.vault_start {
+    /// Returns the folder of the vault that the command is about.
+    pub fn find_vault(&self) -> Result<PathBuf, CommandError> {
+        Ok(match &self.vault_start {
             VaultStart::Exactly(path) => path.clone(),
             VaultStart::Search(start) => vault::find(&*self.disk, start)?,
-        };
+        })
+    }
+
+    /// Opens the vault that the command is about, and tells what a person should know of it first.
+    pub fn open_vault(&mut self, access: Access) -> Result<Vault, CommandError> {
+        let path = self.find_vault()?;
         let mut vault = Vault::open(&path, self.open_options(access)?)?;
         self.tell_notices(&mut vault);
         Ok(vault)

@@ -11,6 +11,7 @@ mod checkout;
 mod commit;
 mod endpoint;
 mod error;
+mod git;
 mod moving;
 mod naming;
 mod open;
@@ -19,6 +20,7 @@ mod reconcile;
 mod reference;
 mod transaction;
 mod undo;
+mod verify;
 
 pub mod config;
 pub mod difference;
@@ -32,6 +34,7 @@ pub use checkout::{
 pub use commit::{CommitOutcome, CommitRequest, Refused, commit, commit_locked, describe, local_changes};
 pub use endpoint::{VaultEndpoint, Verb};
 pub use error::{Error, ErrorKind, Result};
+pub use git::{GitExport, export_git};
 pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};
 pub use open::{Access, InitOptions, OpenOptions, device_name_from, find, init};
@@ -41,6 +44,7 @@ pub use reconcile::{
 };
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
+pub use verify::{Depth, Problem, Verified, verify};
 
 use std::sync::Arc;
 

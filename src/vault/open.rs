@@ -176,7 +176,7 @@ impl Vault {
     }
 }
 
-fn check_format(path: &Path, dot: &Dir) -> Result<()> {
+pub(super) fn check_format(path: &Path, dot: &Dir) -> Result<()> {
     let Some(found) = dot.try_read(FORMAT, 4096)? else {
         return Err(Error::refused(
             ErrorKind::NotAVault,

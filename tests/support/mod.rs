@@ -1,6 +1,8 @@
 #![allow(dead_code)] // not every topic uses everything
 //! A place of its own for each test: own HOME, own clock, own dice, nothing of the machine's settings.
 
+pub mod history;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,0 +1,259 @@
+//! Verify: looks at everything a vault keeps and says what is not as it should be. Changes nothing.
+//!
+//! - It opens the parts one by one, so that damage in one does not hide what another has to tell.
+//! - Full: every byte of every pack is decoded and hashed, and every derived commit is computed again.
+//!   Quick: tables and checksums of packs, and every link.
+//! - In both: each line of the log, each ref that the log ever named and all that can be reached from it,
+//!   quarantined files, and the stat cache where it claims to know the present tree.
+//!
+//! Limits: a log that was cut at a line's end shows only by what the stat cache or another device
+//! remembers. A torn last line, a stat cache that does not hash and a cut checkout are no problems: the
+//! next command that writes puts them right.
+
+mod links;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use self::links::Links;
+use super::config::Config;
+use super::open::check_format;
+use super::{DOT, Error, ErrorKind, Result};
+use crate::fs::{Dir, Disk};
+use crate::object::{CommitId, Source, TreeId};
+use crate::oplog::{Anchor, OpLog};
+use crate::store::{self, Store};
+use crate::worktree::{self, Index};
+
+const HINT_SETTINGS: &str = "correct the file by hand; nothing else depends on its bytes";
+const HINT_INDEX: &str = "delete .mvault/index: it is a cache, the next command makes it anew";
+const HINT_LOG: &str =
+    "compare with another device or a backup: operations after the last one here have been lost";
+const HINT_QUARANTINE: &str =
+    "refused bytes were kept there and changed since; the vault does not depend on them";
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Checksums of tables, and links.
+    Quick,
+    /// Every byte.
+    Full,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// A word for programs.
+    pub kind: &'static str,
+    /// Where: a file below `.mvault`, a ref, a commit, an operation.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// What was looked at and found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The problems, those of the store first.
+    pub problems: Vec<Problem>,
+    /// Number of objects in all packs.
+    pub objects: u64,
+    /// Sum of the packs' lengths in bytes.
+    pub bytes: u64,
+    /// Number of commits that refs and the log lead to.
+    pub commits: u64,
+    /// Number of operations in the log.
+    pub operations: u64,
+}
+
+/// Looks at the vault in `path`. An error only where there is no vault or it cannot be read at all; damage
+/// is data. `progress` is called with records done and records in all, from any thread.
+pub fn verify(
+    disk: &dyn Disk,
+    path: &Path,
+    depth: Depth,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Verified> {
+    let dot = match disk.open_dir(path)?.open_dir(DOT) {
+        Err(error) if error.is_not_found() => return Err(Error::NotAVault(path.to_path_buf())),
+        other => other?,
+    };
+    let mut found = Verified::default();
+    match check_format(path, &dot) {
+        Err(error) if error.kind() == ErrorKind::Damage => found.error("format", "format", &error),
+        other => other?,
+    }
+    let config = match Config::load(&dot) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            found.report("settings", "config.toml", chain(&error), HINT_SETTINGS);
+            None
+        }
+    };
+    let store = match Store::open(&dot) {
+        Ok(store) => store,
+        Err(error) => {
+            found.error("store", "objects", &error.into());
+            return Ok(found);
+        }
+    };
+    found.store(&store, depth, progress)?;
+    found.quarantine(&dot)?;
+    let log = match OpLog::open(&dot, None) {
+        Ok(log) => log,
+        Err(error) => {
+            found.error("log-damaged", "oplog", &error.into());
+            return Ok(found);
+        }
+    };
+    found.log(&log);
+    let vault_id = config.map(|config| config.vault);
+    let mut links = Links::new(&store, depth, vault_id, &mut found);
+    links.follow(named_commits(&log));
+    found.index(&dot, &log, &store)?;
+    Ok(found)
+}
+
+/// Returns every commit that a ref names, now or at any operation, with the first place that names it.
+fn named_commits(log: &OpLog) -> BTreeMap<CommitId, String> {
+    let mut named = BTreeMap::new();
+    for (name, target) in log.refs().iter() {
+        for id in target.commits() {
+            named.entry(id).or_insert_with(|| format!("ref {name}"));
+        }
+    }
+    // A segment that cannot be read was reported by the log's own check.
+    for operation in log.operations().map_while(|operation| operation.ok()) {
+        let changed = operation.refs.iter().flat_map(|change| [&change.old, &change.new]);
+        let ids = changed.flatten().flat_map(|target| target.commits());
+        for id in ids.chain(operation.frontier.iter().flatten().copied()) {
+            named.entry(id).or_insert_with(|| format!("operation {}", operation.seq));
+        }
+    }
+    named
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl Verified {
+    fn report(
+        &mut self,
+        kind: &'static str,
+        place: impl Into<String>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let problem = Problem { kind, place: place.into(), what: what.into(), hint: hint.into() };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    fn error(&mut self, kind: &'static str, place: &str, error: &Error) {
+        self.report(kind, place, chain(error), error.hint());
+    }
+
+    fn store(&mut self, store: &Store, depth: Depth, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<()> {
+        if depth == Depth::Full {
+            let told = |at: store::Progress| progress(at.done, at.total);
+            for problem in store.verify(&told)? {
+                self.report(problem.kind, problem.place, problem.what, problem.hint);
+            }
+        } else if let Err(error) = store.ids() {
+            self.error("pack", "objects", &error.into());
+        }
+        match store.stats() {
+            Ok(stats) => (self.objects, self.bytes) = (stats.objects, stats.bytes),
+            // The full check has named the pack already.
+            Err(error) if error.is_damage() && depth == Depth::Full => {}
+            Err(error) => self.error("pack", "objects", &error.into()),
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, log: &OpLog) {
+        self.operations = log.last().seq;
+        for problem in log.verify() {
+            self.report(problem.kind, problem.place, problem.what, problem.hint);
+        }
+    }
+
+    /// Checks that quarantined bytes are those that their names say.
+    fn quarantine(&mut self, dot: &Dir) -> Result<()> {
+        let dir = match dot.open_dir("quarantine") {
+            Err(error) if error.is_not_found() => return Ok(()),
+            other => other?,
+        };
+        for (name, _) in dir.list()? {
+            let is_hash = name.len() == 64 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit);
+            if is_hash && hash_file(&dir, &name)? != name.to_string_lossy() {
+                let place = format!("quarantine/{}", name.to_string_lossy());
+                self.report("quarantine", place, "its bytes do not hash to its name", HINT_QUARANTINE);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what the stat cache remembers of the log, and its files if it is that of the present tree.
+    fn index(&mut self, dot: &Dir, log: &OpLog, store: &Store) -> Result<()> {
+        let Some(index) = Index::load(dot)? else { return Ok(()) };
+        let mark = index.log_mark();
+        if mark.seq > 0 {
+            let found = match log.get(mark.seq) {
+                Ok(operation) => operation.map(|operation| operation.anchor()),
+                Err(_) => return Ok(()), // the log's own check has named the segment
+            };
+            if found.is_none_or(|Anchor { hash, .. }| *hash.as_bytes() != mark.hash) {
+                let what = format!(
+                    "the log went backwards: it ends at operation {}, and operation {} was seen as another",
+                    log.last().seq,
+                    mark.seq
+                );
+                self.report("log-backwards", "oplog", what, HINT_LOG);
+            }
+        }
+        let tree = log.refs().at().and_then(|at| store.find_commit(at).ok()).map(|commit| commit.tree);
+        if tree == Some(index.tree()) && !is_index_of(&index, store, index.tree()) {
+            let what = "it names other files than the tree it says it is of";
+            self.report("index", "index", what, HINT_INDEX);
+        }
+        Ok(())
+    }
+}
+
+fn is_index_of(index: &Index, store: &Store, tree: TreeId) -> bool {
+    let mut entries = index.iter();
+    let mut is_same = true;
+    let listed = worktree::list_tree(store, tree, &mut |path, mode, id| {
+        let entry = entries.next();
+        is_same &= entry.is_some_and(|(p, e)| p == path && e.mode == mode && e.id.object() == id);
+        Ok(())
+    });
+    // A tree that cannot be listed is the affair of the links.
+    listed.is_err() || (is_same && entries.next().is_none())
+}
+
+fn hash_file(dir: &Dir, name: &OsStr) -> Result<String> {
+    let file = dir.open(name)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut offset = 0;
+    loop {
+        match file.read_at(&mut buffer, offset)? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            count => {
+                hasher.update(&buffer[..count]);
+                offset += count as u64;
+            }
+        }
+    }
+}

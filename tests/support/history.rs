@@ -1,0 +1,54 @@
+//! Histories with merges, made through the library: another device's commits appear and are reconciled.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use mvault::env::{Env, Moment};
+use mvault::fs::RealDisk;
+use mvault::object::{CommitId, DeviceName, Kind, Mode, TreeId, VaultPath};
+use mvault::oplog::{Label, RefName, RefTarget};
+use mvault::vault::{Access, OpenOptions, ReconcileOutcome, Vault, reconcile_locked};
+use mvault::worktree::{TreeChange, write_tree};
+
+/// Opens a vault as a person at 2026-11-22 plus `minute` minutes.
+pub fn open(root: &Path, minute: i128) -> Vault {
+    let moment = Moment { unix_ns: (1_795_330_800 + minute * 60) * 1_000_000_000, offset_minutes: 60 };
+    let options = OpenOptions {
+        disk: Arc::new(RealDisk),
+        env: Env::fixed(moment, &minute.to_string()),
+        actor: "paul".into(),
+        args: Vec::new(),
+        session: None,
+        access: Access::Tree,
+    };
+    Vault::open(root, options).expect("a vault opens")
+}
+
+/// A commit by the device `pixel` on top of `parent` that sets one file, not known to any ref yet.
+pub fn elsewhere(vault: &Vault, parent: CommitId, path: &str, content: &str) -> CommitId {
+    let mut writer = vault.store().writer().expect("a writer");
+    let blob = writer.add(Kind::Blob, content.as_bytes(), None).expect("a blob");
+    let change =
+        TreeChange { path: VaultPath::parse(path).expect("a path"), entry: Some((Mode::File, blob)) };
+    let base = vault.tree_of(parent).expect("the parent is there");
+    let tree = write_tree(vault.store(), base, [change], &mut |bytes, replaced| {
+        let added = writer.add(Kind::Tree, bytes, replaced.map(TreeId::object)).map(TreeId::new);
+        added.map_err(mvault::vault::Error::from)
+    });
+    let draft = Default::default();
+    let mut commit = vault.draft_commit(tree.expect("a tree"), vec![parent], draft).expect("a commit");
+    commit.device = DeviceName::parse("pixel");
+    commit.message = format!("{path} on the pixel\n").into();
+    let id = vault.write_commit(&mut writer, &commit).expect("is added");
+    writer.publish().expect("is published");
+    id
+}
+
+/// Takes a commit of the pixel in as a pull does: as that device's offer, and reconciles.
+pub fn pull_in(vault: &mut Vault, offered: CommitId) -> ReconcileOutcome {
+    let lock = vault.lock("test").expect("nobody else holds it");
+    let name = RefName::Remote(DeviceName::parse("pixel").expect("a name"), Label::main());
+    let operation = vault.operation("pull").set(name, RefTarget::Set(BTreeSet::from([offered])));
+    reconcile_locked(vault, &lock, operation, &[offered]).expect("is reconciled")
+}
