@@ -8,9 +8,13 @@
 //! - A stamp is kept only if the file's times lie before the moment when reading began, by the file
 //!   system's own clock: a later write must then show. This is git's rule for racy entries, made stricter.
 //!
+//! - For a folder that held nothing but files of the tree and folders with such files, it keeps the folder's
+//!   own stamp: while that stays, so do the names in it, and the folder need not be listed.
+//!
 //! The format is in docs/format.md, "Index". Limits: 4 GiB of paths, times from 1677 to 2262.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
@@ -26,6 +30,7 @@ const INDEX_TEMP: &str = "index.tmp";
 const MAGIC: &[u8; 8] = b"mvindex1";
 const HEADER_BYTES: usize = 104;
 const RECORD_BYTES: usize = 72;
+const FOLDER_BYTES: usize = 32;
 const HASH_BYTES: usize = 32;
 /// The largest file that is read as an index.
 const INDEX_BYTES_MAX: u64 = 4 << 30;
@@ -84,11 +89,25 @@ pub struct IndexEntry {
     pub absent_here: bool,
 }
 
+/// A folder that the walk listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenFolder {
+    /// Its path with a slash at the end; empty for the root.
+    pub(super) base: Vec<u8>,
+    /// Its own stamp from before it was listed; the size means nothing.
+    pub(super) stamp: StatStamp,
+    /// How many names it held that can be in a tree.
+    pub(super) names: usize,
+}
+
 /// The cache of one tree.
 #[derive(Clone)]
 pub struct Index {
+    /// Header, records and paths, as on disk.
     bytes: Vec<u8>,
     count: usize,
+    /// The stamps of folders whose names are exactly those of the tree.
+    folders: HashMap<Vec<u8>, StatStamp>,
 }
 
 impl std::fmt::Debug for Index {
@@ -158,13 +177,13 @@ impl Index {
         if body_len < HEADER_BYTES || !body.starts_with(MAGIC) || Sha256::digest(body).as_slice() != hash {
             return None;
         }
-        let count = usize::try_from(u64::from_le_bytes(array(body, 8))).ok()?;
+        let number = |at| usize::try_from(u64::from_le_bytes(array(body, at))).ok();
+        let count = number(8)?;
         let paths_at = count.checked_mul(RECORD_BYTES)?.checked_add(HEADER_BYTES)?;
-        if paths_at > body_len {
-            return None;
-        }
-        bytes.truncate(body_len);
-        let index = Index { bytes, count };
+        let files_end = paths_at.checked_add(number(96)?)?;
+        let folders = decode_folders(body.get(files_end..)?, number(88)?)?;
+        bytes.truncate(files_end);
+        let index = Index { bytes, count, folders };
         let mut last = 0;
         for at in 0..count {
             let end = index.path_end(at);
@@ -173,7 +192,27 @@ impl Index {
             }
             last = end;
         }
-        (paths_at.checked_add(last)? == body_len).then_some(index)
+        (paths_at.checked_add(last)? == files_end).then_some(index)
+    }
+
+    /// Returns all bytes as they stand on disk.
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let paths = self.bytes.len() - HEADER_BYTES - self.count * RECORD_BYTES;
+        bytes[88..96].copy_from_slice(&(self.folders.len() as u64).to_le_bytes());
+        bytes[96..104].copy_from_slice(&(paths as u64).to_le_bytes());
+        let mut folders: Vec<_> = self.folders.iter().collect();
+        folders.sort_by_key(|(base, _)| *base);
+        for (base, stamp) in folders {
+            bytes.extend_from_slice(&stamp.mtime_ns.to_le_bytes());
+            bytes.extend_from_slice(&stamp.ctime_ns.to_le_bytes());
+            bytes.extend_from_slice(&stamp.inode.to_le_bytes());
+            bytes.extend_from_slice(&(base.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(base);
+        }
+        let hash = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&hash);
+        bytes
     }
 
     /// Writes the index into `.mvault`. It is not synced: an index that a crash tore is none.
@@ -185,8 +224,7 @@ impl Index {
             }
             other => other?,
         };
-        file.write_at(&self.bytes, 0)?;
-        file.write_at(&Sha256::digest(&self.bytes), self.bytes.len() as u64)?;
+        file.write_at(&self.encode(), 0)?;
         dot.rename(INDEX_TEMP, dot, INDEX_FILE)
     }
 
@@ -283,6 +321,7 @@ impl Index {
             return same;
         }
         let mut writer = Writer::new(self.count + changes.len());
+        let mut folders = self.folders.clone();
         let mut at = 0;
         let mut changes = changes.into_iter().peekable();
         while let Some((path, entry)) = changes.next() {
@@ -293,18 +332,85 @@ impl Index {
             let end = self.position(at..self.count, |p| compare_paths(p, bytes) == Ordering::Less);
             writer.copy(self, at..end);
             at = end + usize::from(end < self.count && self.path(end) == bytes);
-            if let Some(entry) = entry {
-                writer.push(bytes, &entry);
+            match entry {
+                Some(entry) => writer.push(bytes, &entry),
+                // It may still be on disk: then its folder holds more than the tree, and so on upwards.
+                None => {
+                    for end in folder_ends(bytes) {
+                        folders.remove(&bytes[..end]);
+                    }
+                }
             }
         }
         writer.copy(self, at..self.count);
-        writer.finish(tree, log)
+        Index { folders, ..writer.finish(tree, log) }
+    }
+
+    /// Remembers the folders that a walk listed at `seen_ns` or later, by the file system's clock, and
+    /// whose names are exactly those of this index. The index must have come out of the one the walk was
+    /// made with by changes which that walk found.
+    pub fn with_folders(mut self, seen: &[SeenFolder], seen_ns: i128) -> Index {
+        for folder in seen {
+            let young = i128::from(folder.stamp.mtime_ns.max(folder.stamp.ctime_ns)) >= seen_ns;
+            if !young && self.children(&folder.base) == folder.names {
+                self.folders.insert(folder.base.clone(), folder.stamp);
+            }
+        }
+        self
+    }
+
+    /// Tells whether a folder's names are certainly those of the index.
+    pub(super) fn knows_folder(&self, base: &[u8], stat: &Stat) -> bool {
+        let stamp = StatStamp::unchecked(stat).map(|stamp| StatStamp { size: 0, ..stamp });
+        stamp.is_some() && self.folders.get(base).copied() == stamp
+    }
+
+    /// Counts the files and folders right in a folder.
+    fn children(&self, base: &[u8]) -> usize {
+        let mut at = self.position(0..self.count, |p| compare_paths(p, base) == Ordering::Less);
+        let mut children = 0;
+        while at < self.count && self.path(at).starts_with(base) {
+            let name = first_part(&self.path(at)[base.len()..]).to_vec();
+            let inside = |p: &[u8]| p.starts_with(base) && first_part(&p[base.len()..]) == name;
+            at = self.position(at..self.count, inside);
+            children += 1;
+        }
+        children
     }
 
     /// Returns all entries in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], IndexEntry)> {
         (0..self.count).map(|at| (self.path(at), self.entry(at)))
     }
+}
+
+/// Returns what stands before the first slash.
+pub(super) fn first_part(path: &[u8]) -> &[u8] {
+    path.split(|b| *b == b'/').next().unwrap_or_default()
+}
+
+/// Returns where the folders on the way to a path end, the root first, each with its slash.
+fn folder_ends(path: &[u8]) -> impl Iterator<Item = usize> {
+    let slashes = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(slashes)
+}
+
+fn decode_folders(mut bytes: &[u8], count: usize) -> Option<HashMap<Vec<u8>, StatStamp>> {
+    let mut folders = HashMap::new();
+    for _ in 0..count {
+        let (record, rest) = bytes.split_at_checked(FOLDER_BYTES)?;
+        let len = usize::try_from(u64::from_le_bytes(array(record, 24))).ok()?;
+        let (base, rest) = rest.split_at_checked(len)?;
+        let stamp = StatStamp {
+            size: 0,
+            mtime_ns: i64::from_le_bytes(array(record, 0)),
+            ctime_ns: i64::from_le_bytes(array(record, 8)),
+            inode: u64::from_le_bytes(array(record, 16)),
+        };
+        folders.insert(base.to_vec(), stamp);
+        bytes = rest;
+    }
+    bytes.is_empty().then_some(folders)
 }
 
 fn header_middle(tree: TreeId, log: LogMark) -> Vec<u8> {
@@ -375,112 +481,10 @@ impl Writer {
         self.records[16..88].copy_from_slice(&header_middle(tree, log));
         self.records.append(&mut self.paths);
         let count = usize::try_from(self.count).expect("so many records are in memory");
-        Index { bytes: self.records, count }
+        Index { bytes: self.records, count, folders: HashMap::new() }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fs::{Disk, RealDisk};
-    use crate::object::{Kind, hash_object};
-
-    fn entry(n: u64) -> IndexEntry {
-        let stamp = StatStamp { size: n, mtime_ns: -5, ctime_ns: 7, inode: 9 };
-        let id = BlobId::new(hash_object(Kind::Blob, &n.to_le_bytes()));
-        IndexEntry { mode: Mode::File, id, stamp: Some(stamp), absent_here: n % 2 == 1 }
-    }
-
-    fn path(text: &str) -> VaultPath {
-        VaultPath::parse(text).expect("valid")
-    }
-
-    fn example() -> Index {
-        let names = ["a", "a/b", "a.b", "a/c/d", "z", "a-"];
-        let changes = names.iter().enumerate().map(|(n, p)| (path(p), Some(entry(n as u64)))).collect();
-        Index::empty().updated(TreeId::empty(), LogMark { seq: 3, hash: [7; 32] }, changes)
-    }
-
-    #[test]
-    fn entries_are_sorted_part_by_part_and_found() {
-        let index = example();
-        let paths: Vec<_> = index.iter().map(|(p, _)| String::from_utf8_lossy(p).into_owned()).collect();
-        assert_eq!(paths, ["a", "a/b", "a/c/d", "a-", "a.b", "z"]);
-        assert_eq!(index.find(b"a/c/d"), Some(entry(3)));
-        assert_eq!(index.find(b"a/c"), None);
-        assert_eq!(index.log_mark().seq, 3);
-    }
-
-    #[test]
-    fn updates_replace_remove_and_keep_the_rest() {
-        let changes = vec![
-            (path("a/b"), None),
-            (path("b"), Some(entry(40))),
-            (path("z"), Some(entry(50))),
-            (path("z"), Some(entry(60))),
-            (path("nothing"), None),
-        ];
-        let index = example().updated(TreeId::empty(), LogMark::default(), changes);
-        let paths: Vec<_> = index.iter().map(|(p, _)| String::from_utf8_lossy(p).into_owned()).collect();
-        assert_eq!(paths, ["a", "a/c/d", "a-", "a.b", "b", "z"]);
-        assert_eq!(index.find(b"z"), Some(entry(60)));
-        assert_eq!(index.find(b"a.b"), Some(entry(2)));
-    }
-
-    #[test]
-    fn saved_index_comes_back_and_any_damage_makes_it_none() {
-        let temp = tempfile::tempdir().expect("a temporary folder");
-        let dot = RealDisk.open_dir(temp.path()).expect("opens");
-        assert!(Index::load(&dot).expect("readable").is_none());
-        let index = example();
-        index.save(&dot).expect("saved");
-        index.save(&dot).expect("saved again");
-        let loaded = Index::load(&dot).expect("readable").expect("whole");
-        assert!(loaded.iter().eq(index.iter()));
-        assert_eq!((loaded.tree(), loaded.log_mark()), (index.tree(), index.log_mark()));
-        let bytes = dot.read(INDEX_FILE, 1 << 20).expect("readable");
-        for at in 0..bytes.len() {
-            let mut bad = bytes.clone();
-            bad[at] ^= 1;
-            assert!(Index::parse(bad).is_none(), "flip at {at}");
-            assert!(Index::parse(bytes[..at].to_vec()).is_none(), "cut at {at}");
-        }
-    }
-
-    #[test]
-    fn lying_index_with_a_right_hash_is_none() {
-        let index = example();
-        let record = |at: usize| HEADER_BYTES + at * RECORD_BYTES;
-        let lies: [(usize, Vec<u8>); 5] = [
-            (8, u64::MAX.to_le_bytes().to_vec()),
-            (8, 5u64.to_le_bytes().to_vec()),
-            (record(0) + 64, u32::MAX.to_le_bytes().to_vec()),
-            (record(5) + 64, 1u32.to_le_bytes().to_vec()),
-            (record(2) + 68, vec![9]),
-        ];
-        for (at, lie) in lies {
-            let mut bytes = index.bytes.clone();
-            bytes[at..at + lie.len()].copy_from_slice(&lie);
-            let hash = Sha256::digest(&bytes);
-            bytes.extend_from_slice(&hash);
-            assert!(Index::parse(bytes).is_none(), "{lie:?} at {at}");
-        }
-    }
-
-    #[test]
-    fn stamp_of_the_moment_of_reading_is_not_kept() {
-        let stat = Stat {
-            kind: crate::fs::FileKind::File,
-            size: 1,
-            mode: 0o644,
-            mtime_ns: 100,
-            ctime_ns: 200,
-            inode: 1,
-            device: 1,
-            blocks: 1,
-        };
-        assert!(StatStamp::of(&stat, 201).is_some());
-        assert!(StatStamp::of(&stat, 200).is_none());
-        assert!(StatStamp::of(&Stat { mtime_ns: 300, ..stat }, 201).is_none());
-    }
-}
+#[path = "tests/index.rs"]
+mod tests;

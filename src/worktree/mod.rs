@@ -32,7 +32,7 @@ pub use apply::{Content, discard, pending_journal, stage};
 pub use finish::{Displaced, DisplacedBody, Finished, finish};
 pub use folders::Folders;
 pub use ignore::{IGNORE_FILE, IgnoreRules};
-pub use index::{Index, IndexEntry, LogMark, StatStamp};
+pub use index::{Index, IndexEntry, LogMark, SeenFolder, StatStamp};
 pub use journal::{Action, Expected, Journal, Nonce, Pending};
 pub use look::{Look, OnDisk, RealLook};
 pub use plan::{Edits, InTheWay, Obstacle, Plan, PlanInput, Unwritable, plan};

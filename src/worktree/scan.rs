@@ -14,7 +14,7 @@ use crate::fs::{self, Dir, FileKind, Stat};
 use crate::object::{BlobId, Mode, VaultPath, is_reserved_name};
 
 use super::ignore::{IGNORE_FILE, IgnoreRules};
-use super::index::{Index, IndexEntry, StatStamp, compare_paths};
+use super::index::{Index, IndexEntry, SeenFolder, StatStamp, compare_paths, first_part};
 use super::traits::Traits;
 
 /// How many levels are walked from one open folder; deeper ones are opened from the root again, so that
@@ -117,6 +117,8 @@ pub struct Scan {
     pub skipped: Vec<Skipped>,
     /// How many files and links were examined.
     pub examined: u64,
+    /// What folders were listed, for the next index.
+    pub folders: Vec<SeenFolder>,
 }
 
 impl Scan {
@@ -130,6 +132,7 @@ impl Scan {
         self.missing.append(&mut other.missing);
         self.skipped.append(&mut other.skipped);
         self.examined += other.examined;
+        self.folders.append(&mut other.folders);
     }
 }
 
@@ -160,6 +163,7 @@ pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
     found.candidates.sort_unstable_by(|a, b| compare_paths(a.path.as_bytes(), b.path.as_bytes()));
     found.missing.sort_unstable_by(|a, b| compare_paths(a.path.as_bytes(), b.path.as_bytes()));
     found.skipped.sort_unstable();
+    found.folders.sort_unstable_by(|a, b| a.base.cmp(&b.base));
     Ok(found)
 }
 
@@ -201,6 +205,14 @@ struct Unit {
 struct Job {
     name: OsString,
     entry: Option<usize>,
+}
+
+/// The names in a folder.
+enum Names {
+    /// Listed, with the folder's stat from before.
+    Listed(Vec<(OsString, Option<FileKind>)>, Stat),
+    /// Those of the index.
+    OfIndex,
 }
 
 /// A folder being walked.
@@ -255,10 +267,21 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Lists a folder, unless its stamp says that its names are those of the index.
+    fn names(&self, unit: &Unit, dir: Arc<Dir>) -> fs::Result<(Arc<Dir>, Names)> {
+        let stat = dir.stat_self()?;
+        if self.input.index.knows_folder(&unit.base, &stat) {
+            return Ok((dir, Names::OfIndex));
+        }
+        let names = dir.list()?;
+        Ok((dir, Names::Listed(names, stat)))
+    }
+
     fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, unit: Unit) {
         let mut found = Scan::default();
-        match self.open(&unit).and_then(|dir| Ok((dir.list()?, dir))) {
-            Ok((names, dir)) => self.listed(scope, unit, dir, names, &mut found),
+        match self.open(&unit).and_then(|dir| self.names(&unit, dir)) {
+            Ok((dir, Names::Listed(names, stat))) => self.listed(scope, unit, dir, names, &stat, &mut found),
+            Ok((dir, Names::OfIndex)) => self.known(scope, unit, dir, &mut found),
             Err(error) if error.is_out_of_handles() && !matches!(unit.from, Opened::ByPath) => {
                 // Others hold them; when this round is over they are free.
                 lock(&self.deep).push(Unit { from: Opened::ByPath, ..unit });
@@ -286,11 +309,73 @@ impl<'a> Walk<'a> {
         unit: Unit,
         dir: Arc<Dir>,
         names: Vec<(OsString, Option<FileKind>)>,
+        stat: &Stat,
         found: &mut Scan,
     ) {
-        let Unit { base, range, mut rules, ignored, level, .. } = unit;
-        let has_rules =
-            names.binary_search_by(|(name, _)| name.as_bytes().cmp(IGNORE_FILE.as_bytes())).is_ok();
+        let rules = IGNORE_FILE.as_bytes();
+        let has_rules = names.binary_search_by(|(name, _)| name.as_bytes().cmp(rules)).is_ok();
+        let range = unit.range.clone();
+        let here = self.enter_rules(unit, dir, has_rules, found);
+        let (mut at, mut names_seen, mut as_told) = (range.start, 0, true);
+        let mut jobs = Vec::new();
+        for (name, kind) in names {
+            let bytes = name.as_bytes();
+            let start = self.seek(&here.base, at..range.end, bytes);
+            as_told &= start == at;
+            self.missing(at..start, found);
+            let end = self.seek_past(&here.base, start..range.end, bytes);
+            at = end;
+            names_seen += usize::from(!(here.base.is_empty() && is_reserved_name(bytes)));
+            as_told &= self.name(scope, &here, name, kind, start..end, &mut jobs, found);
+        }
+        as_told &= at == range.end;
+        self.missing(at..range.end, found);
+        // Whether these names are those of the tree, only the index after the walk can tell.
+        if as_told
+            && self.input.paths.is_empty()
+            && let Some(stamp) = StatStamp::unchecked(stat)
+        {
+            let stamp = StatStamp { size: 0, ..stamp };
+            found.folders.push(SeenFolder { base: here.base.clone(), stamp, names: names_seen });
+        }
+        self.examine_jobs(scope, &here, jobs, found);
+    }
+
+    /// Walks a folder whose names are those of the index.
+    fn known<'s>(&'s self, scope: &rayon::Scope<'s>, unit: Unit, dir: Arc<Dir>, found: &mut Scan) {
+        let index = self.input.index;
+        let range = unit.range.clone();
+        let rules_at = self.seek(&unit.base, range.clone(), IGNORE_FILE.as_bytes());
+        let is_rules = |at: usize| first_part(&index.path(at)[unit.base.len()..]) == IGNORE_FILE.as_bytes();
+        let has_rules = rules_at < range.end && is_rules(rules_at);
+        let here = self.enter_rules(unit, dir, has_rules, found);
+        let (mut at, mut jobs) = (range.start, Vec::new());
+        while at < range.end {
+            let rest = &index.path(at)[here.base.len()..];
+            let name = first_part(rest);
+            let path = &index.path(at)[..here.base.len() + name.len()];
+            let name_os = OsString::from_vec(name.to_vec());
+            if name.len() == rest.len() {
+                let entry = index.entry(at);
+                if !self.cannot_be(&entry) && self.wanted(path) == Wanted::All {
+                    jobs.push(Job { name: name_os, entry: Some(at) });
+                }
+                at += 1;
+            } else {
+                let end = self.seek_past(&here.base, at..range.end, name);
+                if self.wanted(path) != Wanted::No {
+                    let ignored = here.ignored || here.rules.is_ignored(path, true);
+                    self.enter(scope, &here, name_os, path.to_vec(), at..end, ignored);
+                }
+                at = end;
+            }
+        }
+        self.examine_jobs(scope, &here, jobs, found);
+    }
+
+    /// Adds the folder's own rules to those above it.
+    fn enter_rules(&self, unit: Unit, dir: Arc<Dir>, has_rules: bool, found: &mut Scan) -> Arc<Here> {
+        let Unit { base, mut rules, ignored, level, .. } = unit;
         if has_rules && !ignored {
             let (inner, broken) = rules.enter(&dir, &base);
             rules = inner;
@@ -299,18 +384,16 @@ impl<'a> Walk<'a> {
                 found.skipped.push(Skipped { path, reason: SkipReason::IgnoreFile });
             }
         }
-        let here = Arc::new(Here { dir, base, rules, ignored, level });
-        let mut at = range.start;
-        let mut jobs = Vec::new();
-        for (name, kind) in names {
-            let bytes = name.as_bytes();
-            let start = self.seek(&here.base, at..range.end, bytes);
-            self.missing(at..start, found);
-            let end = self.seek_past(&here.base, start..range.end, bytes);
-            at = end;
-            self.name(scope, &here, name, kind, start..end, &mut jobs, found);
-        }
-        self.missing(at..range.end, found);
+        Arc::new(Here { dir, base, rules, ignored, level })
+    }
+
+    fn examine_jobs<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        here: &Arc<Here>,
+        mut jobs: Vec<Job>,
+        found: &mut Scan,
+    ) {
         while jobs.len() > FILES_PER_JOB {
             let rest = jobs.split_off(jobs.len() - FILES_PER_JOB);
             let here = here.clone();
@@ -320,7 +403,7 @@ impl<'a> Walk<'a> {
                 lock(&self.found).merge(found);
             });
         }
-        self.examine_all(&here, jobs, found);
+        self.examine_all(here, jobs, found);
     }
 
     /// Returns the first position whose part below `base` is not smaller than `name`.
@@ -333,12 +416,16 @@ impl<'a> Walk<'a> {
         self.input.index.position(range, |path| first_part(&path[base.len()..]) <= name)
     }
 
+    /// Tells whether a file cannot be on this disk, so that it is no news that it is not.
+    fn cannot_be(&self, entry: &IndexEntry) -> bool {
+        entry.absent_here || (entry.mode == Mode::Symlink && !self.input.traits.symlinks)
+    }
+
     /// Tells that files of the tree are not there.
     fn missing(&self, range: Range<usize>, found: &mut Scan) {
         for at in range {
             let (path, entry) = (self.input.index.path(at), self.input.index.entry(at));
-            let cannot_be = entry.absent_here || (entry.mode == Mode::Symlink && !self.input.traits.symlinks);
-            if cannot_be || self.wanted(path) != Wanted::All {
+            if self.cannot_be(&entry) || self.wanted(path) != Wanted::All {
                 continue;
             }
             if let Ok(path) = VaultPath::parse(path) {
@@ -347,7 +434,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Sorts one name of a folder: `range` are the index's entries of that name or below it.
+    /// Sorts one name of a folder: `range` are the index's entries of that name or below it. Tells whether
+    /// the name can be known from the index once what was found is in it.
     #[allow(clippy::too_many_arguments)]
     fn name<'s>(
         &'s self,
@@ -358,24 +446,31 @@ impl<'a> Walk<'a> {
         range: Range<usize>,
         jobs: &mut Vec<Job>,
         found: &mut Scan,
-    ) {
+    ) -> bool {
         let bytes = name.as_bytes();
         let path = [&here.base[..], bytes].concat();
         let wanted = self.wanted(&path);
         if wanted == Wanted::No {
-            return;
+            return false;
         }
         let skip = |reason, found: &mut Scan| found.skipped.push(Skipped { path: path.clone(), reason });
         if is_reserved_name(bytes) {
             if !here.base.is_empty() && !here.ignored {
                 skip(SkipReason::Reserved, found);
             }
-            return self.missing(range, found);
+            self.missing(range, found);
+            return here.base.is_empty();
         }
         let kind = match kind.map_or_else(|| here.dir.stat(&name).map(|stat| stat.kind), Ok) {
             Ok(kind) => kind,
-            Err(error) if error.is_not_found() => return self.missing(range, found),
-            Err(_) => return skip(SkipReason::Unreadable, found),
+            Err(error) if error.is_not_found() => {
+                self.missing(range, found);
+                return false;
+            }
+            Err(_) => {
+                skip(SkipReason::Unreadable, found);
+                return false;
+            }
         };
         // The entry of the name itself comes before those below it, and never beside them.
         let own = range.clone().next().filter(|at| self.input.index.path(*at).len() == path.len());
@@ -388,21 +483,26 @@ impl<'a> Walk<'a> {
             if !(ignored && below.is_empty()) {
                 self.enter(scope, here, name, path, below, ignored);
             }
-            return;
+            return own.is_none();
         }
+        let as_told = below.is_empty();
         self.missing(below, found);
         if wanted == Wanted::SomeBelow {
-            return;
+            return false;
         }
         let new = own.is_none();
         if new && (here.ignored || here.rules.is_ignored(&path, false)) {
-            return;
+            return false;
         }
         match kind {
             FileKind::Special => skip(SkipReason::Special, found),
             _ if new && VaultPath::parse(path.as_slice()).is_err() => skip(SkipReason::TooLong, found),
-            _ => jobs.push(Job { name, entry: own }),
+            _ => {
+                jobs.push(Job { name, entry: own });
+                return as_told;
+            }
         }
+        false
     }
 
     fn enter<'s>(
@@ -485,9 +585,4 @@ impl<'a> Walk<'a> {
         let path = [here.base.clone(), job.name.clone().into_vec()].concat();
         found.skipped.push(Skipped { path, reason });
     }
-}
-
-/// Returns what stands before the first slash.
-fn first_part(path: &[u8]) -> &[u8] {
-    path.split(|b| *b == b'/').next().unwrap_or_default()
 }

@@ -187,9 +187,19 @@ impl Place {
     }
 
     pub fn changes(&self) -> LocalChanges {
-        let scan = super::scan(self.input()).expect("walks");
+        self.look_around().0
+    }
+
+    fn look_around(&self) -> (LocalChanges, super::Scan, i128) {
         let now = super::file_system_now(&self.dot).expect("there is a clock");
-        super::hash_candidates(&self.root, &scan, Some(now))
+        let scan = super::scan(self.input()).expect("walks");
+        (super::hash_candidates(&self.root, &scan, Some(now)), scan, now)
+    }
+
+    /// Lets the index remember which folders hold nothing new.
+    pub fn learn(&mut self) {
+        let (_, scan, now) = self.look_around();
+        self.index = self.index.clone().with_folders(&scan.folders, now);
     }
 
     /// Returns the changes as `A path`, `M path`, `D path`.
@@ -205,7 +215,7 @@ impl Place {
     /// Commits the working tree: blobs and trees into the objects, the index to what is on disk.
     pub fn commit(&mut self) -> TreeId {
         self.wait_for_a_tick();
-        let local = self.changes();
+        let (local, scan, now) = self.look_around();
         let mut edits = Vec::new();
         let mut updates = local.refreshed.clone();
         for change in &local.changes {
@@ -227,7 +237,7 @@ impl Place {
             Ok::<_, SourceError>(TreeId::new(self.objects.put(Kind::Tree, bytes)))
         })
         .expect("edits the tree");
-        self.index = self.index.updated(tree, LogMark::default(), updates);
+        self.index = self.index.updated(tree, LogMark::default(), updates).with_folders(&scan.folders, now);
         tree
     }
 

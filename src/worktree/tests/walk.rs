@@ -354,3 +354,101 @@ fn folder_with_more_files_than_a_job_is_walked_whole() {
     place.write("many/0", "y");
     assert_eq!(place.told(), ["M many/0", "D many/1000"]);
 }
+
+#[test]
+fn folder_whose_stamp_stayed_is_not_listed_and_every_change_in_it_is_seen() {
+    let mut place = Place::new();
+    for path in ["a/x", "a/y", "a/deep/z", "b/w", "b/ignored", "top"] {
+        place.write(path, "1");
+    }
+    place.write("a/.mvaultignore", "*.tmp\n");
+    place.write("b/.mvaultignore", "ignored\n");
+    place.commit();
+    // What is known is not listed, and `b` holds more than the tree.
+    assert_eq!(scan(place.input()).expect("walks").folders, []);
+    let fresh = Index::from_tree(&place.objects, place.index.tree()).expect("lists");
+    assert_eq!(scan(ScanInput { index: &fresh, ..place.input() }).expect("walks").folders.len(), 3);
+    place.write("a/x", "2");
+    assert_eq!(place.told(), ["M a/x"]);
+    place.write("a/deep/new", "1");
+    assert_eq!(place.told(), ["A a/deep/new", "M a/x"]);
+    std::fs::remove_file(place.at("a/y")).expect("removes");
+    place.write("a/new.tmp", "1");
+    assert_eq!(place.told(), ["A a/deep/new", "M a/x", "D a/y"]);
+    place.write("new/deep", "1");
+    assert_eq!(place.told(), ["A a/deep/new", "M a/x", "D a/y", "A new/deep"]);
+    std::fs::remove_dir_all(place.at("a/deep")).expect("removes");
+    place.write("a/deep", "now a file");
+    assert_eq!(place.told(), ["A a/deep", "D a/deep/z", "M a/x", "D a/y", "A new/deep"]);
+    place.commit();
+    assert!(place.told().is_empty());
+}
+
+#[test]
+fn rules_of_a_folder_that_is_not_listed_hold_in_those_below() {
+    let mut place = Place::new();
+    place.write("a/.mvaultignore", "*.tmp\nskip/\n");
+    place.write("a/x", "1");
+    place.write("a/deep/z", "1");
+    place.commit();
+    place.write("a/deep/new.tmp", "1");
+    place.write("a/deep/skip/new", "1");
+    assert!(place.told().is_empty());
+    place.write("a/deep/new", "1");
+    assert_eq!(place.told(), ["A a/deep/new"]);
+}
+
+#[test]
+fn file_made_in_the_tick_in_which_its_folder_was_learned_is_seen() {
+    let mut place = Place::new();
+    for round in 0..100 {
+        place.write(&format!("dir/{round}"), "1");
+        let local = place.changes();
+        let updates = local.changes.iter().map(|c| (c.path.clone(), c.index_entry())).collect();
+        place.index = place.index.updated(place.index.tree(), LogMark::default(), updates);
+        place.learn();
+        place.write(&format!("dir/{round}-new"), "1");
+        assert_eq!(place.told(), [format!("A dir/{round}-new")]);
+        std::fs::remove_file(place.at(&format!("dir/{round}-new"))).expect("removes");
+    }
+}
+
+#[test]
+fn file_that_leaves_the_tree_and_stays_on_disk_is_new_again() {
+    let mut place = Place::new();
+    place.write("a/b/c", "1");
+    place.write("a/d", "1");
+    place.commit();
+    let removed = vec![(VaultPath::parse("a/b/c").expect("valid"), None)];
+    place.index = place.index.updated(place.index.tree(), LogMark::default(), removed);
+    assert_eq!(place.told(), ["A a/b/c"]);
+}
+
+/// Random edits between commits: the walk that skips what it knows finds what one without any index does.
+#[test]
+fn remembered_folders_never_hide_a_change() {
+    let mut state = 7u64;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut place = Place::new();
+    place.write(".mvaultignore", "*9\n");
+    for round in 0..150 {
+        let name = format!("d{}/e{}/{}", random(3), random(3), random(10));
+        match random(4) {
+            0 => drop(std::fs::remove_file(place.at(&name))),
+            1 => drop(std::fs::remove_dir_all(place.at(&name[..2]))),
+            _ => place.write(&name, &format!("{}", random(3))),
+        }
+        let told = place.told();
+        let tree = place.index.tree();
+        let kept =
+            std::mem::replace(&mut place.index, Index::from_tree(&place.objects, tree).expect("lists"));
+        assert_eq!(told, place.told(), "round {round}");
+        place.index = kept;
+        if random(3) == 0 {
+            place.commit();
+        }
+    }
+}
