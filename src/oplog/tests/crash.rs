@@ -90,11 +90,16 @@ impl Sweep {
         let seen = check(start, before.acknowledged, u64::MAX, story);
         let known = before.known.filter(|_| cache == Cache::Kept);
         for nth in 1.. {
+            let mut last_was_write = false;
             for effect in [Effect::Kill, Effect::KillHalfway] {
                 let disk = start.after_kill();
                 disk.plan(Fault { effect, ..Fault::kill(nth) });
+                if effect == Effect::KillHalfway && !last_was_write {
+                    continue;
+                }
                 let outcome = run(&disk, before.acknowledged, known, seen + 2);
                 self.points += 1;
+                last_was_write = disk.calls().iter().rfind(|c| c.failed).is_some_and(|c| c.act == Act::Write);
                 let story = format!("{story} > cut at call {nth}");
                 let mut images = vec![disk.after_kill()];
                 images.extend(disk.after_power_cut(nth, if depth > 0 { 6 } else { 2 }));
