@@ -53,6 +53,8 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check eve
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "note" -d 'Write a line of text into an event stream'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "events" -d 'Add, list, check, export and import events'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -242,6 +244,87 @@ complete -c mvault -n "__fish_mvault_using_subcommand cat" -l json -d 'Tell ever
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l stream -d 'The stream: a word for events/WORD.jsonl, or a path that ends in .jsonl' -r
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l kind -d 'What kind of event this is' -r
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand note" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "add" -d 'Write an event with a body of your own'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "list" -d 'List events of all streams in causal order'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "verify" -d 'Check ids, chains and lines'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "export" -d 'Write events as JSON Lines, for another device or tool'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "import" -d 'Add events from a file, each once'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l stream -d 'The stream: a word for events/WORD.jsonl, or a path that ends in .jsonl' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l kind -d 'What kind of event this is' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l stream -d 'Only this stream; may be given more than once' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l device -d 'Only events of this device' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l kind -d 'Only events of this kind' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l session -d 'Only events of this session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l since -d 'Only events at or after a time: `yesterday`, `2 hours ago`, `2026-11-22T08:00`' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s n -d 'Only the newest N' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l all -d 'Also what is held back, and lines that are no events of ours'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l stream -d 'Only this stream; may be given more than once' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l device -d 'Only events of this device' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l kind -d 'Only events of this kind' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l session -d 'Only events of this session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l since -d 'Only events at or after a time: `yesterday`, `2 hours ago`, `2026-11-22T08:00`' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s o -l output -d 'Write to FILE instead of standard output' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l stream -d 'Add everything to this stream' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

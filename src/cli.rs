@@ -109,6 +109,10 @@ enum Verb {
     Stats(commands::verify::StatsArgs),
     /// Print an object's bytes
     Cat(commands::cat::CatArgs),
+    /// Write a line of text into an event stream
+    Note(commands::note::NoteArgs),
+    /// Add, list, check, export and import events
+    Events(commands::events::EventsArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
     /// Move history to git
@@ -141,6 +145,8 @@ impl Verb {
             Verb::Verify(args) => commands::verify::run(cx, args),
             Verb::Stats(args) => commands::verify::run_stats(cx, args),
             Verb::Cat(args) => commands::cat::run(cx, args),
+            Verb::Note(args) => commands::note::run(cx, args),
+            Verb::Events(args) => commands::events::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Git(args) => commands::git::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),

@@ -18,6 +18,7 @@ mod open;
 mod peers;
 mod reconcile;
 mod reference;
+mod streams;
 mod transaction;
 mod undo;
 mod verify;
@@ -42,6 +43,7 @@ pub use peers::PeerMemory;
 pub use reconcile::{
     Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
 };
+pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
 pub use verify::{Depth, Problem, Verified, verify};
