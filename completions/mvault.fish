@@ -45,6 +45,13 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "undo" -d 'Take an ope
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "branch" -d 'List or make branches'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "switch" -d 'Go to another branch'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "tag" -d 'List, set or remove names for commits'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "remote" -d 'Name other devices'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "clone" -d 'Make a new device of a vault'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "fetch" -d 'Bring what other devices have, and leave the files alone'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "pull" -d 'Bring what other devices have, and reconcile'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "push" -d 'Give other devices what they lack'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "sync" -d 'Commit, pull and push: both devices have the same head'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "serve" -d 'The far end of the wire'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring together what other devices have sent'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "resolve" -d 'Choose for a conflict'
@@ -173,6 +180,102 @@ complete -c mvault -n "__fish_mvault_using_subcommand tag" -l json -d 'Tell ever
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "add" -d 'Name another device'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "list" -d 'List the names, with what was last seen of each'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "remove" -d 'Forget a name; what came from there stays'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l device -d 'The new device\'s name; the machine\'s name without it' -r
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand push" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l stdio -d 'Speak on standard input and output'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l read-only -d 'Change nothing here: no commit first, nothing received'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
