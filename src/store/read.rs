@@ -52,6 +52,9 @@ pub(super) enum Place {
     Pending,
 }
 
+/// What longer chains decode to on the way is not kept: it would drive out everything else.
+const CHAIN_CACHED_MAX: usize = 10;
+
 type Verified = HashMap<RecordKey, Option<Arc<[u8]>>>;
 
 impl<'a> Shelf<'a> {
@@ -153,9 +156,11 @@ impl<'a> Shelf<'a> {
             }
             chain.push(base);
         }
+        // Those on the way are likely to be wanted next, unless they are many.
+        let is_short = chain.len() <= CHAIN_CACHED_MAX;
         while let Some(top) = chain.pop() {
             let bytes: Arc<[u8]> = self.decode(&top, plain.as_deref())?.into();
-            if !chain.is_empty() {
+            if is_short && !chain.is_empty() {
                 cache.put(key_of(&top.entry), bytes.clone());
             }
             plain = Some(bytes);

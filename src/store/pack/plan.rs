@@ -2,9 +2,9 @@
 //!
 //! - A history of blobs is a chain: each version on the one before, at most 50 long, then one on the
 //!   chain's beginning where that pays, else whole.
-//! - A history of trees or commits is a chain with skips: version n rests on version n with its lowest
-//!   bit cleared, so that 256 versions need no more than 8 deltas for any of them. The entry keeps n as
-//!   its ordinal.
+//! - A history of trees, commits, recipes or chunks, of which reading one thing needs many, is a chain
+//!   with skips: version n rests on version n with its lowest bit cleared, so that 256 versions need no
+//!   more than 8 deltas for any of them. The entry keeps n as its ordinal.
 //! - A chunk rests on the chunk that stood in its place.
 
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use crate::store::recipe::{Builder, Node, Piece};
 
 /// The longest chain of blobs.
 const DEPTH_MAX: u8 = 50;
-/// The longest chain of trees and commits.
+/// The longest chain of anything else.
 const DEPTH_MAX_SKIP: u8 = 8;
 /// Shorter objects are stored whole.
 const DELTA_MIN: usize = 64;
@@ -59,12 +59,12 @@ impl Spec {
         Spec { id, kind, plain, is_recipe: false, is_part: false, skips: kind != Kind::Blob }
     }
 
-    fn part(id: ObjectId, of: Kind, plain: u64) -> Spec {
-        Spec { is_part: true, skips: of != Kind::Blob, ..Spec::object(id, Kind::Blob, plain) }
+    fn part(id: ObjectId, plain: u64) -> Spec {
+        Spec { is_part: true, skips: true, ..Spec::object(id, Kind::Blob, plain) }
     }
 
     fn recipe(id: ObjectId, kind: Kind, plain: u64) -> Spec {
-        Spec { is_recipe: true, ..Spec::object(id, kind, plain) }
+        Spec { is_recipe: true, skips: true, ..Spec::object(id, kind, plain) }
     }
 
     fn record(&self, stored: Vec<u8>, form: Form, depth: u8, ordinal: u8) -> Record {
@@ -254,7 +254,7 @@ impl PackWriter {
                 let length = cut.range.len() as u64;
                 cut.base = older.stood_in_place_of(&cut.id, place + cut.range.start as u64, length);
             }
-            self.append_chunks(kind, bytes, cuts?, place, &mut builder, &older)?;
+            self.append_chunks(bytes, cuts?, place, &mut builder, &older)?;
             window.copy_within(done..filled, 0);
             filled -= done;
             place += done as u64;
@@ -265,7 +265,7 @@ impl PackWriter {
         let id = hasher.finish();
         let too_large = Error::TooLarge { kind, id, size };
         let (nodes, recipe) = builder.finish().ok_or(too_large)?;
-        self.append_nodes(kind, nodes, &older)?;
+        self.append_nodes(nodes, &older)?;
         if !self.knows(id)? {
             let bytes = recipe.encode();
             let record = encode(&self.shelf(), &Spec::recipe(id, kind, size), &bytes, base);
@@ -284,7 +284,6 @@ impl PackWriter {
 
     fn append_chunks(
         &mut self,
-        kind: Kind,
         bytes: &[u8],
         cuts: Vec<Cut>,
         place: u64,
@@ -293,7 +292,7 @@ impl PackWriter {
     ) -> Result<()> {
         let encode_cut = |cut: &Cut| {
             let chunk = &bytes[cut.range.clone()];
-            let spec = Spec::part(cut.id, kind, chunk.len() as u64);
+            let spec = Spec::part(cut.id, chunk.len() as u64);
             (!cut.is_known).then(|| encode(&self.shelf(), &spec, chunk, cut.base))
         };
         let records: Vec<Option<Record>> = cuts.par_iter().map(encode_cut).collect();
@@ -303,17 +302,17 @@ impl PackWriter {
                 self.append(record)?;
             }
             let nodes = builder.push(Piece { id: cut.id, length: cut.range.len() as u64 });
-            self.append_nodes(kind, nodes, older)?;
+            self.append_nodes(nodes, older)?;
         }
         Ok(())
     }
 
-    fn append_nodes(&mut self, kind: Kind, nodes: Vec<Node>, older: &Older) -> Result<()> {
+    fn append_nodes(&mut self, nodes: Vec<Node>, older: &Older) -> Result<()> {
         for node in nodes {
             let id = hash_object(Kind::Blob, &node.bytes);
             if !self.knows(id)? {
                 let base = older.node_in_place_of(node.level, node.offset);
-                let spec = Spec::part(id, kind, node.bytes.len() as u64);
+                let spec = Spec::part(id, node.bytes.len() as u64);
                 let record = encode(&self.shelf(), &spec, &node.bytes, base);
                 self.append(record)?;
             }
