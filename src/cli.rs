@@ -224,6 +224,7 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
         _ => VaultStart::Search(dir.clone()),
     };
     let args = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    work_on_one_thread_if_asked(&vars)?;
     let mut cx = Context {
         disk: Arc::new(RealDisk),
         env: surroundings(&vars)?,
@@ -247,6 +248,16 @@ fn surroundings(vars: &BTreeMap<OsString, OsString>) -> Result<Env, CommandError
     })?;
     let seed = vars.get(OsStr::new("MVAULT_TEST_SEED")).map(|seed| seed.to_string_lossy().into_owned());
     Ok(Env::fixed(moment, &seed.unwrap_or_default()))
+}
+
+/// With `MVAULT_TEST_ONE_THREAD` set, parallel work happens on the main thread, in one order: for tests
+/// that count calls or compare their order.
+fn work_on_one_thread_if_asked(vars: &BTreeMap<OsString, OsString>) -> Result<(), CommandError> {
+    if !vars.contains_key(OsStr::new("MVAULT_TEST_ONE_THREAD")) {
+        return Ok(());
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+    pool.build_global().map_err(|error| CommandError::from_error(ErrorKind::Failed, &error))
 }
 
 fn options(

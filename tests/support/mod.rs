@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
@@ -16,24 +15,10 @@ use serde_json::Value;
 /// The program under test.
 pub const MVAULT: &str = env!("CARGO_BIN_EXE_mvault");
 
-/// Returns the optimized program, for tests that kill it at each of its system calls: the one that
-/// `tests/run.sh` built, or else one that is built now, once.
-pub fn optimized() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        if let Some(path) = std::env::var_os("MVAULT_TESTED_BINARY") {
-            return path.into();
-        }
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--profile", "tested", "--bin", "mvault"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo runs");
-        assert!(status.success(), "the optimized program cannot be built");
-        // Beside the folder of the profile that these tests were built in.
-        let target = Path::new(MVAULT).parent().and_then(Path::parent).expect("TARGET/PROFILE/mvault");
-        target.join("tested/mvault")
-    })
+/// Returns the program for tests that kill it at each of its system calls: the optimized one where
+/// `tests/run.sh` built it, else the one that was built with these tests.
+pub fn optimized() -> PathBuf {
+    std::env::var_os("MVAULT_TESTED_BINARY").map_or_else(|| MVAULT.into(), PathBuf::from)
 }
 
 /// A temporary folder with a `home` and a `work` in it, removed at the end.
@@ -50,7 +35,13 @@ impl Default for Place {
 
 impl Place {
     pub fn new() -> Place {
-        let root = tempfile::Builder::new().prefix("mvault-test-").tempdir().expect("a temporary folder");
+        Place::new_in(&std::env::temp_dir())
+    }
+
+    /// A place below a folder of the caller's choice.
+    pub fn new_in(folder: &Path) -> Place {
+        let root = tempfile::Builder::new().prefix("mvault-test-").tempdir_in(folder);
+        let root = root.expect("a temporary folder");
         for name in ["home", "work"] {
             std::fs::create_dir(root.path().join(name)).expect("an empty folder takes names");
         }

@@ -1,0 +1,82 @@
+//! Kill -9 before each state-changing system call of a command, on the built program under strace.
+//!
+//! For each point: a copy of a prepared place, the command killed there, and then, with nobody helping:
+//! every file is the old or the new one; the next command works; the vault verifies and is at the old or
+//! the new state as a whole; the command given again leads to the new state.
+//!
+//! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly; all of them without it.
+
+mod kill;
+mod sweep;
+
+use crate::support::Place;
+use sweep::Sweep;
+
+fn commit(place: &Place, message: &str) {
+    place.mvault(["commit", "-m", message]).ok();
+}
+
+/// A vault of two states that differ in every way that files can: content, added, removed, folders that
+/// come and go, links, modes, a file that becomes a folder, and one above the limit of a record.
+fn vault_of_two_states() -> Place {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let place = sweep::fast_place();
+    let path = |name: &str| place.work().join(name);
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.write("continuity.md", "# Continuity\n");
+    place.write("notes/gone/deep/file.md", "goes with its folders\n");
+    place.write("notes/stays.md", "stays\n");
+    place.write("becomes-folder", "a file\n");
+    place.write("script", "#!/bin/sh\n");
+    place.write("large.log", "one line of many\n".repeat(40_000));
+    symlink("notes/stays.md", path("link")).expect("a link");
+    commit(&place, "old");
+    place.write("continuity.md", "# Continuity\n\nmore\n");
+    std::fs::remove_dir_all(path("notes/gone")).expect("is removed");
+    std::fs::remove_file(path("becomes-folder")).expect("is removed");
+    place.write("becomes-folder/inside", "a folder\n");
+    place.write("new/folder/Zoë.md", "# Zoë\n");
+    std::fs::set_permissions(path("script"), PermissionsExt::from_mode(0o755)).expect("a mode");
+    place.write("large.log", "one line of many\n".repeat(40_000) + "and a last one\n");
+    std::fs::remove_file(path("link")).expect("is removed");
+    symlink("continuity.md", path("link")).expect("a link");
+    place
+}
+
+#[test]
+fn a_commit_killed_before_any_call_leaves_the_old_or_the_new_state() {
+    let place = vault_of_two_states();
+    let swept = Sweep::of(&place, &["commit", "-m", "new"]).run();
+    swept.assert_both_ends_and_at_least(12);
+}
+
+#[test]
+fn a_checkout_killed_before_any_call_leaves_the_old_or_the_new_state() {
+    let place = vault_of_two_states();
+    commit(&place, "new");
+    place.write("continuity.md", "an edit that no commit has\n");
+    place.write("untracked.tmp", "not the vault's affair\n");
+    place.write(".mvaultignore", "*.tmp\n");
+    let edit = place.mvault(["hash", "continuity.md"]).ok();
+    let swept = Sweep::of(&place, &["checkout", "main~1"]).keeps(edit.trim()).run();
+    swept.assert_both_ends_and_at_least(40);
+}
+
+#[test]
+fn a_rollback_killed_before_any_call_leaves_the_old_or_the_new_state() {
+    let place = vault_of_two_states();
+    commit(&place, "new");
+    let swept = Sweep::of(&place, &["rollback", "main~1"]).run_once();
+    swept.assert_both_ends_and_at_least(40);
+}
+
+#[test]
+fn finishing_a_cut_checkout_can_be_killed_anywhere_as_well() {
+    let place = vault_of_two_states();
+    commit(&place, "new");
+    let checkout = Sweep::of(&place, &["checkout", "main~1"]);
+    for cut in checkout.cuts_after_the_operation(3) {
+        let swept = Sweep::of(&cut, &["status"]).recovering(&checkout).run();
+        swept.assert_at_least(8);
+    }
+}
