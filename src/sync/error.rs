@@ -104,6 +104,7 @@ impl SyncError {
             SyncError::Wire(WireError::TooNew { .. } | WireError::TooOld(_)) => "protocol-version",
             SyncError::Wire(_) | SyncError::Echo => "protocol",
             SyncError::Receive(ReceiveError::Content(_) | ReceiveError::Wire(_)) => "peer-content",
+            SyncError::Receive(ReceiveError::Unrelated(_)) => "unrelated",
             SyncError::Receive(ReceiveError::Limit { .. }) => "limit",
             SyncError::Receive(ReceiveError::Lock(_)) => "locked",
             SyncError::Receive(_) | SyncError::Send(_) | SyncError::Source(_) => "store",

@@ -27,6 +27,7 @@
 //! - **A cut loses nothing**: what was received whole is kept and not asked for again.
 
 mod blocks;
+mod connect;
 pub mod drive;
 mod error;
 pub mod frame;
@@ -384,6 +385,11 @@ pub trait Endpoint {
         Limits::default()
     }
 
+    /// Tells whether heads that do not go back to this vault's root may come: the user allowed unrelated ones.
+    fn allows_unrelated(&self) -> bool {
+        false
+    }
+
     /// Opens `.mvault/incoming`, making it if it is missing.
     fn incoming(&self) -> Result<fs::Dir, Refusal>;
 
@@ -433,3 +439,6 @@ pub fn is_branch_name(name: &str) -> bool {
     };
     name.len() <= 128 && name.split('/').all(part_holds)
 }
+
+#[cfg(test)]
+mod tests;

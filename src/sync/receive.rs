@@ -1,38 +1,24 @@
-//! Receiving: every object is checked as it comes, every commit for all it must connect to.
+//! Receiving: every object is checked as it comes, and nothing is believed before all holds.
 //!
-//! An object is taken if it decodes within its bounds, hashes to its id and parses strictly. A commit is
-//! taken if
+//! An object is taken if it decodes within its bounds, hashes to its id and parses strictly; a commit is
+//! taken if all it connects to is there ([`Connections`] says what that is) and nothing came since the last
+//! commit that this one does not need. So what has arrived is at any moment a row of complete commits and
+//! the beginning of the next.
 //!
-//! - its parents are in the vault or came before it, and its stamp fits theirs;
-//! - a root names this vault; a derived commit has the one form that reconcile writes;
-//! - its tree and all below are in the vault or came before it, each of the kind its entry says;
-//! - nothing came since the last commit that this one does not need.
-//!
-//! So what has arrived is at any moment a row of complete commits and the beginning of the next. The
-//! vault's own store holds only what is complete: where a walk meets it, it ends.
-//!
-//! Limits: a session may bring so many objects and plain bytes ([`Limits`]); folders lie at most
-//! [`DEPTH_MAX`] deep and a tree has at most [`ENTRIES_MAX`] entries with all below it.
+//! Limits: a session may bring so many objects and plain bytes ([`Limits`]).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
 
+use super::connect::{Connections, parse_tree};
 use super::frame::{Frame, Have, IDS_MAX};
 use super::incoming::{Incoming, Part};
 use super::wire::WireError;
 use super::{Branch, Limits, Received};
 use crate::fs::{self, Dir, LockError};
 use crate::object::{
-    Commit, CommitId, DeviceName, Kind, Lamport, ObjectId, Source, SourceError, Tree, TreeEntry, TreeId,
-    VaultId, hash_object,
+    Commit, CommitId, DeviceName, Kind, Lamport, ObjectId, Source, SourceError, VaultId, hash_object,
 };
 use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
-
-/// How deep folders may lie: deeper ones make paths that no system takes.
-const DEPTH_MAX: usize = 2048;
-/// How many entries a tree may have with all below it.
-const ENTRIES_MAX: u64 = 50_000_000;
-const TREES_KEPT: usize = 4096;
 
 /// Why what came was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +26,9 @@ pub enum ReceiveError {
     /// The peer sent what does not hold.
     #[error("what the peer sent does not hold: {0}")]
     Content(String),
+    /// A head goes back to roots of other vaults only.
+    #[error("head {0} belongs to another vault: it has no root in common with this one")]
+    Unrelated(CommitId),
     /// The peer sent more than is allowed.
     #[error("the peer sent more than {limit} {what}")]
     Limit {
@@ -67,7 +56,7 @@ pub enum ReceiveError {
 
 type Result<T> = std::result::Result<T, ReceiveError>;
 
-fn content<T>(what: impl Into<String>) -> Result<T> {
+pub(super) fn content<T>(what: impl Into<String>) -> Result<T> {
     Err(ReceiveError::Content(what.into()))
 }
 
@@ -76,6 +65,8 @@ fn content<T>(what: impl Into<String>) -> Result<T> {
 pub struct Ours {
     /// The vault that roots must name; `None` accepts any, once, while a clone is being made.
     pub vault: Option<VaultId>,
+    /// Heads that do not go back to this vault's root may come as well.
+    pub allows_unrelated: bool,
     /// This device.
     pub device: DeviceName,
     /// How much may come.
@@ -86,21 +77,11 @@ pub struct Ours {
 pub struct Receiving {
     incoming: Incoming,
     ours: Ours,
-    /// All that is in `incoming`, by kind.
-    there: HashMap<ObjectId, Kind>,
-    /// Trees and blobs that are complete with all below them, and how many entries those are.
-    complete: HashMap<ObjectId, u64>,
-    /// Commits in `incoming` that are complete, with their stamps, in order.
-    commits: Vec<CommitId>,
-    stamps: HashMap<CommitId, Lamport>,
+    connections: Connections,
     /// Commits that came in this session.
     session: HashSet<CommitId>,
     /// Everything that came in this session.
     arrived: HashSet<ObjectId>,
-    /// Objects that came since the last commit and are not yet known to be needed.
-    fresh: HashSet<ObjectId>,
-    trees: HashMap<TreeId, Arc<Tree>>,
-    tree_bases: HashMap<TreeId, TreeId>,
     large: Option<Part>,
     /// Objects that came in this session.
     pub objects: u64,
@@ -113,16 +94,10 @@ impl Receiving {
     pub fn open(root: &Dir, peer: &str, main: &Store, ours: Ours) -> Result<Receiving> {
         let mut receiving = Receiving {
             incoming: Incoming::open(root, peer, main)?,
+            connections: Connections::new(ours.vault),
             ours,
-            there: HashMap::new(),
-            complete: HashMap::new(),
-            commits: Vec::new(),
-            stamps: HashMap::new(),
             session: HashSet::new(),
             arrived: HashSet::new(),
-            fresh: HashSet::new(),
-            trees: HashMap::new(),
-            tree_bases: HashMap::new(),
             large: None,
             objects: 0,
             bytes: 0,
@@ -134,7 +109,7 @@ impl Receiving {
     /// Takes stock of what is there: which commits are complete, and what is there besides.
     fn load(&mut self) -> Result<()> {
         let kept = self.incoming.kept()?;
-        self.there = kept.iter().copied().collect();
+        self.connections.there = kept.iter().copied().collect();
         let mut commits: BTreeMap<(Lamport, CommitId), Commit> = BTreeMap::new();
         for (id, _) in kept.iter().filter(|(_, kind)| *kind == Kind::Commit) {
             let id = CommitId::new(*id);
@@ -142,8 +117,8 @@ impl Receiving {
             commits.insert((commit.lamport, id), commit);
         }
         for ((_, id), commit) in commits {
-            match self.check_commit(id, &commit) {
-                Ok(()) => self.commit_is_complete(id, &commit),
+            match self.connections.check_commit(&self.incoming, id, &commit) {
+                Ok(()) => self.connections.commit_is_complete(id, &commit),
                 Err(ReceiveError::Content(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -153,9 +128,8 @@ impl Receiving {
 
     /// Returns what need not be sent: complete commits, then objects besides, in as many frames as it takes.
     pub fn haves(&self) -> Vec<Have> {
-        let objects: Vec<ObjectId> =
-            self.there.keys().filter(|id| !self.complete.contains_key(id)).copied().collect();
-        let mut commits = self.commits.chunks(IDS_MAX as usize);
+        let objects = self.connections.incomplete();
+        let mut commits = self.connections.commits.chunks(IDS_MAX as usize);
         let mut objects = objects.chunks(IDS_MAX as usize);
         let mut haves = Vec::new();
         loop {
@@ -176,7 +150,7 @@ impl Receiving {
 
     /// Says which vault roots must name, once that is known.
     pub fn expect_vault(&mut self, vault: Option<VaultId>) {
-        self.ours.vault = self.ours.vault.or(vault);
+        self.connections.expect_vault(vault);
     }
 
     /// Takes a frame between `pack` and `pack-end`.
@@ -267,27 +241,23 @@ impl Receiving {
         let parsed = if kind == Kind::Commit {
             let id = CommitId::new(id);
             let commit = Commit::decode(&bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
-            self.check_commit(id, &commit)?;
-            if let Some(extra) = self.fresh.iter().next() {
+            self.connections.check_commit(&self.incoming, id, &commit)?;
+            if let Some(extra) = self.connections.fresh.iter().next() {
                 return content(format!("object {extra} came and commit {id} does not need it"));
             }
             Some((id, commit))
         } else {
             None
         };
+        let tree = if kind == Kind::Tree { Some(parse_tree(id, &bytes)?) } else { None };
         self.incoming.add(kind, &bytes, base)?;
-        self.there.insert(id, kind);
         match parsed {
             Some((id, commit)) => {
-                self.commit_is_complete(id, &commit);
+                self.connections.there.insert(id.object(), kind);
+                self.connections.commit_is_complete(id, &commit);
                 self.session.insert(id);
             }
-            None => {
-                self.fresh.insert(id);
-                if kind == Kind::Tree {
-                    self.remember_tree(TreeId::new(id), &bytes, base)?;
-                }
-            }
+            None => self.connections.arrived(kind, id, tree, base),
         }
         Ok(())
     }
@@ -296,18 +266,6 @@ impl Receiving {
     /// session may not.
     fn check_new(&mut self, kind: Kind, id: ObjectId) -> Result<()> {
         if self.arrived.insert(id) { Ok(()) } else { content(format!("{kind} {id} came twice")) }
-    }
-
-    fn remember_tree(&mut self, id: TreeId, bytes: &[u8], base: Option<ObjectId>) -> Result<()> {
-        let tree = Tree::decode(bytes).or_else(|e| content(format!("tree {id}: {e}")))?;
-        if self.trees.len() >= TREES_KEPT {
-            self.trees.clear();
-        }
-        self.trees.insert(id, Arc::new(tree));
-        if let Some(base) = base {
-            self.tree_bases.insert(id, TreeId::new(base));
-        }
-        Ok(())
     }
 
     fn begin_large(
@@ -340,179 +298,9 @@ impl Receiving {
         if actual != id {
             return content(format!("{kind} {id} cannot be made of what came"));
         }
-        self.there.insert(id, kind);
-        self.fresh.insert(id);
-        match tree {
-            Some(bytes) => self.remember_tree(TreeId::new(id), &bytes, base),
-            None => Ok(()),
-        }
-    }
-
-    fn commit_is_complete(&mut self, id: CommitId, commit: &Commit) {
-        if self.stamps.insert(id, commit.lamport).is_none() {
-            self.commits.push(id);
-        }
-        self.complete.insert(id.object(), 0);
-        self.tree_bases.clear();
-    }
-
-    fn check_commit(&mut self, id: CommitId, commit: &Commit) -> Result<()> {
-        let mut parents = Vec::new();
-        for parent in &commit.parents {
-            parents.push((self.stamp_of(id, *parent)?, *parent));
-        }
-        let highest = parents.iter().map(|(lamport, _)| *lamport).max().unwrap_or_default();
-        commit.check_stamp(highest).or_else(|e| content(format!("commit {id}: {e}")))?;
-        if let Some(vault) = commit.vault
-            && *self.ours.vault.get_or_insert(vault) != vault
-        {
-            return content(format!("commit {id} is the root of another vault"));
-        }
-        if commit.is_derived() {
-            self.check_derived(id, &parents)?;
-        }
-        self.complete_tree(commit.tree)
-    }
-
-    fn stamp_of(&self, child: CommitId, id: CommitId) -> Result<Lamport> {
-        if let Some(lamport) = self.stamps.get(&id) {
-            return Ok(*lamport);
-        }
-        match self.incoming.main().try_info(id.object())? {
-            Some((Kind::Commit, _)) => Ok(self.incoming.main().find_commit(id)?.lamport),
-            _ => content(format!("commit {child} has a parent that did not come before it: {id}")),
-        }
-    }
-
-    /// Checks what can be told of a derived commit without recomputing it: its parents are authored, sorted
-    /// and unrelated.
-    fn check_derived(&self, id: CommitId, parents: &[(Lamport, CommitId)]) -> Result<()> {
-        if !parents.is_sorted() {
-            return content(format!("derived commit {id} has its parents out of order"));
-        }
-        for (at, (_, parent)) in parents.iter().enumerate() {
-            if self.incoming.find_commit(*parent)?.is_derived() {
-                return content(format!("derived commit {id} has a derived parent"));
-            }
-            for (_, older) in &parents[..at] {
-                if self.is_ancestor(*older, *parent)? {
-                    return content(format!(
-                        "derived commit {id} has parents of which one is an ancestor of another"
-                    ));
-                }
-            }
-        }
+        let tree = tree.map(|bytes| parse_tree(id, &bytes)).transpose()?;
+        self.connections.arrived(kind, id, tree, base);
         Ok(())
-    }
-
-    fn is_ancestor(&self, older: CommitId, newer: CommitId) -> Result<bool> {
-        let bound = self.incoming.find_commit(older)?.lamport;
-        let mut stack = vec![newer];
-        let mut seen = HashSet::new();
-        while let Some(id) = stack.pop() {
-            if id == older {
-                return Ok(true);
-            }
-            let commit = self.incoming.find_commit(id)?;
-            if commit.lamport > bound {
-                stack.extend(commit.parents.into_iter().filter(|parent| seen.insert(*parent)));
-            }
-        }
-        Ok(false)
-    }
-
-    fn tree(&self, id: TreeId) -> Result<Arc<Tree>> {
-        match self.trees.get(&id) {
-            Some(tree) => Ok(tree.clone()),
-            None => Ok(Arc::new(self.incoming.find_tree(id)?)),
-        }
-    }
-
-    /// Checks that a tree and everything below it is there, each object of the kind its entry says.
-    fn complete_tree(&mut self, root: TreeId) -> Result<()> {
-        enum Visit {
-            Enter(TreeId, usize),
-            Leave(TreeId, Arc<Tree>),
-        }
-        let mut stack = vec![Visit::Enter(root, 0)];
-        while let Some(visit) = stack.pop() {
-            match visit {
-                Visit::Enter(id, depth) => {
-                    if self.is_complete_tree(id)? {
-                        continue;
-                    }
-                    if depth > DEPTH_MAX {
-                        return content(format!("tree {id} lies more than {DEPTH_MAX} folders deep"));
-                    }
-                    let tree = self.tree(id)?;
-                    let base = self.complete_base(id)?;
-                    stack.push(Visit::Leave(id, tree.clone()));
-                    let mut cursor = Cursor { entries: base.as_ref().map_or(&[][..], |base| base.entries()) };
-                    for entry in tree.entries() {
-                        if cursor.has(entry) {
-                            continue;
-                        }
-                        if entry.mode.is_tree() {
-                            stack.push(Visit::Enter(TreeId::new(entry.id), depth + 1));
-                        } else {
-                            self.complete_blob(entry.id)?;
-                        }
-                    }
-                }
-                Visit::Leave(id, tree) => {
-                    let below = |entry: &TreeEntry| match entry.mode.is_tree() {
-                        true => self.complete.get(&entry.id).copied().unwrap_or(1),
-                        false => 1,
-                    };
-                    let count = tree.entries().iter().map(below).fold(1, u64::saturating_add);
-                    if count > ENTRIES_MAX {
-                        return Err(ReceiveError::Limit { what: "entries in a tree", limit: ENTRIES_MAX });
-                    }
-                    self.complete.insert(id.object(), count);
-                    self.fresh.remove(&id.object());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn is_complete_tree(&self, id: TreeId) -> Result<bool> {
-        if id == TreeId::empty() || self.complete.contains_key(&id.object()) {
-            return Ok(true);
-        }
-        match self.there.get(&id.object()) {
-            Some(Kind::Tree) => Ok(false),
-            Some(other) => content(format!("{other} {id} stands where a tree must")),
-            None => match self.incoming.main().try_info(id.object())? {
-                Some((Kind::Tree, _)) => Ok(true),
-                _ => content(format!("tree {id} is missing")),
-            },
-        }
-    }
-
-    fn complete_blob(&mut self, id: ObjectId) -> Result<()> {
-        match self.there.get(&id) {
-            Some(Kind::Blob) => {
-                self.complete.insert(id, 1);
-                self.fresh.remove(&id);
-                Ok(())
-            }
-            Some(other) => content(format!("{other} {id} stands where a blob must")),
-            None => match self.incoming.main().try_info(id)? {
-                Some((Kind::Blob, _)) => Ok(()),
-                _ => content(format!("blob {id} is missing")),
-            },
-        }
-    }
-
-    /// Returns the tree a tree was sent against if that is complete: entries it shares need no look.
-    fn complete_base(&self, id: TreeId) -> Result<Option<Arc<Tree>>> {
-        let Some(base) = self.tree_bases.get(&id).copied() else { return Ok(None) };
-        let is_complete = match self.there.get(&base.object()) {
-            Some(kind) => *kind == Kind::Tree && self.complete.contains_key(&base.object()),
-            None => matches!(self.incoming.main().try_info(base.object())?, Some((Kind::Tree, _))),
-        };
-        if is_complete { self.tree(base).map(Some) } else { Ok(None) }
     }
 
     /// Ends a pack: checks that it holds what was offered and nothing else, and moves it into the vault's
@@ -525,20 +313,16 @@ impl Receiving {
     }
 
     fn check_end(&self, offered: &[Branch], announced: u64) -> Result<()> {
-        if self.large.is_some() || !self.fresh.is_empty() || announced != self.objects {
+        if self.large.is_some() || !self.connections.fresh.is_empty() || announced != self.objects {
             return content("the pack ends before it is whole");
         }
-        let mut stack: Vec<CommitId> = offered.iter().flat_map(|branch| branch.heads.clone()).collect();
+        let mut stack = heads_of(offered);
         for head in &stack {
-            self.stamp_of(*head, *head)
-                .or_else(|_| content(format!("head {head} was offered and did not come")))?;
-            if self.incoming.find_commit(*head)?.is_derived() {
-                return content(format!("head {head} is a derived commit, which nobody offers"));
-            }
+            self.connections.check_head(&self.incoming, *head, self.ours.allows_unrelated)?;
         }
         let mut seen: HashSet<CommitId> = stack.iter().copied().collect();
         while let Some(id) = stack.pop() {
-            if self.stamps.contains_key(&id) {
+            if self.connections.has_commit(id) {
                 let parents = self.incoming.find_commit(id)?.parents;
                 stack.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
             }
@@ -552,7 +336,7 @@ impl Receiving {
     fn publish(self, offered: &[Branch]) -> Result<Received> {
         let mut received =
             Received { offered: offered.to_vec(), objects: self.objects, ..Received::default() };
-        for id in &self.commits {
+        for id in &self.connections.commits {
             let commit = self.incoming.find_commit(*id)?;
             if self.incoming.main().try_info(id.object())?.is_none() {
                 if commit.device.as_ref() == Some(&self.ours.device) {
@@ -561,16 +345,10 @@ impl Receiving {
                 received.commits.push(*id);
             }
         }
-        received.lamport_max = self.commits.iter().map(|id| self.stamps[id]).max();
-        let Receiving { incoming, there, complete, .. } = self;
-        let is_whole = |(id, kind): (&ObjectId, &Kind)| *kind == Kind::Blob || complete.contains_key(id);
-        if there.iter().all(is_whole) {
-            incoming.adopt()?;
-        } else {
-            let mut wanted: Vec<(ObjectId, Kind)> =
-                there.into_iter().filter(|(id, _)| complete.contains_key(id)).collect();
-            wanted.sort_unstable();
-            incoming.adopt_only(&wanted)?;
+        received.lamport_max = self.connections.highest_stamp();
+        match self.connections.whole_only() {
+            None => self.incoming.adopt()?,
+            Some(wanted) => self.incoming.adopt_only(&wanted)?,
         }
         Ok(received)
     }
@@ -590,24 +368,6 @@ impl Receiving {
             Ok(()) | Err(ReceiveError::Content(_)) => error,
             Err(worse) => worse,
         }
-    }
-}
-
-/// Steps through a base's entries beside those of a newer tree; both are in git's order.
-struct Cursor<'t> {
-    entries: &'t [TreeEntry],
-}
-
-impl Cursor<'_> {
-    fn has(&mut self, wanted: &TreeEntry) -> bool {
-        while let Some((first, rest)) = self.entries.split_first() {
-            match first.cmp_in_tree(wanted) {
-                std::cmp::Ordering::Less => self.entries = rest,
-                std::cmp::Ordering::Equal => return first.id == wanted.id,
-                std::cmp::Ordering::Greater => return false,
-            }
-        }
-        false
     }
 }
 

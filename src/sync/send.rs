@@ -61,6 +61,8 @@ pub struct Sending {
     items: VecDeque<Item>,
     /// What the receiver has: sent, or kept from before.
     there: HashSet<ObjectId>,
+    /// Trees whose entries were looked through. One that is merely kept over there may lack some of its own.
+    walked: HashSet<TreeId>,
     moved_bytes: u64,
     below: Option<HashSet<ObjectId>>,
     trees: HashMap<TreeId, Arc<Tree>>,
@@ -91,6 +93,7 @@ impl Sending {
             common: parcel.common,
             items: VecDeque::new(),
             there: parcel.skip,
+            walked: HashSet::new(),
             moved_bytes: 0,
             below: None,
             trees: HashMap::new(),
@@ -159,7 +162,7 @@ impl Sending {
         }
         let mut stack = vec![(commit.tree, parent_trees)];
         while let Some((id, before)) = stack.pop() {
-            if id == TreeId::empty() || before.contains(&id) || self.there.contains(&id.object()) {
+            if id == TreeId::empty() || before.contains(&id) || !self.walked.insert(id) {
                 continue;
             }
             let tree = self.tree(id)?;

@@ -89,6 +89,9 @@ fn refusal_frame(error: &SyncError) -> Option<Frame> {
         SyncError::Receive(ReceiveError::Content(what)) => {
             Refusal::new(RefusalKind::BadContent, what.clone())
         }
+        SyncError::Receive(error @ ReceiveError::Unrelated(_)) => {
+            Refusal::new(RefusalKind::Unrelated, error.to_string())
+        }
         SyncError::Receive(error @ ReceiveError::Limit { .. }) => {
             Refusal::new(RefusalKind::Limit, error.to_string())
         }
@@ -166,7 +169,12 @@ fn head_ids(branches: &[StampedBranch]) -> Vec<CommitId> {
 /// Opens the folder in which objects of `peer` wait.
 fn open_receiving(endpoint: &dyn Endpoint, peer: &str) -> Result<Receiving> {
     let identity = endpoint.identity();
-    let ours = Ours { vault: identity.vault, device: identity.device, limits: endpoint.limits() };
+    let ours = Ours {
+        vault: identity.vault,
+        allows_unrelated: endpoint.allows_unrelated(),
+        device: identity.device,
+        limits: endpoint.limits(),
+    };
     Ok(Receiving::open(&endpoint.incoming()?, peer, endpoint.store(), ours)?)
 }
 

@@ -1,6 +1,5 @@
 //! The program as a person or a script meets it.
 
 mod basics;
-mod events;
 mod history;
 mod verify;

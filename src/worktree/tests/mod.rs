@@ -4,7 +4,6 @@ mod checkout;
 mod crash;
 mod faults;
 mod ignore;
-mod power;
 mod walk;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,0 +1,7 @@
+//! Tests of sessions: whole ones between endpoints in temporary folders.
+
+mod cuts;
+mod liars;
+mod place;
+mod seeds;
+mod sessions;
