@@ -132,3 +132,84 @@ error: cannot write standard output: file too large
 "#]]
     );
 }
+
+#[test]
+fn ctrl_c_while_waiting_for_the_lock_exits_130_and_harms_nothing() {
+    use mvault::fs::{Disk, Lock, RealDisk};
+    use std::time::Duration;
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.write("a", "x");
+    let dot = RealDisk.open_dir(&place.work().join(".mvault")).expect("a vault");
+    let held = Lock::acquire(&dot, "lock", Duration::ZERO, "the test").expect("nobody else is here");
+    // A shell without job control starts what is behind `&` with SIGINT ignored, so one that comes too
+    // early does nothing: mvault handles it as soon as it runs.
+    let script = format!(
+        "{MVAULT} commit & pid=$!; while kill -INT $pid 2>/dev/null; do sleep 0.05; done; wait $pid; echo exit $?"
+    );
+    let outcome = place.program("sh", ["-c", &script]).code(0);
+    assert_eq!(outcome.stdout(), "exit 130\n", "{}", outcome.describe());
+    drop(held);
+    place.mvault(["commit"]).ok();
+}
+
+#[cfg(target_os = "linux")]
+mod on_a_terminal {
+    use super::{MVAULT, Place};
+    use crate::support::Outcome;
+
+    /// Runs `mvault ARGS` on a terminal of its own (`script` is part of every Linux with util-linux).
+    fn on_terminal(place: &Place, args: &str, pager: Option<&str>) -> Outcome {
+        let line = format!("{MVAULT} {args}");
+        let mut run = place.program("script", ["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+        if let Some(pager) = pager {
+            run = run.env("MVAULT_PAGER", pager);
+        }
+        run.code(0)
+    }
+
+    fn vault() -> Place {
+        let place = Place::new();
+        place.mvault(["init", "--device", "mac"]).ok();
+        place.write("a.md", "we meet on Monday at ten\n");
+        place.mvault(["commit", "-m", "a\u{1b}[31mb"]).ok();
+        place.write("a.md", "we meet on Friday at ten\n");
+        place
+    }
+
+    #[test]
+    fn a_pager_gets_coloured_output_and_no_pager_means_none() {
+        let place = vault();
+        let paged = on_terminal(&place, "log", Some("sed s/^/PAGED:/")).stdout();
+        assert!(paged.contains("PAGED:\u{1b}[33mcommit "), "{paged}");
+        assert!(paged.contains("a\\u{1b}[31mb"), "text of a commit must not steer a terminal: {paged}");
+        for (args, pager) in
+            [("--no-pager log", Some("sed s/^/PAGED:/")), ("log", Some("cat")), ("log", Some(""))]
+        {
+            let plain = on_terminal(&place, args, pager).stdout();
+            assert!(!plain.contains("PAGED:") && plain.contains("\u{1b}[33mcommit "), "{args}: {plain}");
+        }
+    }
+
+    #[test]
+    fn json_is_never_paged_or_coloured() {
+        let place = vault();
+        let told = on_terminal(&place, "--json log", Some("sed s/^/PAGED:/")).stdout();
+        assert!(told.starts_with("{\"id\""), "{told}");
+    }
+
+    #[test]
+    fn a_pager_that_is_left_early_is_a_success() {
+        let place = vault();
+        let told = on_terminal(&place, "log", Some("head -n 1")).stdout();
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+
+    #[test]
+    fn changed_words_are_highlighted() {
+        let place = vault();
+        let told = on_terminal(&place, "--no-pager diff", None).stdout();
+        assert!(told.contains("\u{1b}[1;7;31mMonday\u{1b}[0m"), "{told}");
+        assert!(told.contains("\u{1b}[1;7;32mFriday\u{1b}[0m"), "{told}");
+    }
+}
