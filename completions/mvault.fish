@@ -45,6 +45,13 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "undo" -d 'Take an ope
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "branch" -d 'List or make branches'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "switch" -d 'Go to another branch'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "tag" -d 'List, set or remove names for commits'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "remote" -d 'Name other devices'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "clone" -d 'Make a new device of a vault'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "fetch" -d 'Bring what other devices have, and leave the files alone'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "pull" -d 'Bring what other devices have, and reconcile'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "push" -d 'Give other devices what they lack'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "sync" -d 'Commit, pull and push: both devices have the same head'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "serve" -d 'The far end of the wire'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring together what other devices have sent'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "resolve" -d 'Choose for a conflict'
@@ -53,6 +60,8 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check eve
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "note" -d 'Write a line of text into an event stream'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "events" -d 'Add, list, check, export and import events'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -171,6 +180,102 @@ complete -c mvault -n "__fish_mvault_using_subcommand tag" -l json -d 'Tell ever
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "add" -d 'Name another device'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "list" -d 'List the names, with what was last seen of each'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "remove" -d 'Forget a name; what came from there stays'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l device -d 'The new device\'s name; the machine\'s name without it' -r
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand clone" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand push" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand push" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l stdio -d 'Speak on standard input and output'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l read-only -d 'Change nothing here: no commit first, nothing received'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -242,6 +347,87 @@ complete -c mvault -n "__fish_mvault_using_subcommand cat" -l json -d 'Tell ever
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l stream -d 'The stream: a word for events/WORD.jsonl, or a path that ends in .jsonl' -r
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l kind -d 'What kind of event this is' -r
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand note" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand note" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "add" -d 'Write an event with a body of your own'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "list" -d 'List events of all streams in causal order'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "verify" -d 'Check ids, chains and lines'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "export" -d 'Write events as JSON Lines, for another device or tool'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_seen_subcommand_from add list verify export import" -f -a "import" -d 'Add events from a file, each once'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l stream -d 'The stream: a word for events/WORD.jsonl, or a path that ends in .jsonl' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l kind -d 'What kind of event this is' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l stream -d 'Only this stream; may be given more than once' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l device -d 'Only events of this device' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l kind -d 'Only events of this kind' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l session -d 'Only events of this session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l since -d 'Only events at or after a time: `yesterday`, `2 hours ago`, `2026-11-22T08:00`' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s n -d 'Only the newest N' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l all -d 'Also what is held back, and lines that are no events of ours'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l stream -d 'Only this stream; may be given more than once' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l device -d 'Only events of this device' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l kind -d 'Only events of this kind' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l session -d 'Only events of this session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l since -d 'Only events at or after a time: `yesterday`, `2 hours ago`, `2026-11-22T08:00`' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s o -l output -d 'Write to FILE instead of standard output' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l stream -d 'Add everything to this stream' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

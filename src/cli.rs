@@ -94,6 +94,20 @@ enum Verb {
     Switch(commands::branch::SwitchArgs),
     /// List, set or remove names for commits
     Tag(commands::branch::TagArgs),
+    /// Name other devices
+    Remote(commands::remote::RemoteArgs),
+    /// Make a new device of a vault
+    Clone(commands::remote::CloneArgs),
+    /// Bring what other devices have, and leave the files alone
+    Fetch(commands::sync::SyncArgs),
+    /// Bring what other devices have, and reconcile
+    Pull(commands::sync::SyncArgs),
+    /// Give other devices what they lack
+    Push(commands::sync::SyncArgs),
+    /// Commit, pull and push: both devices have the same head
+    Sync(commands::sync::SyncArgs),
+    /// The far end of the wire
+    Serve(commands::serve::ServeArgs),
     /// Bring together what other devices have sent
     Reconcile(commands::reconcile::ReconcileArgs),
     /// Show what is in conflict
@@ -109,6 +123,10 @@ enum Verb {
     Stats(commands::verify::StatsArgs),
     /// Print an object's bytes
     Cat(commands::cat::CatArgs),
+    /// Write a line of text into an event stream
+    Note(commands::note::NoteArgs),
+    /// Add, list, check, export and import events
+    Events(commands::events::EventsArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
     /// Move history to git
@@ -134,6 +152,13 @@ impl Verb {
             Verb::Branch(args) => commands::branch::run_branch(cx, args),
             Verb::Switch(args) => commands::branch::run_switch(cx, args),
             Verb::Tag(args) => commands::branch::run_tag(cx, args),
+            Verb::Remote(args) => commands::remote::run(cx, args),
+            Verb::Clone(args) => commands::remote::run_clone(cx, args),
+            Verb::Fetch(args) => commands::sync::run_fetch(cx, args),
+            Verb::Pull(args) => commands::sync::run_pull(cx, args),
+            Verb::Push(args) => commands::sync::run_push(cx, args),
+            Verb::Sync(args) => commands::sync::run_sync(cx, args),
+            Verb::Serve(args) => commands::serve::run(cx, args),
             Verb::Reconcile(args) => commands::reconcile::run_reconcile(cx, args),
             Verb::Conflicts(args) => commands::reconcile::run_conflicts(cx, args),
             Verb::Resolve(args) => commands::reconcile::run_resolve(cx, args),
@@ -141,6 +166,8 @@ impl Verb {
             Verb::Verify(args) => commands::verify::run(cx, args),
             Verb::Stats(args) => commands::verify::run_stats(cx, args),
             Verb::Cat(args) => commands::cat::run(cx, args),
+            Verb::Note(args) => commands::note::run(cx, args),
+            Verb::Events(args) => commands::events::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Git(args) => commands::git::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),

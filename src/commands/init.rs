@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{CommandError, CommandResult, Context, Exit};
 use crate::object::DeviceName;
 use crate::vault::config::offer_default_vault;
-use crate::vault::{self, Access, InitOptions};
+use crate::vault::{self, Access, InitOptions, Origin};
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -31,12 +31,12 @@ pub fn run(cx: &mut Context<'_>, args: &InitArgs) -> CommandResult {
     let device = device_name(args.device.as_deref())?;
     let path = args.dir.as_ref().map_or_else(|| cx.dir.clone(), |dir| cx.path(dir));
     let options = cx.open_options(Access::Tree)?;
-    let new = InitOptions { device: device.clone(), vault: None };
+    let new = InitOptions { device: device.clone(), origin: Origin::New };
     let vault = vault::init(&path, new, options)?;
     remember_as_default(cx, &vault);
     let shown = vault.root().path().to_string_lossy().into_owned();
     if cx.ui.is_json() {
-        let id = vault.config().vault.to_string();
+        let id = vault.config().vault.map(|id| id.to_string());
         cx.ui.json(&json!({"vault": shown, "device": device.as_str(), "id": id}))?;
     } else {
         cx.ui.line(format_args!("a vault in {shown}, on the device {device}"))?;

@@ -19,21 +19,27 @@ pub mod completions;
 pub mod diff;
 mod editor;
 pub mod error;
+pub mod events;
 pub mod git;
 pub mod hash;
 pub mod init;
 pub mod log;
 pub mod man;
+pub mod note;
 pub mod reconcile;
+pub mod remote;
 pub mod rollback;
+pub mod serve;
 pub mod show;
 pub mod status;
+pub mod sync;
 mod telling;
 pub mod undo;
 pub mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -159,6 +165,23 @@ impl Context<'_> {
             return Ok(Vec::new());
         }
         given.iter().map(|path| self.vault_path(vault, path)).collect()
+    }
+
+    /// Reads standard input to its end; more than `size_max` bytes are refused.
+    pub fn read_stdin(&self, size_max: u64) -> Result<Vec<u8>, CommandError> {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().take(size_max + 1).read_to_end(&mut bytes);
+        if let Err(error) = read {
+            return Err(
+                CommandError::from_error(ErrorKind::Failed, &error).hint("check what feeds the command")
+            );
+        }
+        if bytes.len() as u64 > size_max {
+            let message = format!("standard input is longer than {size_max} bytes");
+            return Err(CommandError::new(ErrorKind::Refused, message)
+                .hint("write it to a file in the vault and commit that"));
+        }
+        Ok(bytes)
     }
 
     /// Returns an environment variable if it is set, not empty and UTF-8.

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::commit::{change_json, status_word};
+use super::reconcile::pending_json;
 use super::{CommandError, CommandResult, Context, Exit};
+use crate::merge::{AheadBehind, Conflict, History};
 use crate::object::{CommitId, VaultPath};
 use crate::ui::{harmless_line, json};
 use crate::vault::{self, Access, Vault};
@@ -22,6 +24,15 @@ struct Report {
     parked: Option<CommitId>,
     local: LocalChanges,
     renames: Vec<(VaultPath, VaultPath)>,
+    conflicts: Vec<Conflict>,
+    devices: Vec<Device>,
+}
+
+/// Another device, and how far apart the heads are, counted in authored commits.
+struct Device {
+    name: String,
+    head: Option<CommitId>,
+    distance: AheadBehind,
 }
 
 /// Tells the state of the vault.
@@ -34,6 +45,8 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         parked: vault.parked().map(|_| vault.at()).transpose()?,
         renames: local.renames(),
         local,
+        conflicts: vault::pending(&vault)?.conflicts,
+        devices: devices(&vault)?,
     };
     if cx.ui.is_json() {
         tell_json(cx, &vault, &report)?
@@ -41,6 +54,21 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         tell_text(cx, &vault, &report)?
     }
     Ok(Exit::Done)
+}
+
+fn devices(vault: &Vault) -> Result<Vec<Device>, CommandError> {
+    let head = vault.head()?;
+    let history = History::new(vault.store());
+    let branch = vault.branch();
+    let mut devices = Vec::new();
+    for (name, label, heads) in vault.log().refs().remotes() {
+        if *label == branch && *name != vault.config().device {
+            let theirs: Vec<CommitId> = heads.iter().copied().collect();
+            let distance = history.ahead_behind(&[head], &theirs).map_err(vault::Error::from)?;
+            devices.push(Device { name: name.to_string(), head: theirs.first().copied(), distance });
+        }
+    }
+    Ok(devices)
 }
 
 fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(), CommandError> {
@@ -57,7 +85,19 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         .iter()
         .map(|(old, new)| json!({"old": old.to_string(), "new": new.to_string()}))
         .collect();
-    let pending: Vec<Value> = Vec::new();
+    let pending: Vec<Value> = report.conflicts.iter().map(pending_json).collect();
+    let remotes: Vec<Value> = report
+        .devices
+        .iter()
+        .map(|device| {
+            json!({
+                "device": device.name,
+                "head": device.head.map(|id| id.to_string()),
+                "ahead": device.distance.ahead,
+                "behind": device.distance.behind,
+            })
+        })
+        .collect();
     Ok(cx.ui.json(&json!({
         "head": report.head.to_string(),
         "branch": vault.branch().as_str(),
@@ -67,7 +107,7 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         "renames": renames,
         "skipped": skipped,
         "pending": pending,
-        "remotes": [],
+        "remotes": remotes,
     }))?)
 }
 
@@ -77,6 +117,19 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
     if let Some(at) = report.parked {
         let text = format!("parked at {}; `mvault checkout {branch}` goes back", at.short());
         cx.ui.line(text)?;
+    }
+    for device in &report.devices {
+        let AheadBehind { ahead, behind } = device.distance;
+        let words = match (ahead, behind) {
+            (0, 0) => "has the same commits".to_owned(),
+            (ahead, 0) => format!("lacks {ahead} of ours"),
+            (0, behind) => format!("has {behind} that are not in ours"),
+            (ahead, behind) => format!("lacks {ahead} of ours, has {behind} that are not in ours"),
+        };
+        cx.ui.line(format_args!("{} {words}, as far as was seen", device.name))?;
+    }
+    for conflict in &report.conflicts {
+        cx.ui.line(format_args!("  conflict  {} ({})", conflict.path, conflict.kind))?;
     }
     let is_renamed = |path: &VaultPath| report.renames.iter().any(|(old, new)| old == path || new == path);
     for (old, new) in &report.renames {

@@ -85,16 +85,33 @@ impl OpLog {
     /// backwards. If it is the last one, the first append needs no renewal.
     pub fn open(dot: &Dir, known: Option<Anchor>) -> Result<OpLog> {
         let mut log = OpLog::load(dot, known)?;
-        log.check_known()?;
-        known.into_iter().for_each(|known| log.vouch(known));
+        known.map_or(Ok(()), |known| log.confirm(known))?;
         Ok(log)
     }
 
-    /// Tells that the operation `known` was acknowledged, as by a cache that was read after
-    /// [`OpLog::refresh`]. If it is the last one, the next append needs no renewal.
-    pub fn vouch(&mut self, known: Anchor) {
+    /// Checks that the log holds the operation `known`, which a cache remembers as acknowledged; a log
+    /// that does not went backwards. If it is the last one, the next append needs no renewal.
+    ///
+    /// For a cache that is read once the log is open, or again after [`OpLog::refresh`].
+    pub fn confirm(&mut self, known: Anchor) -> Result<()> {
+        let last = self.last();
+        let found = match known.seq {
+            seq if seq > last.seq => None,
+            seq if seq == self.newest.base.seq => Some(self.newest.base),
+            seq => match self.get(seq) {
+                Ok(operation) => operation.map(|operation| operation.anchor()),
+                // Damage in an old segment blocks nothing; `verify` names it.
+                Err(error) if error.is_damage() => return Ok(()),
+                Err(error) => return Err(error),
+            },
+        };
+        if found != Some(known) {
+            return Err(Error::Shortened { known, last });
+        }
+        self.known = self.known.max(Some(known));
         let clean = self.newest.torn.is_empty() && !self.newest.newline_missing;
-        self.writer.durable |= clean && known == self.last();
+        self.writer.durable |= clean && known == last;
+        Ok(())
     }
 
     /// Makes segments roll at another size, for tests that want many.
@@ -142,22 +159,6 @@ impl OpLog {
             }
         }
         Err(Error::Moved)
-    }
-
-    fn check_known(&self) -> Result<()> {
-        let Some(known) = self.known else { return Ok(()) };
-        let last = self.last();
-        let found = match known.seq {
-            seq if seq > last.seq => None,
-            seq if seq == self.newest.base.seq => Some(self.newest.base),
-            seq => match self.get(seq) {
-                Ok(operation) => operation.map(|operation| operation.anchor()),
-                // Damage in an old segment blocks nothing; `verify` names it.
-                Err(error) if error.is_damage() => return Ok(()),
-                Err(error) => return Err(error),
-            },
-        };
-        if found == Some(known) { Ok(()) } else { Err(Error::Shortened { known, last }) }
     }
 
     /// Returns all refs after the last operation.
@@ -237,8 +238,9 @@ impl OpLog {
             return Ok(false);
         }
         let last = self.last();
-        let mut fresh = OpLog::load(&self.dot, Some(last))?;
-        fresh.check_known()?;
+        // What this handle saw last may have been taken back by who wrote it: only what the caller
+        // remembers was acknowledged.
+        let mut fresh = OpLog::open(&self.dot, self.known)?;
         fresh.segment_bytes = self.segment_bytes;
         fresh.writer.poisoned = self.writer.poisoned;
         let news = fresh.last() != last;

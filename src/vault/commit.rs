@@ -13,8 +13,8 @@ use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath}
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::{NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
-    self, Body, Candidate, Change, Entry, Index, LogMark, ReadError, Scan, ScanInput, SkipReason, StatStamp,
-    Status, TreeChange,
+    self, Body, Candidate, Change, Entry, Index, LogMark, ReadError, RealLook, Scan, ScanInput, SeenFolder,
+    SkipReason, StatStamp, Status, TreeChange,
 };
 
 /// So many files are read before they are stored: bounds the memory of a first commit.
@@ -64,6 +64,8 @@ pub(super) struct Gathered {
     refreshed: Vec<Change>,
     refused: Vec<Refused>,
     passed_over: Vec<Refused>,
+    /// The folders that were listed, and since when: the next walk need not list them again.
+    listed: (Vec<SeenFolder>, i128),
 }
 
 /// Commits what is on disk.
@@ -82,7 +84,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     }
     if gathered.changes.is_empty() {
         let entries = gathered.refreshed;
-        vault.save_index(&index, base_tree, &entries);
+        vault.save_index(&index, base_tree, &entries, &gathered.listed);
         let Gathered { changes, refused, passed_over, .. } = gathered;
         return Ok(CommitOutcome { commit: None, changes, refused, passed_over });
     }
@@ -98,7 +100,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
         .detail("changed", gathered.changes.len());
     vault.publish(lock, Some(gathered.writer), operation)?;
     let entries = [gathered.changes.as_slice(), &gathered.refreshed].concat();
-    vault.save_index(&index, tree, &entries);
+    vault.save_index(&index, tree, &entries, &gathered.listed);
     Ok(CommitOutcome {
         commit: Some((id, commit)),
         changes: gathered.changes,
@@ -189,6 +191,7 @@ pub(super) fn gather(vault: &Vault, index: &Index, paths: &[VaultPath]) -> Resul
         refreshed: Vec::new(),
         refused: Vec::new(),
         passed_over: Vec::new(),
+        listed: (Vec::new(), seen_ns),
     };
     for skipped in &scan.skipped {
         gathered.pass_over(skipped.path.clone(), skipped.reason);
@@ -197,6 +200,7 @@ pub(super) fn gather(vault: &Vault, index: &Index, paths: &[VaultPath]) -> Resul
         gathered.take(vault, batch, seen_ns)?;
     }
     gathered.changes.extend(missing(&scan));
+    gathered.listed.0 = scan.folders;
     gathered.changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(gathered)
 }
@@ -316,20 +320,34 @@ impl Vault {
     pub(super) fn index(&self, tree: TreeId) -> Result<Index> {
         match Index::load(&self.dot)? {
             Some(index) if index.tree() == tree => Ok(index),
-            _ => Ok(Index::from_tree(&self.store, tree)?),
+            _ => {
+                let index = Index::from_tree(&self.store, tree)?;
+                // Where nothing can be written nothing can be tried out, and nothing committed either.
+                Ok(match self.dot.open_or_create_dir("tmp") {
+                    Ok(scratch) => index.mark_impossible(&mut RealLook::new(&self.root, &scratch))?,
+                    Err(_) => index,
+                })
+            }
         }
     }
 
     /// Writes the stat cache of `tree`, made from that of another by `changes`. It is a cache: that it
     /// could not be written is told and harms nothing.
-    pub(super) fn save_index(&mut self, index: &Index, tree: TreeId, changes: &[Change]) {
+    fn save_index(
+        &mut self,
+        index: &Index,
+        tree: TreeId,
+        changes: &[Change],
+        (folders, seen_ns): &(Vec<SeenFolder>, i128),
+    ) {
         let last = self.log.last();
         let mark = LogMark { seq: last.seq, hash: *last.hash.as_bytes() };
-        if changes.is_empty() && index.tree() == tree && index.log_mark() == mark {
+        let entries = changes.iter().map(|change| (change.path.clone(), change.index_entry())).collect();
+        let updated = index.updated(tree, mark, entries).with_folders(folders, *seen_ns);
+        if updated == *index {
             return;
         }
-        let entries = changes.iter().map(|change| (change.path.clone(), change.index_entry())).collect();
-        if let Err(error) = index.updated(tree, mark, entries).save(&self.dot) {
+        if let Err(error) = updated.save(&self.dot) {
             self.notices.push(format!("{error}; the next command will be slower, nothing is lost"));
         }
     }

@@ -65,20 +65,28 @@ pub struct Config {
     pub device: DeviceName,
     /// Random, new for every copy of a vault: tells two devices of one name apart. 16 hex digits.
     pub epoch: String,
-    /// The vault's id.
-    pub vault: VaultId,
+    /// The vault's id; none only in a clone that has not met its source yet.
+    pub vault: Option<VaultId>,
     /// What the file system can do.
     pub abilities: Abilities,
 }
 
 impl Config {
     /// Makes the settings of a new vault or clone; nothing is written before [`Config::save`].
-    pub fn new(dot: &Dir, device: DeviceName, epoch: String, vault: VaultId, abilities: Abilities) -> Config {
+    pub fn new(
+        dot: &Dir,
+        device: DeviceName,
+        epoch: String,
+        vault: Option<VaultId>,
+        abilities: Abilities,
+    ) -> Config {
         let mut document = DocumentMut::new();
         document["device"] = Item::Table(Table::new());
         document["device"]["name"] = value(device.as_str());
         document["device"]["epoch"] = value(&epoch);
-        document["device"]["vault"] = value(vault.to_string());
+        if let Some(vault) = vault {
+            document["device"]["vault"] = value(vault.to_string());
+        }
         document["disk"] = Item::Table(Table::new());
         for (key, ability) in [
             ("symlinks", abilities.symlinks),
@@ -105,9 +113,12 @@ impl Config {
             .filter(|e| e.len() == 16 && e.bytes().all(|b| b.is_ascii_hexdigit()))
             .ok_or_else(|| fail("device.epoch", "is missing or not 16 hexadecimal digits"))?
             .to_owned();
-        let vault = text("vault")
-            .and_then(VaultId::parse)
-            .ok_or_else(|| fail("device.vault", "is missing or not 32 hexadecimal digits"))?;
+        let vault = match text("vault") {
+            None => None,
+            Some(id) => {
+                Some(VaultId::parse(id).ok_or_else(|| fail("device.vault", "is not 32 hexadecimal digits"))?)
+            }
+        };
         let ability = |key: &str| -> Result<bool, ConfigError> {
             let item = document.get("disk").and_then(|d| d.get(key));
             let absent = matches!(key, "symlinks" | "executable" | "locks");
@@ -135,6 +146,12 @@ impl Config {
 
     fn bad(&self, key: String, problem: &'static str) -> ConfigError {
         ConfigError::Value { path: self.path.clone(), key, problem }
+    }
+
+    /// Names the vault that a clone is of.
+    pub fn set_vault(&mut self, vault: VaultId) {
+        self.vault = Some(vault);
+        self.document["device"]["vault"] = value(vault.to_string());
     }
 
     /// Returns the epoch as bytes, as it goes over the wire.
@@ -246,7 +263,7 @@ mod tests {
         let dot = RealDisk.open_dir(temp.path()).expect("opens");
         let device = DeviceName::parse("mac").expect("a name");
         let epoch = "0123456789abcdef".to_owned();
-        Config::new(&dot, device, epoch, VaultId::new([7; 16]), abilities()).save(&dot).expect("saves");
+        Config::new(&dot, device, epoch, Some(VaultId::new([7; 16])), abilities()).save(&dot).expect("saves");
         let path = temp.path().join(CONFIG);
         let text = RealDisk.open_dir(temp.path()).expect("opens").read(CONFIG, 10_000).expect("reads");
         let text = format!("# mine\n{}", String::from_utf8(text).expect("UTF-8"));

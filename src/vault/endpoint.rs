@@ -1,16 +1,18 @@
 //! A vault as a sync session sees it.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::commit::{CommitRequest, commit_locked};
 use super::peers::PeerMemory;
 use super::reconcile::{ReconcileOutcome, begin_locked, reconcile_locked};
-use super::{Error, ErrorKind, Hold, Result, Vault};
+use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault};
 use crate::fs;
 use crate::merge::{self, RULE_VERSION};
 use crate::object::{CommitId, Source};
 use crate::oplog::{Label, RefName, RefTarget};
 use crate::store::Store;
+use crate::sync::session::{Call, Opener};
 use crate::sync::{
     self, Anchor, Branch, Endpoint, HeadState, Identity, Outcome, Peer, Received, Refusal, RefusalKind,
 };
@@ -53,8 +55,9 @@ impl Verb {
 }
 
 /// One end of a session over a vault.
-pub struct VaultEndpoint<'v> {
-    vault: &'v mut Vault,
+pub struct VaultEndpoint {
+    /// The vault.
+    pub vault: Vault,
     verb: Verb,
     allows_unrelated: bool,
     peer: Option<Peer>,
@@ -65,12 +68,12 @@ pub struct VaultEndpoint<'v> {
     /// What was received.
     pub received: Received,
     /// Calls with how far the transfer is.
-    pub on_progress: Option<Box<dyn FnMut(sync::Progress) + 'v>>,
+    pub on_progress: Option<Box<dyn FnMut(sync::Progress)>>,
 }
 
-impl<'v> VaultEndpoint<'v> {
+impl VaultEndpoint {
     /// Makes an end of a session; `allows_unrelated` lets another vault's history in.
-    pub fn new(vault: &'v mut Vault, verb: Verb, allows_unrelated: bool) -> VaultEndpoint<'v> {
+    pub fn new(vault: Vault, verb: Verb, allows_unrelated: bool) -> VaultEndpoint {
         VaultEndpoint {
             vault,
             verb,
@@ -96,7 +99,7 @@ impl<'v> VaultEndpoint<'v> {
         }
         let lock = self.vault.lock(self.verb.name())?;
         let request = CommitRequest { operation: "commit", ..CommitRequest::default() };
-        let outcome = commit_locked(self.vault, &lock, &request)?;
+        let outcome = commit_locked(&mut self.vault, &lock, &request)?;
         self.committed = outcome.commit.map(|(id, _)| id);
         Ok(())
     }
@@ -219,9 +222,9 @@ impl<'v> VaultEndpoint<'v> {
             let operation = self.vault.operation(self.verb.name());
             let offered: Vec<CommitId> = self.vault.offered().into_iter().collect();
             self.reconciled = Some(if self.vault.log.refs().head().is_some() {
-                reconcile_locked(self.vault, &lock, operation, &offered)?
+                reconcile_locked(&mut self.vault, &lock, operation, &offered)?
             } else {
-                begin_locked(self.vault, &lock, operation)?
+                begin_locked(&mut self.vault, &lock, operation)?
             });
         }
         let head = self.vault.log.refs().head();
@@ -245,13 +248,13 @@ impl<'v> VaultEndpoint<'v> {
     }
 }
 
-impl Endpoint for VaultEndpoint<'_> {
+impl Endpoint for VaultEndpoint {
     fn identity(&self) -> Identity {
         let last = self.vault.log.last();
         Identity {
             device: self.vault.config.device.clone(),
             epoch: self.vault.config.epoch_bytes(),
-            vault: Some(self.vault.config.vault),
+            vault: self.vault.config.vault,
             anchor: Some(Anchor { seq: last.seq, hash: *last.hash.as_bytes() }),
             rule: RULE_VERSION,
         }
@@ -270,6 +273,10 @@ impl Endpoint for VaultEndpoint<'_> {
 
     fn meet(&mut self, peer: &Peer) -> Result<(), Refusal> {
         self.judge(peer)?;
+        if let (None, Some(vault)) = (self.vault.config.vault, peer.identity.vault) {
+            self.vault.config.set_vault(vault);
+            self.vault.save_config().map_err(refusal)?;
+        }
         self.peer = Some(peer.clone());
         Ok(())
     }
@@ -326,4 +333,28 @@ fn refusal(error: Error) -> Refusal {
         cause = error.source();
     }
     Refusal::new(kind, message).with_hint(error.hint())
+}
+
+/// Returns what opens the vault in `path` for a session's far end.
+pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<'e> {
+    Box::new(move |_call: &Call| {
+        let vault = Vault::open(&path, options).map_err(|error| match error {
+            Error::Disk(ref disk) if disk.is_not_found() => {
+                Refusal::new(RefusalKind::NotAVault, format!("there is no folder {}", path.display()))
+                    .with_hint("check the path; one that begins with no slash is relative to the home folder")
+            }
+            other => refusal(other),
+        })?;
+        Ok(Box::new(VaultEndpoint::new(vault, verb, false)) as Box<dyn Endpoint>)
+    })
+}
+
+/// Removes what a clone made that never got its commits. The user's files in the folder stay.
+pub fn abandon_clone(vault: Vault) -> Result<()> {
+    if vault.log.refs().head().is_none() {
+        let root = vault.root.clone();
+        drop(vault);
+        fs::remove_tree(&root, super::DOT)?;
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ mod open;
 mod peers;
 mod reconcile;
 mod reference;
+mod streams;
 mod transaction;
 mod undo;
 mod verify;
@@ -32,16 +33,17 @@ pub use checkout::{
     CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, rollback, switch,
 };
 pub use commit::{CommitOutcome, CommitRequest, Refused, commit, commit_locked, describe, local_changes};
-pub use endpoint::{VaultEndpoint, Verb};
+pub use endpoint::{VaultEndpoint, Verb, abandon_clone, opener_of};
 pub use error::{Error, ErrorKind, Result};
 pub use git::{GitExport, export_git};
 pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};
-pub use open::{Access, InitOptions, OpenOptions, device_name_from, find, init};
+pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init};
 pub use peers::PeerMemory;
 pub use reconcile::{
     Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
 };
+pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
 pub use verify::{Depth, Problem, Verified, verify};

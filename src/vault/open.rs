@@ -47,12 +47,21 @@ pub struct OpenOptions {
     pub access: Access,
 }
 
+/// Where a new vault's history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Here.
+    New,
+    /// On another device: there are no commits before they were fetched.
+    Clone,
+}
+
 /// What a new vault is to be.
 pub struct InitOptions {
     /// This device's name.
     pub device: DeviceName,
-    /// The vault's id for a further device of the same vault, or `None` to make a new vault.
-    pub vault: Option<VaultId>,
+    /// A vault of its own, or a further device of one that exists.
+    pub origin: Origin,
 }
 
 /// Returns the nearest of `start` and the folders above it that holds a vault.
@@ -67,8 +76,7 @@ pub fn find(disk: &dyn Disk, start: &Path) -> Result<PathBuf> {
     Err(Error::NotAVault(start))
 }
 
-/// Makes a vault in `path`; files that are there stay and are not committed. With an id of an existing
-/// vault it has no commits yet: the caller fetches them.
+/// Makes a vault in `path`; files that are there stay and are not committed.
 pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault> {
     let disk = options.disk.clone();
     let root = disk.create_dir_all(path)?;
@@ -95,7 +103,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     }
     let abilities = fs::probe(&dot.open_dir("tmp")?)?;
     let epoch = hex::encode(&options.env.random16()[..8]);
-    let vault_id = new.vault.unwrap_or_else(|| VaultId::new(options.env.random16()));
+    let vault_id = (new.origin == Origin::New).then(|| VaultId::new(options.env.random16()));
     let config = Config::new(&dot, new.device, epoch, vault_id, abilities);
     config.save(&dot)?;
     Store::create(&dot)?;
@@ -104,7 +112,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     let mut first = NewOperation::new("init", now, &config.device, &options.actor)
         .args(&options.args)
         .set(RefName::Head, RefTarget::Branch(Label::main()));
-    if new.vault.is_none() {
+    if vault_id.is_some() {
         let email = format!("{}@{}", options.actor, config.device);
         let who = Signature::new(&options.actor, &email, now.seconds(), now.offset_minutes);
         let root_commit = Commit {
@@ -117,7 +125,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
             session: None,
             restores: None,
             reconcile: None,
-            vault: Some(vault_id),
+            vault: vault_id,
             extra: Vec::new(),
             message: format!("vault made on {}\n", config.device).into(),
         };

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::{Error, ErrorKind, Result, Vault};
-use crate::object::{CommitId, Source, TreeId};
+use crate::object::{CommitId, DeviceName, Source, TreeId};
 use crate::oplog::{Label, RefName, RefTarget};
 
 impl Vault {
@@ -57,6 +57,11 @@ impl Vault {
         let held = self.held();
         let of_branch = self.log.refs().remotes().filter(|(_, label, _)| **label == branch);
         of_branch.flat_map(|(_, _, heads)| heads.iter().copied()).filter(|id| !held.contains(id)).collect()
+    }
+
+    /// Returns what a device has offered of the present branch.
+    pub fn offered_by(&self, device: &DeviceName) -> Vec<CommitId> {
+        self.ref_set(&RefName::Remote(device.clone(), self.branch()))
     }
 
     /// Returns the heads of a ref that is a set; none if there is no such ref.

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::fs::{self, Dir, Stat};
 use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath};
 
+use super::look::Look;
 use super::tree::list_tree;
 
 /// The name of the cache's file in `.mvault`.
@@ -101,7 +102,7 @@ pub struct SeenFolder {
 }
 
 /// The cache of one tree.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Index {
     /// Header, records and paths, as on disk.
     bytes: Vec<u8>,
@@ -159,6 +160,20 @@ impl Index {
             Ok(())
         })?;
         Ok(writer.finish(tree, LogMark::default()))
+    }
+
+    /// Marks the files whose names cannot exist here; for an index made from a tree alone, which would
+    /// else take them for deleted. (Names that are one here are found by the walk.)
+    pub fn mark_impossible(self, look: &mut dyn Look) -> super::Result<Index> {
+        let mut changes = Vec::new();
+        for (path, entry) in self.iter() {
+            let path = VaultPath::parse(path)?;
+            // What could not be tried is taken as possible.
+            if !path.parts().all(|part| look.can_exist(part).unwrap_or(true)) {
+                changes.push((path, Some(IndexEntry { absent_here: true, ..entry })));
+            }
+        }
+        Ok(self.updated(self.tree(), self.log_mark(), changes))
     }
 
     /// Reads the index from `.mvault`; `None` if there is none that can be used.
@@ -387,6 +402,12 @@ impl Index {
 /// Returns what stands before the first slash.
 pub(super) fn first_part(path: &[u8]) -> &[u8] {
     path.split(|b| *b == b'/').next().unwrap_or_default()
+}
+
+/// Returns the folders on the way to a path and the path, outermost first.
+pub(super) fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
+    ends.chain(std::iter::once(path.len())).map(|end| &path[..end])
 }
 
 /// Returns where the folders on the way to a path end, the root first, each with its slash.

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::object::{Mode, Source, TreeId, VaultPath};
 
-use super::index::Index;
+use super::Result;
+use super::index::{Index, compare_paths, prefixes};
 use super::journal::Action;
 use super::look::{Look, OnDisk};
 use super::read::{Entry, LocalChanges};
 use super::traits::Traits;
 use super::tree::{diff_trees, list_tree};
-use super::{Result, index};
 use crate::object::BlobId;
 
 /// What happens to edits that are in no commit.
@@ -218,12 +218,6 @@ fn same_names(input: &PlanInput<'_>) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
         }
     }
     Ok(same)
-}
-
-/// Returns the folders on the way to a path and the path, outermost first.
-fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
-    ends.chain(std::iter::once(path.len())).map(|end| &path[..end])
 }
 
 struct Planner<'a> {
@@ -454,7 +448,7 @@ fn order(plan: &mut Plan, traits: Traits) {
         Action::Keep { .. } | Action::Absent { .. } | Action::Forget { .. } => 3,
     };
     plan.actions.sort_by(|a, b| {
-        let by_path = || index::compare_paths(a.path().as_bytes(), b.path().as_bytes());
+        let by_path = || compare_paths(a.path().as_bytes(), b.path().as_bytes());
         rank(a).cmp(&rank(b)).then_with(by_path)
     });
 }

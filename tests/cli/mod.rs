@@ -1,5 +1,6 @@
 //! The program as a person or a script meets it.
 
 mod basics;
+mod events;
 mod history;
 mod verify;

@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod publish;
 
 use super::*;
 use crate::env::Moment;
@@ -110,7 +111,7 @@ fn an_append_is_one_write_and_one_sync_also_in_a_new_process() {
     }
     // Who remembers nothing is as safe, but slower once.
     let mut log = OpLog::open(&dot, None).expect("it opens");
-    log.vouch(known);
+    log.confirm(known).expect("it is there");
     disk.settle();
     log.append(new("commit", 7)).expect("an append");
     assert_eq!(disk.changing_calls().len(), 2);
@@ -141,6 +142,28 @@ fn what_another_process_appended_is_seen_by_refresh_and_never_overwritten() {
         assert_eq!(ours.last(), theirs.last());
     }
     assert_eq!(check_whole(&ours), 19);
+}
+
+#[test]
+fn an_operation_that_was_seen_and_then_taken_back_is_no_damage_to_who_saw_it() {
+    let disk = SimDisk::new();
+    let dot = sim_dot(&disk);
+    let before = log_of(&dot, 3, 64 * 1024).last();
+    let mut writer = OpLog::open(&dot, Some(before)).expect("it opens");
+    // The reader opens between the write and the sync that fails: the file is as long as it gets.
+    let path = std::path::Path::new("/v/.mvault/oplog").join(segment::name(1));
+    writer.append(new("commit", 4)).expect("an append");
+    let mut reader = OpLog::open(&dot, Some(before)).expect("it opens");
+    let taken_back = |bytes: &mut Vec<u8>| {
+        bytes.pop();
+        let line = bytes.iter().rposition(|b| *b == b'\n').expect("a line before");
+        bytes.truncate(line + 1);
+    };
+    disk.damage(&path, taken_back).expect("the segment is there");
+    assert!(reader.refresh().expect("not damage"));
+    assert_eq!(reader.last(), before);
+    // Who remembers the operation as acknowledged is told.
+    assert!(matches!(reader.confirm(writer.last()), Err(Error::Shortened { .. })));
 }
 
 #[test]

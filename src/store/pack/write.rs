@@ -260,6 +260,8 @@ impl PackWriter {
     pub fn publish(mut self) -> Result<Option<PackId>> {
         self.ready()?;
         if self.is_empty() {
+            // All of it may be in a pack whose writer was killed before the folder was synced.
+            self.store.0.objects.sync()?;
             return Ok(None);
         }
         let table_offset = self.bytes();
@@ -297,7 +299,11 @@ impl PackWriter {
         file.sync()?;
         temp.dir.rename(&temp.name, objects, id.file_name())?;
         self.temp = None;
-        objects.sync()?;
+        if let Err(error) = objects.sync() {
+            // A later sync says nothing about this name any more: nobody may find objects here.
+            let _as_good_as_it_gets = objects.remove_file(id.file_name());
+            return Err(error.into());
+        }
         Ok(())
     }
 }

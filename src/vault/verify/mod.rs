@@ -113,7 +113,7 @@ pub fn verify(
         }
     };
     found.log(&log);
-    let vault_id = config.map(|config| config.vault);
+    let vault_id = config.and_then(|config| config.vault);
     let mut links = Links::new(&store, depth, vault_id, &mut found);
     links.follow(named_commits(&log));
     found.index(&dot, &log, &store)?;

@@ -12,6 +12,7 @@ use crate::fs::{self, Dir, File, FileKind, LockKind, Map, RawDir, RawFile, Stat}
 #[derive(Debug, Default)]
 struct Plan {
     refused: Vec<OsString>,
+    impossible: Vec<OsString>,
     /// After so many calls that change something, that call and all later ones fail.
     calls_max: Option<u64>,
     calls: AtomicU64,
@@ -54,6 +55,12 @@ impl Counter {
 pub fn refusing(dir: &Dir, names: &[&str]) -> Dir {
     let refused = names.iter().map(OsString::from).collect();
     wrap(dir.clone(), Arc::new(Plan { refused, ..Plan::default() }))
+}
+
+/// Returns `dir` on a disk that can have no files of these names.
+pub fn refusing_to_make(dir: &Dir, names: &[&str]) -> Dir {
+    let impossible = names.iter().map(OsString::from).collect();
+    wrap(dir.clone(), Arc::new(Plan { impossible, ..Plan::default() }))
 }
 
 /// Returns folders on one disk that dies at the call after `calls_max` changing ones.
@@ -123,6 +130,9 @@ impl RawDir for FaultDir {
 
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Arc<dyn RawFile>> {
         self.plan.change()?;
+        if self.plan.impossible.iter().any(|impossible| impossible == name) {
+            return Err(rustix::io::Errno::INVAL.into());
+        }
         Ok(self.file(plain(self.inner.create_new(name, mode))?))
     }
 

@@ -4,6 +4,7 @@ mod checkout;
 mod crash;
 mod faults;
 mod ignore;
+mod power;
 mod walk;
 
 use std::os::unix::fs::PermissionsExt;

@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
-use super::Place;
+use super::{Place, faults};
 use crate::object::{Mode, VaultPath};
 use crate::worktree::{
-    Body, Index, LogMark, ReadError, ScanInput, SkipReason, Traits, hash_candidates, read_candidates, scan,
+    Body, Index, LogMark, ReadError, RealLook, ScanInput, SkipReason, Traits, hash_candidates,
+    read_candidates, scan,
 };
 
 #[test]
@@ -169,7 +170,7 @@ fn unreadable_by_a_disk_that_fails() {
     place.write("dir/a", "x");
     place.commit();
     place.write("file", "yy");
-    let root = super::faults::refusing(&place.root, &["file", "dir"]);
+    let root = faults::refusing(&place.root, &["file", "dir"]);
     let found = scan(ScanInput { root: &root, ..place.input() }).expect("walks");
     let local = hash_candidates(&root, &found, None);
     assert!(local.changes.is_empty(), "{:?}", local.changes);
@@ -268,6 +269,35 @@ fn absent_names_are_not_missing() {
     assert!(place.told().is_empty());
     place.write("b", "2");
     assert_eq!(place.told(), ["M b"], "one that came nevertheless counts");
+}
+
+/// The index is a cache: without it, too, what cannot exist here is not deleted.
+#[test]
+fn absent_names_are_found_again_when_the_index_is_lost() {
+    let mut place = Place::new();
+    let tree = place.tree(&[("Dir/a", "1"), ("README", "1"), ("dir/b", "2"), ("gone", "1"), ("readme", "2")]);
+    place.write("Dir/a", "1");
+    place.write("README", "1");
+    place.index = Index::from_tree(&place.objects, tree).expect("lists");
+    let traits = Traits { folds_case: true, ..Traits::default() };
+    let found = scan(ScanInput { traits, ..place.input() }).expect("walks");
+    let missing: Vec<_> = found.missing.iter().map(|m| m.path.to_string()).collect();
+    assert_eq!(missing, ["gone"]);
+    std::fs::rename(place.at("README"), place.at("readme")).expect("renames");
+    let found = scan(ScanInput { traits, ..place.input() }).expect("walks");
+    let missing: Vec<_> = found.missing.iter().map(|m| m.path.to_string()).collect();
+    assert_eq!(missing, ["gone"], "one of the two names is there, whichever it is");
+}
+
+#[test]
+fn names_that_the_disk_refuses_are_marked_when_the_index_is_made_anew() {
+    let mut place = Place::new();
+    let tree = place.tree(&[("a:b/c", "1"), ("nul?", "1"), ("plain", "1")]);
+    let scratch = faults::refusing_to_make(&place.dot, &["a:b", "nul?"]);
+    let mut look = RealLook::new(&place.root, &scratch);
+    place.index =
+        Index::from_tree(&place.objects, tree).expect("lists").mark_impossible(&mut look).expect("tries");
+    assert_eq!(place.told(), ["D plain"]);
 }
 
 #[test]

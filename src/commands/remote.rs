@@ -1,0 +1,203 @@
+//! `remote`: names for other devices. `clone`: a new device of the same vault.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::init::{device_name, remember_as_default};
+use super::reconcile::exit_of;
+use super::sync::call;
+use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
+use crate::object::Source;
+use crate::sync::{Intent, host};
+use crate::ui::harmless_line;
+use crate::vault::config::Remote;
+use crate::vault::{self, Access, InitOptions, Origin, Vault, VaultEndpoint, Verb};
+
+/// Arguments of `remote`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault remote add pixel pixel:       the phone, by the name ssh knows it by
+  mvault remote add stick /media/stick/vault
+  mvault remote list
+  mvault remote remove stick")]
+pub struct RemoteArgs {
+    #[command(subcommand)]
+    verb: RemoteVerb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RemoteVerb {
+    /// Name another device
+    Add {
+        /// The name
+        name: String,
+        /// HOST:[PATH] or a local path
+        url: String,
+        /// The far program, if it is not `mvault` on the far PATH
+        #[arg(long, value_name = "PROGRAM")]
+        far_program: Option<String>,
+    },
+    /// List the names, with what was last seen of each
+    List,
+    /// Forget a name; what came from there stays
+    Remove {
+        /// The name
+        name: String,
+    },
+}
+
+/// Adds, lists or removes remotes.
+pub fn run(cx: &mut Context<'_>, args: &RemoteArgs) -> CommandResult {
+    let mut vault = cx.open_vault(Access::Store)?;
+    match &args.verb {
+        RemoteVerb::Add { name, url, far_program } => add(cx, &mut vault, name, url, far_program.as_ref()),
+        RemoteVerb::List => list(cx, &vault),
+        RemoteVerb::Remove { name } => {
+            if !vault.config_mut().remove_remote(name) {
+                let shown = harmless_line(name.as_bytes());
+                return Err(CommandError::new(ErrorKind::NotFound, format!("there is no remote {shown}"))
+                    .hint("`mvault remote list` lists them"));
+            }
+            vault.save_config()?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn add(
+    cx: &mut Context<'_>,
+    vault: &mut Vault,
+    name: &str,
+    url: &str,
+    far_program: Option<&String>,
+) -> CommandResult {
+    if !host::is_remote_name(name) {
+        let shown = harmless_line(name.as_bytes());
+        return Err(CommandError::usage(format!("{shown} cannot be a remote's name"))
+            .hint("use small letters, digits and dashes"));
+    }
+    let parsed = host::Remote::parse(url)
+        .map_err(|error| CommandError::usage(error.to_string()).hint(error.hint()))?;
+    let url = match parsed {
+        host::Remote::Local(path) if !path.starts_with("~") => cx.path(&path).to_string_lossy().into_owned(),
+        _ => url.to_owned(),
+    };
+    let remote = Remote { name: name.to_owned(), url, binary: far_program.cloned(), device: None };
+    vault.config_mut().set_remote(&remote);
+    vault.save_config()?;
+    if cx.ui.is_json() {
+        cx.ui.json(&json!({"name": remote.name, "url": remote.url}))?;
+    } else {
+        cx.ui.line(format_args!("{}  {}", remote.name, harmless_line(remote.url.as_bytes())))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn list(cx: &mut Context<'_>, vault: &Vault) -> CommandResult {
+    let peers = vault.peers()?;
+    for remote in vault.config().remotes().map_err(vault::Error::from)? {
+        let device = remote.device.as_ref();
+        let heads = device.map(|device| vault.offered_by(device)).unwrap_or_default();
+        let head = heads.first();
+        let lamport =
+            head.map(|id| vault.store().find_commit(*id)).transpose()?.map(|commit| commit.lamport.0);
+        let seen = device.and_then(|device| peers.get(device.as_str())).map(|memory| memory.seen.clone());
+        if cx.ui.is_json() {
+            cx.ui.json(&json!({
+                "name": remote.name,
+                "url": remote.url,
+                "device": device.map(|d| d.as_str()),
+                "head": head.map(ToString::to_string),
+                "lamport": lamport,
+                "last_seen": seen,
+            }))?;
+        } else {
+            let seen = seen.unwrap_or_else(|| "never met".to_owned());
+            let head = head.map_or_else(String::new, |id| id.short());
+            cx.ui.line(format_args!(
+                "{}  {}  {head}  {seen}",
+                remote.name,
+                harmless_line(remote.url.as_bytes())
+            ))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Arguments of `clone`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault clone mac:                    the default vault of the device that ssh calls mac
+  mvault clone mac:work/vault phone-vault --device pixel
+  mvault clone ../vault copy --device second
+
+The clone is a device of its own, with a name of its own; it knows its source by the name of that device.")]
+pub struct CloneArgs {
+    /// HOST:[PATH] or a local path
+    source: String,
+    /// The new folder; named after the source without it
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The new device's name; the machine's name without it
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+    /// The far program, if it is not `mvault` on the far PATH
+    #[arg(long, value_name = "PROGRAM")]
+    far_program: Option<String>,
+}
+
+/// Makes a new device of an existing vault.
+pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
+    let device = device_name(args.device.as_deref())?;
+    let parsed = host::Remote::parse(&args.source)
+        .map_err(|error| CommandError::usage(error.to_string()).hint(error.hint()))?;
+    let dir = match &args.dir {
+        Some(dir) => cx.path(dir),
+        None => cx.path(Path::new(&default_folder(&parsed)?)),
+    };
+    let url = match &parsed {
+        host::Remote::Local(path) if !path.starts_with("~") => cx.path(path).to_string_lossy().into_owned(),
+        _ => args.source.clone(),
+    };
+    let new = InitOptions { device: device.clone(), origin: Origin::Clone };
+    let vault = vault::init(&dir, new, cx.open_options(Access::Tree)?)?;
+    let mut remote =
+        Remote { name: "origin".to_owned(), url, binary: args.far_program.clone(), device: None };
+    let mut endpoint = VaultEndpoint::new(vault, Verb::Pull, false);
+    let intent = Intent { fetch: true, push: false };
+    let done = match call(cx, &mut endpoint, &remote, args.far_program.clone(), intent) {
+        Ok(done) => done,
+        Err(error) => {
+            vault::abandon_clone(endpoint.vault)?;
+            return Err(error);
+        }
+    };
+    remote.device = Some(done.summary.peer.identity.device.clone());
+    remote.name = done.summary.peer.identity.device.to_string();
+    endpoint.vault.config_mut().set_remote(&remote);
+    endpoint.vault.save_config()?;
+    cx.tell_notices(&mut endpoint.vault);
+    remember_as_default(cx, &endpoint.vault);
+    let head = endpoint.vault.head()?;
+    let received = done.summary.received.as_ref().map_or(0, |received| received.commits.len());
+    if cx.ui.is_json() {
+        cx.ui.json(&json!({"head": head.to_string(), "device": device.as_str(), "received": received, "bytes": done.bytes}))?;
+    } else {
+        let shown = harmless_line(endpoint.vault.root().path().as_os_str().as_encoded_bytes());
+        cx.ui
+            .line(format_args!("{shown}: {received} commits from {}, as the device {device}", remote.name))?;
+    }
+    endpoint.reconciled.as_ref().map_or(Ok(Exit::Done), exit_of)
+}
+
+fn default_folder(source: &host::Remote) -> Result<String, CommandError> {
+    let name = match source {
+        host::Remote::Local(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        host::Remote::Ssh { path: Some(path), .. } => {
+            Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned())
+        }
+        host::Remote::Ssh { path: None, .. } => Some("vault".to_owned()),
+    };
+    name.ok_or_else(|| CommandError::usage("name the new folder: mvault clone SOURCE DIR"))
+}

@@ -1,0 +1,313 @@
+//! `fetch`, `pull`, `push` and `sync`: exchange with other devices.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::reconcile::{exit_of, pending_json, tell_outcome};
+use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
+
+use crate::sync::session::{CallerOptions, Summary};
+use crate::sync::ssh::{self, SshOptions};
+use crate::sync::wire::Nonce;
+use crate::sync::{Class, HeadState, Intent, Outcome, SyncError, host, incoming_name, local};
+use crate::ui::harmless_line;
+use crate::vault::config::Remote;
+use crate::vault::{self, Access, Vault, VaultEndpoint, Verb};
+
+/// Arguments of `fetch`, `pull`, `push` and `sync`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault pull pixel:                   the phone's default vault, over ssh
+  mvault pull pixel:notes/vault        another vault there, relative to the home folder
+  mvault sync pixel                    a remote that was added, both ways
+  mvault push ../stick/vault           a local path
+
+`pull` brings and reconciles, `push` gives, `sync` commits, pulls and pushes: afterwards both devices have
+the same head. A broken connection loses nothing: run the command again. Exit code 4: conflicts are
+pending; 6: the other device cannot be reached.")]
+pub struct SyncArgs {
+    /// A remote's name, HOST:[PATH] or a path; without any all remotes
+    #[arg(value_name = "REMOTE")]
+    remotes: Vec<String>,
+    /// Allow once what is refused otherwise: `unrelated` takes in another vault's history
+    #[arg(long, value_name = "CODE")]
+    allow: Vec<String>,
+    /// The far program, if it is not `mvault` on the far PATH
+    #[arg(long, value_name = "PROGRAM")]
+    far_program: Option<String>,
+}
+
+/// Brings what others have, and leaves head and files alone.
+pub fn run_fetch(cx: &mut Context<'_>, args: &SyncArgs) -> CommandResult {
+    run(cx, args, Verb::Fetch)
+}
+
+/// Brings what others have, and reconciles.
+pub fn run_pull(cx: &mut Context<'_>, args: &SyncArgs) -> CommandResult {
+    run(cx, args, Verb::Pull)
+}
+
+/// Gives others what they lack.
+pub fn run_push(cx: &mut Context<'_>, args: &SyncArgs) -> CommandResult {
+    run(cx, args, Verb::Push)
+}
+
+/// Commits, brings, reconciles and gives.
+pub fn run_sync(cx: &mut Context<'_>, args: &SyncArgs) -> CommandResult {
+    run(cx, args, Verb::Sync)
+}
+
+fn run(cx: &mut Context<'_>, args: &SyncArgs, verb: Verb) -> CommandResult {
+    let mut vault = cx.open_vault(Access::Tree)?;
+    let configured = vault.config().remotes().map_err(vault::Error::from)?;
+    let wanted: Vec<Remote> = if args.remotes.is_empty() {
+        configured.clone()
+    } else {
+        args.remotes.iter().map(|text| named(&configured, text)).collect()
+    };
+    if wanted.is_empty() {
+        return Err(CommandError::usage("no remote was named, and none was added")
+            .hint("`mvault remote add pixel pixel:` adds one; or name HOST: or a path"));
+    }
+    let mut exit = Exit::Done;
+    for remote in wanted {
+        let (returned, result) = exchange(cx, vault, &remote, args, verb)?;
+        vault = returned;
+        if result.code() > exit.code() {
+            exit = result;
+        }
+    }
+    Ok(exit)
+}
+
+fn named(configured: &[Remote], text: &str) -> Remote {
+    let known = configured.iter().find(|remote| remote.name == text).cloned();
+    known.unwrap_or_else(|| Remote {
+        name: text.to_owned(),
+        url: text.to_owned(),
+        binary: None,
+        device: None,
+    })
+}
+
+/// Exchanges with one remote and tells what came of it.
+fn exchange(
+    cx: &mut Context<'_>,
+    vault: Vault,
+    remote: &Remote,
+    args: &SyncArgs,
+    verb: Verb,
+) -> Result<(Vault, Exit), CommandError> {
+    let allows_unrelated = args.allow.iter().any(|code| code == "unrelated");
+    let mut endpoint = VaultEndpoint::new(vault, verb, allows_unrelated);
+    let binary = args.far_program.clone().or_else(|| remote.binary.clone());
+    let done = call(cx, &mut endpoint, remote, binary, intent(verb));
+    cx.tell_notices(&mut endpoint.vault);
+    let done = done?;
+    remember_device(&mut endpoint.vault, remote, &done.summary)?;
+    let exit = tell(cx, &endpoint, remote, &done, verb)?;
+    Ok((endpoint.vault, exit))
+}
+
+fn intent(verb: Verb) -> Intent {
+    match verb {
+        Verb::Fetch | Verb::Pull => Intent { fetch: true, push: false },
+        Verb::Push => Intent { fetch: false, push: true },
+        Verb::Sync | Verb::Serve | Verb::ServeReadOnly => Intent { fetch: true, push: true },
+    }
+}
+
+/// What a session did, and how much went over the wire.
+pub struct Exchanged {
+    /// What it did.
+    pub summary: Summary,
+    /// Bytes that went over the wire, both ways; 0 within one machine.
+    pub bytes: u64,
+}
+
+/// Runs a session with a remote.
+pub fn call(
+    cx: &Context<'_>,
+    endpoint: &mut VaultEndpoint,
+    remote: &Remote,
+    far_program: Option<String>,
+    intent: Intent,
+) -> Result<Exchanged, CommandError> {
+    let parsed = host::Remote::parse(&remote.url)
+        .map_err(|error| CommandError::usage(error.to_string()).hint(error.hint()))?;
+    let incoming_name = incoming_name(&remote.name);
+    match parsed {
+        host::Remote::Ssh { host, path } => {
+            let defaults = SshOptions::default();
+            let options = SshOptions {
+                program: cx.var("MVAULT_SSH").map_or(defaults.program, PathBuf::from),
+                args: ssh_arguments(cx),
+                far_program: far_program.unwrap_or(defaults.far_program),
+                patience: defaults.patience,
+            };
+            let caller = CallerOptions { intent, path, incoming_name };
+            let nonce = Nonce::new(cx.env.random16());
+            let (summary, traffic) = ssh::call(endpoint, caller, &host, &options, nonce)
+                .map_err(|error| told(&remote.name, error))?;
+            Ok(Exchanged { summary, bytes: traffic.sent_bytes + traffic.received_bytes })
+        }
+        host::Remote::Local(path) => {
+            let path = local_path(cx, &path);
+            let options = cx.open_options(Access::Tree)?;
+            let caller = CallerOptions { intent, path: None, incoming_name };
+            let (summary, _served) =
+                local::call(endpoint, caller, vault::opener_of(path, options, Verb::Serve))
+                    .map_err(|error| told(&remote.name, error))?;
+            Ok(Exchanged { summary, bytes: 0 })
+        }
+    }
+}
+
+/// Options for ssh from the environment: words separated by blanks, as in `-F FILE`.
+fn ssh_arguments(cx: &Context<'_>) -> Vec<String> {
+    let words = cx.var("MVAULT_SSH_ARGS").unwrap_or_default();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+fn local_path(cx: &Context<'_>, path: &std::path::Path) -> PathBuf {
+    match (path.strip_prefix("~"), cx.var("HOME")) {
+        (Ok(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => cx.path(path),
+    }
+}
+
+/// Turns a session's error into a command's.
+fn told(remote: &str, error: SyncError) -> CommandError {
+    let kind = match error.class() {
+        Class::Failed => ErrorKind::Failed,
+        Class::Peer => ErrorKind::Unreachable,
+        Class::Locked => ErrorKind::Locked,
+        Class::Damaged => ErrorKind::Damaged,
+    };
+    let shown = harmless_line(remote.as_bytes());
+    let message = format!("{shown}: {}", super::error::chain(&error));
+    let made = CommandError::new(kind, message);
+    match error.hint() {
+        Some(hint) => made.hint(hint),
+        None => made,
+    }
+}
+
+/// Notes which device stands behind a configured remote.
+fn remember_device(vault: &mut Vault, remote: &Remote, summary: &Summary) -> Result<(), CommandError> {
+    let device = summary.peer.identity.device.clone();
+    let configured = vault.config().remotes().map_err(vault::Error::from)?;
+    let is_configured = configured.iter().any(|known| known.name == remote.name);
+    if is_configured && remote.device.as_ref() != Some(&device) {
+        vault.config_mut().set_remote(&Remote { device: Some(device), ..remote.clone() });
+        vault.save_config()?;
+    }
+    Ok(())
+}
+
+fn tell(
+    cx: &mut Context<'_>,
+    endpoint: &VaultEndpoint,
+    remote: &Remote,
+    done: &Exchanged,
+    verb: Verb,
+) -> Result<Exit, CommandError> {
+    let summary = &done.summary;
+    if cx.ui.is_json() {
+        cx.ui.json(&as_json(endpoint, remote, done))?;
+    } else {
+        tell_text(cx, endpoint, summary, verb)?;
+    }
+    if summary.is_contradiction() {
+        let text = "both devices know the same and have different heads: a fault of mvault";
+        return Err(CommandError::new(ErrorKind::Bug, text)
+            .hint("nothing is lost; report it with the output of `mvault log --all --graph` of both"));
+    }
+    match &endpoint.reconciled {
+        Some(outcome) => exit_of(outcome),
+        None => Ok(Exit::Done),
+    }
+}
+
+fn as_json(endpoint: &VaultEndpoint, remote: &Remote, done: &Exchanged) -> Value {
+    let summary = &done.summary;
+    let received = summary.received.as_ref();
+    let outcome = endpoint.reconciled.as_ref();
+    let mut object = Map::new();
+    object.insert("remote".into(), remote.name.clone().into());
+    object.insert("device".into(), summary.peer.identity.device.as_str().into());
+    object.insert("received".into(), received.map_or(0, |r| r.commits.len()).into());
+    object.insert("sent".into(), summary.sent_commits.into());
+    object.insert("objects".into(), received.map_or(0, |r| r.objects).into());
+    object.insert("bytes".into(), done.bytes.into());
+    object.insert("committed".into(), json!(endpoint.committed.map(|id| id.to_string())));
+    object.insert("head".into(), json!(summary.ours.head.map(|id| id.to_string())));
+    object.insert("derived".into(), json!(outcome.and_then(|o| o.derived).map(|id| id.to_string())));
+    let pending: Vec<Value> =
+        outcome.map(|o| o.conflicts.iter().map(pending_json).collect()).unwrap_or_default();
+    object.insert("pending".into(), pending.into());
+    object.insert(
+        "their_head".into(),
+        json!(summary.theirs.as_ref().and_then(|t| t.head).map(|id| id.to_string())),
+    );
+    Value::Object(object)
+}
+
+fn tell_text(
+    cx: &mut Context<'_>,
+    endpoint: &VaultEndpoint,
+    summary: &Summary,
+    verb: Verb,
+) -> Result<(), CommandError> {
+    let device = &summary.peer.identity.device;
+    if let Some(id) = endpoint.committed {
+        cx.ui.line(format_args!("{}  committed what was here", id.short()))?;
+    }
+    if let Some(received) = &summary.received {
+        cx.ui.line(format_args!("from {device}: {}", commits(received.commits.len() as u64)))?;
+        if !received.own_name.is_empty() {
+            let count = commits(received.own_name.len() as u64);
+            cx.ui.warn(format_args!("{count} of this device came back that it did not know any more"));
+        }
+    }
+    if matches!(verb, Verb::Push | Verb::Sync) {
+        cx.ui.line(format_args!("to {device}: {}", commits(summary.sent_commits)))?;
+    }
+    if let Some(outcome) = &endpoint.reconciled {
+        tell_outcome(cx, &endpoint.vault, outcome)?;
+    }
+    if let Some(theirs) = &summary.theirs {
+        tell_theirs(cx, device.as_str(), &summary.ours, theirs)?;
+    }
+    Ok(())
+}
+
+fn tell_theirs(
+    cx: &mut Context<'_>,
+    device: &str,
+    ours: &Outcome,
+    theirs: &Outcome,
+) -> Result<(), CommandError> {
+    let why = match theirs.state {
+        HeadState::Settled if theirs.head == ours.head && theirs.head.is_some() => {
+            cx.ui.line(format_args!("{device} has the same head"))?;
+            return Ok(());
+        }
+        HeadState::Settled => "keeps its head until conflicts are resolved",
+        HeadState::Dirty => "keeps its head: edits there are in the way, commit them there",
+        HeadState::Parked => "keeps its head: its tree is parked at an older state",
+        HeadState::ReadOnly => "is served read-only",
+        HeadState::Held => "keeps its head: what was sent waits there for a yes",
+        HeadState::RuleUnknown => "keeps its head: its mvault does not know the vault's merge rule",
+    };
+    Ok(cx.ui.line(format_args!("{device} {why}"))?)
+}
+
+fn commits(count: u64) -> String {
+    match count {
+        0 => "nothing new".to_owned(),
+        1 => "1 commit".to_owned(),
+        n => format!("{n} commits"),
+    }
+}
