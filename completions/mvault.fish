@@ -33,6 +33,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -s q -l quiet -d 'Say nothin
 complete -c mvault -n "__fish_mvault_needs_command" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_needs_command" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_needs_command" -s V -l version -d 'Print version'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "demo" -d 'Watch two devices part and come together, in a temporary folder'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "init" -d 'Make a vault of a folder'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "commit" -d 'Keep what is on disk as the next state'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "status" -d 'Tell what changed and where the branch stands'
@@ -66,6 +67,14 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the i
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "man" -d 'Write the manual pages into a folder'
+complete -c mvault -n "__fish_mvault_using_subcommand demo" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand demo" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand demo" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand demo" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand demo" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand demo" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand init" -l device -d 'This device\'s name: small letters, digits and dashes; the machine\'s name without it' -r
 complete -c mvault -n "__fish_mvault_using_subcommand init" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand init" -l color -d 'When to colour' -r -f -a "auto\t''

@@ -70,6 +70,8 @@ enum ColorArg {
 /// The verbs, in the order in which help shows them.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Watch two devices part and come together, in a temporary folder
+    Demo(commands::demo::DemoArgs),
     /// Make a vault of a folder
     Init(commands::init::InitArgs),
     /// Keep what is on disk as the next state
@@ -140,6 +142,7 @@ enum Verb {
 impl Verb {
     fn run(&self, cx: &mut Context<'_>) -> CommandResult {
         match self {
+            Verb::Demo(args) => commands::demo::run(cx, args),
             Verb::Init(args) => commands::init::run(cx, args),
             Verb::Commit(args) => commands::commit::run(cx, args),
             Verb::Status(args) => commands::status::run(cx, args),

@@ -16,6 +16,7 @@ mod changes;
 pub mod checkout;
 pub mod commit;
 pub mod completions;
+pub mod demo;
 pub mod diff;
 mod editor;
 pub mod error;

@@ -79,10 +79,7 @@ fn add(
     }
     let parsed = host::Remote::parse(url)
         .map_err(|error| CommandError::usage(error.to_string()).hint(error.hint()))?;
-    let url = match parsed {
-        host::Remote::Local(path) if !path.starts_with("~") => cx.path(&path).to_string_lossy().into_owned(),
-        _ => url.to_owned(),
-    };
+    let url = absolute(cx, &parsed, url);
     let remote = Remote { name: name.to_owned(), url, binary: far_program.cloned(), device: None };
     vault.config_mut().set_remote(&remote);
     vault.save_config()?;
@@ -92,6 +89,17 @@ fn add(
         cx.ui.line(format_args!("{}  {}", remote.name, harmless_line(remote.url.as_bytes())))?;
     }
     Ok(Exit::Done)
+}
+
+/// Returns a local path as one that holds wherever a command is started; other remotes as they are.
+fn absolute(cx: &Context<'_>, parsed: &host::Remote, typed: &str) -> String {
+    match parsed {
+        host::Remote::Local(path) if !path.starts_with("~") => {
+            let full = cx.path(path);
+            cx.disk.canonicalize(&full).unwrap_or(full).to_string_lossy().into_owned()
+        }
+        _ => typed.to_owned(),
+    }
 }
 
 fn list(cx: &mut Context<'_>, vault: &Vault) -> CommandResult {
@@ -156,10 +164,7 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
         Some(dir) => cx.path(dir),
         None => cx.path(Path::new(&default_folder(&parsed)?)),
     };
-    let url = match &parsed {
-        host::Remote::Local(path) if !path.starts_with("~") => cx.path(path).to_string_lossy().into_owned(),
-        _ => args.source.clone(),
-    };
+    let url = absolute(cx, &parsed, &args.source);
     let new = InitOptions { device: device.clone(), origin: Origin::Clone };
     let vault = vault::init(&dir, new, cx.open_options(Access::Tree)?)?;
     let mut remote =
