@@ -11,8 +11,9 @@
 //! Why renew: a last line that nobody vouches for may be that of a process which was killed before its
 //! sync, or whose sync failed. A power cut could tear it and what was appended behind it, or take the
 //! name of the segment; a second sync does not help where the first one failed. Who remembers the last
-//! operation vouches for it, because what is remembered was acknowledged before. So a segment must
-//! never be put into place anew without a new operation in it, unless its name is then synced.
+//! operation vouches for it, because what is remembered was acknowledged before. So a segment is put
+//! into place anew only with an operation in it that nobody remembers yet: between the rename and the
+//! sync of the folder a process can die, and the next one would believe the name to be durable.
 
 use sha2::{Digest, Sha256};
 
@@ -169,6 +170,34 @@ impl OpLog {
     /// Returns the last operation's place.
     pub fn last(&self) -> Anchor {
         self.newest.last()
+    }
+
+    /// Returns the last operation that is known to have been acknowledged: what a cache may remember.
+    pub fn acknowledged(&self) -> Option<Anchor> {
+        if self.writer.durable { Some(self.last()) } else { self.known }
+    }
+
+    /// Makes sure that the last operation is durable before something is done that follows from it,
+    /// without appending. The caller holds the vault's lock.
+    pub fn settle(&mut self) -> Result<()> {
+        if self.acknowledged() == Some(self.last()) {
+            return Ok(());
+        }
+        if self.writer.poisoned {
+            return Err(Error::Poisoned);
+        }
+        if !self.is_current()? {
+            return Err(Error::Moved);
+        }
+        let name = segment::name(self.newest.start);
+        let bytes = self.dir.read(&name, SEGMENT_BYTES_READ_MAX)?;
+        self.writer.poisoned = true;
+        replace_file(&self.dir, &name, &bytes, 0o644)?;
+        self.writer.poisoned = false;
+        self.known = Some(self.last());
+        self.writer.durable = self.newest.torn.is_empty() && !self.newest.newline_missing;
+        self.open_for_writing(&name);
+        Ok(())
     }
 
     /// Tells whether a write or sync failed, so that this handle appends nothing more.
@@ -350,15 +379,19 @@ impl OpLog {
         self.newest = newest;
         self.writer.durable = true;
         self.sweep();
-        // The operation has happened. If its segment cannot be opened now, the next append says that
-        // the log has to be refreshed.
+        self.open_for_writing(&name);
+        Ok(())
+    }
+
+    /// Opens a segment that was put into place. What that was for has happened: if it cannot be opened
+    /// now, the next append says that the log has to be refreshed.
+    fn open_for_writing(&mut self, name: &str) {
         self.inode = None;
         self.writer.file = None;
-        if let Ok(file) = self.dir.open_write(&name) {
+        if let Ok(file) = self.dir.open_write(name) {
             self.inode = file.stat().ok().map(|stat| stat.inode);
             self.writer.file = Some(file);
         }
-        Ok(())
     }
 
     /// Undoes a replacement that failed half-way.

@@ -13,7 +13,7 @@ use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath}
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::{NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
-    self, Body, Candidate, Change, Entry, Index, LogMark, ReadError, RealLook, Scan, ScanInput, SeenFolder,
+    self, Body, Candidate, Change, Entry, Index, ReadError, RealLook, Scan, ScanInput, SeenFolder,
     SkipReason, StatStamp, Status, TreeChange,
 };
 
@@ -340,8 +340,7 @@ impl Vault {
         changes: &[Change],
         (folders, seen_ns): &(Vec<SeenFolder>, i128),
     ) {
-        let last = self.log.last();
-        let mark = LogMark { seq: last.seq, hash: *last.hash.as_bytes() };
+        let mark = self.log_mark();
         let entries = changes.iter().map(|change| (change.path.clone(), change.index_entry())).collect();
         let updated = index.updated(tree, mark, entries).with_folders(folders, *seen_ns);
         if updated == *index {

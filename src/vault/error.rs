@@ -155,6 +155,11 @@ impl Error {
             Error::Refused { hint, .. } => hint.clone(),
             Error::InTheWay { .. } => "`mvault commit` keeps your edits, then try again".into(),
             Error::Lock(_) => "try again when the other command is done; nothing was changed".into(),
+            Error::Log(oplog::Error::Shortened { .. }) => {
+                "nothing was changed; if you put an older .mvault/oplog back on purpose, remove .mvault/index \
+                 (a cache) and go on"
+                    .into()
+            }
             other => match other.kind() {
                 ErrorKind::Damage => "`mvault verify` shows what is damaged; nothing was changed".into(),
                 ErrorKind::Settings => "correct the file and try again; nothing was changed".into(),

@@ -12,6 +12,7 @@ mod commit;
 mod endpoint;
 mod error;
 mod git;
+mod memory;
 mod moving;
 mod naming;
 mod open;

@@ -11,8 +11,8 @@ use crate::object::{BlobId, Kind, SourceError, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName};
 use crate::store::PackWriter;
 use crate::worktree::{
-    self, Content, Displaced, DisplacedBody, Finished, Index, Journal, LogMark, Nonce, Pending, PlanInput,
-    RealLook, ScanInput, Unwritable,
+    self, Content, Displaced, DisplacedBody, Finished, Index, Journal, Nonce, Pending, PlanInput, RealLook,
+    ScanInput, Unwritable,
 };
 
 /// How many operations behind the last one a journal may wait for: its own, and what was stored of edits
@@ -128,8 +128,7 @@ fn carry_out(vault: &mut Vault, lock: &VaultLock, journal: &Journal, index: &Ind
     for path in absent {
         vault.notices.push(format!("{path} cannot exist on this file system; it stays in the vault"));
     }
-    let last = vault.log.last();
-    let mark = LogMark { seq: last.seq, hash: *last.hash.as_bytes() };
+    let mark = vault.log_mark();
     if let Err(error) = index.updated(tree, mark, updates).save(&vault.dot) {
         vault.notices.push(format!("{error}; the next command will be slower, nothing is lost"));
     }
@@ -238,6 +237,8 @@ impl Vault {
         if !has_happened {
             return Ok(worktree::discard(&self.dot)?);
         }
+        // It was seen; it may be that of a process which was killed before its sync.
+        self.log.settle()?;
         let index = self.index(journal.from)?;
         carry_out(self, lock, &journal, &index)?;
         self.notices.push("a checkout that was cut short has been finished".into());

@@ -39,6 +39,7 @@ impl Vault {
         let holder = format!("`mvault {act}`{session}, process {}", std::process::id());
         let lock = VaultLock { _lock: Lock::acquire(&self.dot, LOCK, wait, &holder)? };
         self.log.refresh()?;
+        self.recall_log()?;
         self.resume_checkout(&lock)?;
         Ok(lock)
     }

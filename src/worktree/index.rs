@@ -185,6 +185,23 @@ impl Index {
         }
     }
 
+    /// Reads the mark alone, unchecked: one that the log does not hold may be that of a damaged index.
+    pub fn peek_log_mark(dot: &Dir) -> fs::Result<Option<LogMark>> {
+        let mut header = [0; HEADER_BYTES];
+        let file = match dot.open(INDEX_FILE) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            other => other?,
+        };
+        match file.read_exact_at(&mut header, 0) {
+            Ok(()) if header.starts_with(MAGIC) => {
+                Ok(Some(LogMark { seq: u64::from_le_bytes(array(&header, 48)), hash: array(&header, 56) }))
+            }
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes the bytes of an index, if they are whole.
     pub fn parse(mut bytes: Vec<u8>) -> Option<Index> {
         let body_len = bytes.len().checked_sub(HASH_BYTES)?;

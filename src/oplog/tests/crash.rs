@@ -21,13 +21,13 @@ struct Outcome {
 }
 
 /// Appends operations until there are `until`, as one process would that has a cache or none.
-fn run(disk: &SimDisk, acknowledged: u64, known: Option<Anchor>, until: u64) -> Outcome {
+fn run(disk: &SimDisk, acknowledged: u64, known: Option<Anchor>, until: u64, cache: Cache) -> Outcome {
     let mut outcome = Outcome { acknowledged, known, error: None };
-    outcome.error = append_until(disk, &mut outcome, until).err();
+    outcome.error = append_until(disk, &mut outcome, until, cache).err();
     outcome
 }
 
-fn append_until(disk: &SimDisk, outcome: &mut Outcome, until: u64) -> Result<()> {
+fn append_until(disk: &SimDisk, outcome: &mut Outcome, until: u64, cache: Cache) -> Result<()> {
     let dot = disk.open_dir(Path::new("/v/.mvault"))?;
     let log = match OpLog::open(&dot, outcome.known) {
         Err(Error::Missing(_)) => {
@@ -39,6 +39,11 @@ fn append_until(disk: &SimDisk, outcome: &mut Outcome, until: u64) -> Result<()>
     };
     let mut log = log.with_segment_bytes(SEGMENT_BYTES);
     log.refresh()?;
+    if cache == Cache::KeptAndSettled {
+        log.settle()?;
+        (outcome.acknowledged, outcome.known) = (log.last().seq, log.acknowledged());
+        assert_eq!(outcome.known, Some(log.last()));
+    }
     while log.last().seq < until {
         let next = log.last().seq + 1;
         let appended = log.append(new("commit", next));
@@ -74,6 +79,8 @@ fn files(disk: &SimDisk) -> Files {
 enum Cache {
     Kept,
     Lost,
+    /// It is kept, and each process relies on what it sees before it appends.
+    KeptAndSettled,
 }
 
 #[derive(Default)]
@@ -88,7 +95,7 @@ impl Sweep {
     /// the kill and after power cuts; then does the same to the process that comes next, `depth` times.
     fn kill(&mut self, start: &SimDisk, before: &Outcome, cache: Cache, depth: u32, story: &str) {
         let seen = check(start, before.acknowledged, u64::MAX, story);
-        let known = before.known.filter(|_| cache == Cache::Kept);
+        let known = before.known.filter(|_| cache != Cache::Lost);
         // Two appends, so that one follows what the first left; recovery is over with the first.
         let until = seen + if depth > 0 { 2 } else { 1 };
         for nth in 1.. {
@@ -99,7 +106,7 @@ impl Sweep {
                 if effect == Effect::KillHalfway && !last_was_write {
                     continue;
                 }
-                let outcome = run(&disk, before.acknowledged, known, until);
+                let outcome = run(&disk, before.acknowledged, known, until, cache);
                 self.points += 1;
                 last_was_write = disk.calls().iter().rfind(|c| c.failed).is_some_and(|c| c.act == Act::Write);
                 let story = format!("{story} > cut at call {nth}");
@@ -175,7 +182,7 @@ fn starts() -> Vec<(&'static str, u64, SimDisk)> {
 #[test]
 fn a_log_cut_at_any_call_keeps_what_was_acknowledged_and_so_does_its_recovery() {
     let (mut points, mut states) = (0, 0);
-    for cache in [Cache::Kept, Cache::Lost] {
+    for cache in [Cache::Kept, Cache::Lost, Cache::KeptAndSettled] {
         let mut sweep = Sweep::default();
         for (story, _, disk) in starts() {
             sweep.kill(&disk, &outcome_of(&disk), cache, 1, &format!("cache {cache:?} > {story}"));
@@ -199,7 +206,7 @@ fn a_call_that_fails_acknowledges_nothing_and_the_next_process_goes_on() {
                 points += 1;
                 let broken = disk.after_kill();
                 broken.plan(fault);
-                let outcome = run(&broken, operations, known, operations + 3);
+                let outcome = run(&broken, operations, known, operations + 3, Cache::Kept);
                 let hit = broken.calls().iter().any(|call| call.failed);
                 passed &= !hit;
                 let story = format!("{story} > {fault:?}");
@@ -217,7 +224,7 @@ fn a_call_that_fails_acknowledges_nothing_and_the_next_process_goes_on() {
 /// The faults to try at the `nth` call of a run: each failure once, and for ever for its kind of call.
 fn faults(disk: &SimDisk, operations: u64, known: Option<Anchor>, nth: u64) -> Vec<Fault> {
     let dry = disk.after_kill();
-    run(&dry, operations, known, operations + 3);
+    run(&dry, operations, known, operations + 3, Cache::Kept);
     let calls = dry.changing_calls();
     let act = usize::try_from(nth - 1).ok().and_then(|at| calls.get(at)).map(|call| call.act);
     let mut faults = Vec::new();
@@ -249,7 +256,7 @@ fn check_failed(broken: &SimDisk, outcome: &Outcome, fault: Fault, hit: bool, st
     for image in broken.after_power_cut(1, 3) {
         check(&image, acknowledged, at_most, &format!("{story} > power cut"));
     }
-    let next = run(&live, acknowledged, outcome.known, acknowledged + 3);
+    let next = run(&live, acknowledged, outcome.known, acknowledged + 3, Cache::Kept);
     assert!(next.error.is_none(), "{story}: the next process failed: {:?}", next.error);
     // A disk on which nothing can be changed any more comes back by a mount, without what it had in
     // memory; those are the power cuts above.
@@ -267,7 +274,7 @@ fn a_read_that_fails_is_an_error_and_not_damage() {
             let broken = disk.after_kill();
             let fault = Fault { which: Which::Reading, ..Fault::fail(nth, Failure::Io) };
             broken.plan(fault);
-            let outcome = run(&broken, operations, None, operations + 2);
+            let outcome = run(&broken, operations, None, operations + 2, Cache::Lost);
             if !broken.calls().iter().any(|call| call.failed) {
                 break;
             }

@@ -167,6 +167,23 @@ fn an_operation_that_was_seen_and_then_taken_back_is_no_damage_to_who_saw_it() {
 }
 
 #[test]
+fn only_what_was_acknowledged_is_given_to_a_cache_to_remember() {
+    let disk = SimDisk::new();
+    let dot = sim_dot(&disk);
+    let log = log_of(&dot, 3, 64 * 1024);
+    assert_eq!(log.acknowledged(), Some(log.last()));
+    let mut seen = OpLog::open(&dot, None).expect("it opens");
+    assert_eq!(seen.acknowledged(), None);
+    seen.settle().expect("durable now");
+    assert_eq!(seen.acknowledged(), Some(log.last()));
+    let second = log.get(2).expect("readable").expect("it is there").anchor();
+    let older = OpLog::open(&dot, Some(second)).expect("it opens");
+    assert_eq!(older.acknowledged(), Some(second));
+    seen.append(new("commit", 4)).expect("an append");
+    assert_eq!(check_whole(&OpLog::open(&dot, None).expect("it opens")), 4);
+}
+
+#[test]
 fn a_refused_change_of_refs_writes_nothing_and_leaves_the_handle_usable() {
     let place = place();
     let mut log = log_of(&place.dot, 2, 64 * 1024);
