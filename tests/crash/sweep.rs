@@ -239,7 +239,7 @@ impl<'a> Sweep<'a> {
         let is_journal =
             |point: &&Point| point.line.contains("/.mvault/journal") && point.line.contains("unlink");
         let end = self.points.iter().position(|p| is_journal(&p)).expect("a journal is removed");
-        let in_log = |point: &Point| point.line.contains("/.mvault/oplog") && point.line.contains("fsync");
+        let in_log = |point: &Point| point.line.contains("/.mvault/oplog") && point.line.contains("sync");
         let begin = self.points.iter().position(in_log).expect("the log is synced") + 1;
         assert!(begin + count <= end, "{begin} to {end} of {:?}", self.points);
         let chosen = (0..count).map(|n| begin + n * (end - begin) / count);
