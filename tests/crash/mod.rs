@@ -70,6 +70,28 @@ fn a_rollback_killed_before_any_call_leaves_the_old_or_the_new_state() {
     swept.assert_both_ends_and_at_least(40);
 }
 
+/// A vault and its clone `far`, with commits on both sides and edits in none on the far one.
+fn two_devices_apart() -> Place {
+    let place = vault_of_two_states();
+    commit(&place, "both have it");
+    place.mvault(["clone", ".", "../far", "--device", "pixel"]).ok();
+    let far = |path: &str| place.root().join("far").join(path);
+    std::fs::write(far("notes/pixel.md"), "# On the phone\n").expect("a file");
+    std::fs::remove_file(far("script")).expect("is removed");
+    place.mvault(["commit", "-m", "theirs"]).dir("../far").ok();
+    std::fs::write(far("new/folder/Zoë.md"), "# Zoë\n\nnobody committed this\n").expect("a file");
+    place.write("continuity.md", "# Continuity\n\nmore\n\nours\n");
+    commit(&place, "ours");
+    place
+}
+
+#[test]
+fn a_pull_killed_before_any_call_leaves_the_old_or_the_new_state() {
+    let place = two_devices_apart();
+    let swept = Sweep::of(&place, &["pull", "../far"]).beside("far").run();
+    swept.assert_both_ends_and_at_least(60);
+}
+
 #[test]
 fn finishing_a_cut_checkout_can_be_killed_anywhere_as_well() {
     let place = vault_of_two_states();

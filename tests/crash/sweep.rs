@@ -26,6 +26,19 @@ struct State {
     status: Value,
 }
 
+impl State {
+    /// Tells whether this is the other state but for what is known of other devices: a fetch is an
+    /// operation of its own and is kept when the pull that began with it is cut.
+    fn is(&self, other: &State) -> bool {
+        let without = |state: &State| {
+            let mut status = state.status.clone();
+            status["remotes"].take();
+            status
+        };
+        self.files == other.files && without(self) == without(other)
+    }
+}
+
 /// A place on a file system in memory, where there is one: a sweep copies it hundreds of times.
 pub fn fast_place() -> Place {
     let memory = Path::new("/dev/shm");
@@ -91,6 +104,7 @@ pub struct Sweep<'a> {
     points: Vec<Point>,
     keeps: Vec<&'a str>,
     is_repeatable: bool,
+    others: Vec<&'a str>,
 }
 
 /// How often a sweep ended in which state.
@@ -130,12 +144,28 @@ impl<'a> Sweep<'a> {
         let points = points(&counted, args);
         let new = state(&counted);
         let args = args.to_vec();
-        Sweep { template, args, old, old_files, new, points, keeps: Vec::new(), is_repeatable: true }
+        Sweep {
+            template,
+            args,
+            old,
+            old_files,
+            new,
+            points,
+            keeps: Vec::new(),
+            is_repeatable: true,
+            others: Vec::new(),
+        }
     }
 
     /// Demands that the object is never lost.
     pub fn keeps(mut self, id: &'a str) -> Self {
         self.keeps.push(id);
+        self
+    }
+
+    /// Demands that another vault, in a folder beside `work`, is whole at any time as well.
+    pub fn beside(mut self, folder: &'a str) -> Self {
+        self.others.push(folder);
         self
     }
 
@@ -190,13 +220,15 @@ impl<'a> Sweep<'a> {
         let at = |what: &str| format!("killed {:?} before {}: {what}", self.args, point.line);
         self.look_at_files(&files(&place), &at("before anything else ran"));
         let found = state(&place);
-        let is_new = found == self.new;
-        if !is_new && found != self.old {
+        let is_new = found.is(&self.new);
+        if !is_new && !found.is(&self.old) {
             panic!("{}", at(&format!("neither old nor new: {}", self.differences(&found))));
         }
-        for check in [&["verify"][..], &["audit", "--verify"]] {
-            let outcome = mvault(&place, check).run();
-            assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
+        for folder in self.others.iter().chain(&["work"]) {
+            for check in [&["status"][..], &["verify"], &["audit", "--verify"]] {
+                let outcome = mvault(&place, check).dir(format!("../{folder}")).run();
+                assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
+            }
         }
         if self.is_repeatable || !is_new {
             let outcome = mvault(&place, &self.args).run();
