@@ -55,19 +55,38 @@ fn failed(error: gix::Error) -> MergeError {
     MergeError::Engine(Box::new(error))
 }
 
-/// Merges trees by gix.
+/// Merges trees by gix. Should its search for renames run into a state that it holds for impossible, the
+/// trees are merged without renames: trees come from anywhere, and none may stop a device for ever.
 pub(super) fn merge_trees<S: Source>(objects: &Overlay<S>, rules: &Rules, sides: Sides) -> Result<RawMerge> {
-    let label = label_of(sides);
     let changes =
         [changed_files(objects, sides.base, sides.ours)?, changed_files(objects, sides.base, sides.theirs)?];
     let attributes = attribute_lines(rules, &changes);
+    let merge = |options| {
+        let merge = || merge_by_gix(objects, &attributes, sides, options);
+        // What a panic could leave behind in the overlay is objects, and those are whole.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(merge))
+    };
+    let merged = merge(options())
+        .or_else(|_| merge(tree::Options { rewrites: None, ..options() }))
+        .unwrap_or(Err(MergeError::Unsettled))?;
+    let (tree, conflicts, marked) = merged;
+    Ok(RawMerge { tree, conflicts, changes, marked })
+}
+
+type Merged = (TreeId, Vec<tree::Conflict>, HashSet<ObjectId>);
+
+fn merge_by_gix<S: Source>(
+    objects: &Overlay<S>,
+    attributes: &[u8],
+    sides: Sides,
+    options: tree::Options,
+) -> Result<Merged> {
+    let label = label_of(sides);
     let marked: RefCell<HashSet<ObjectId>> = RefCell::default();
     let write_blob = |bytes: &[u8]| {
-        let (id, has_regions) = match without_value(bytes, &label) {
-            Some(replaced) => (objects.put(Kind::Blob, &replaced), true),
-            None => (objects.put(Kind::Blob, bytes), false),
-        };
-        if has_regions {
+        let replaced = without_value(bytes, &label);
+        let id = objects.put(Kind::Blob, replaced.as_deref().unwrap_or(bytes));
+        if replaced.is_some() {
             marked.borrow_mut().insert(id);
         }
         Ok(id.to_gix())
@@ -87,14 +106,13 @@ pub(super) fn merge_trees<S: Source>(objects: &Overlay<S>, rules: &Rules, sides:
         write_blob,
         &mut gix::diff::tree::State::default(),
         &mut diff_platform(),
-        &mut blob_platform(&attributes)?,
-        options(),
+        &mut blob_platform(attributes)?,
+        options,
     )
     .map_err(failed)?;
     let tree = outcome.tree.write(|tree| gix::objs::Write::write(objects, tree)).map_err(failed)?;
     let tree = ObjectId::from_gix(&tree).ok_or(MergeError::Unsettled)?;
-    let tree = TreeId::new(tree);
-    Ok(RawMerge { tree, conflicts: outcome.conflicts, changes, marked: marked.into_inner() })
+    Ok((TreeId::new(tree), outcome.conflicts, marked.into_inner()))
 }
 
 /// Tells whether a conflict that gix reports is one for git with `merge.directoryRenames=true`: a file that

@@ -216,13 +216,19 @@ impl Run {
         }
     }
 
+    fn deliver(&mut self, at: usize, offer: &Offer) {
+        let from = self.devices.iter().find(|device| device.name == offer.from).expect("one of them");
+        let objects = self.devices[at].missing(offer, from);
+        self.devices[at].receive(offer, objects);
+    }
+
     fn pull(&mut self, at: usize) {
         let from = self.dice.below(self.devices.len());
         if from == at {
             return;
         }
         let offer = self.devices[from].offer();
-        self.devices[at].receive(&offer);
+        self.deliver(at, &offer);
         self.old_offers.push(offer);
         // Sometimes what came is held.
         if self.dice.chance(85) {
@@ -233,10 +239,10 @@ impl Run {
     /// An offer made long ago arrives by a detour.
     fn late_offer(&mut self, at: usize) {
         let late = self.dice.below(self.old_offers.len().max(1));
-        if let Some(offer) = self.old_offers.get(late)
+        if let Some(offer) = self.old_offers.get(late).cloned()
             && offer.from != self.devices[at].name
         {
-            self.devices[at].receive(offer);
+            self.deliver(at, &offer);
             self.devices[at].reconcile();
         }
     }
@@ -270,7 +276,7 @@ impl Run {
                 for from in 0..self.devices.len() {
                     if from != at {
                         let offer = self.devices[from].offer();
-                        self.devices[at].receive(&offer);
+                        self.deliver(at, &offer);
                     }
                 }
                 self.devices[at].reconcile();
@@ -373,15 +379,23 @@ fn last_word(history: &History<'_>, touches: &[(CommitId, bool)]) -> Option<bool
     if words.len() == 1 { words.first().copied() } else { None }
 }
 
+/// Plays one history from its seed to the end.
+fn play(seed: u64) {
+    let mut run = Run::new(seed);
+    for _ in 0..15 + run.dice.below(40) {
+        run.step();
+    }
+    run.finish();
+    run.check_end();
+}
+
 #[test]
 fn devices_converge_whatever_they_do_in_whatever_order() {
     let first = count("MVAULT_CONVERGENCE_SEED", 0);
     for seed in first..first + count("MVAULT_CONVERGENCE_SEEDS", 150) {
-        let mut run = Run::new(seed);
-        for _ in 0..15 + run.dice.below(40) {
-            run.step();
-        }
-        run.finish();
-        run.check_end();
+        // A thread of its own, so that whatever panics is told with the seed.
+        let thread = std::thread::Builder::new().name(format!("seed {seed}"));
+        let played = thread.spawn(move || play(seed)).expect("a thread starts").join();
+        assert!(played.is_ok(), "seed {seed} failed: run it with MVAULT_CONVERGENCE_SEED={seed}");
     }
 }

@@ -11,7 +11,9 @@ use crate::merge::{
     Choices, Conflict, ConflictKind, History, Reconciled, ResolveError, Take, choose, may_replace,
     merge_remote_ref, offer, reconcile, resolve,
 };
-use crate::object::{Commit, CommitId, DeviceName, Kind, Lamport, ObjectId, Signature, Source, TreeId};
+use crate::object::{
+    Commit, CommitId, DeviceName, Kind, Lamport, Object, ObjectId, Signature, Source, TreeId,
+};
 
 /// A device: what it stores, where it stands, what others told it.
 pub(super) struct Device {
@@ -25,12 +27,11 @@ pub(super) struct Device {
     pub before_last: Option<CommitId>,
 }
 
-/// What one device tells another, with everything that it rests on.
+/// What one device told another.
 #[derive(Clone)]
 pub(super) struct Offer {
     pub from: &'static str,
     pub heads: Vec<CommitId>,
-    pub objects: Vec<(Kind, Vec<u8>)>,
 }
 
 impl Device {
@@ -64,14 +65,18 @@ impl Device {
     pub fn offer(&mut self) -> Offer {
         self.before_last = None;
         let heads = offer(&self.world.objects, &self.known()).expect("all is here");
-        let objects = objects_below(&self.world.objects, &heads);
-        Offer { from: self.name, heads, objects }
+        Offer { from: self.name, heads }
+    }
+
+    /// Returns the objects under an offer that this device misses, out of those of the one who made it.
+    pub fn missing(&self, offer: &Offer, from: &Device) -> Vec<Object> {
+        objects_below(&from.world.objects, &self.world.objects, &offer.heads)
     }
 
     /// Takes an offer in; the head stays until [`Device::reconcile`].
-    pub fn receive(&mut self, offer: &Offer) {
-        for (kind, data) in &offer.objects {
-            self.world.objects.put(*kind, data);
+    pub fn receive(&mut self, offer: &Offer, objects: Vec<Object>) {
+        for object in objects {
+            self.world.objects.put(object.kind, &object.data);
         }
         let old = self.remotes.remove(offer.from).unwrap_or_default();
         let heads = merge_remote_ref(&self.world.objects, &old, &offer.heads).expect("all is here");
@@ -175,13 +180,14 @@ impl Device {
     }
 }
 
-/// Returns the objects that heads rest on.
-fn objects_below(source: &dyn Source, heads: &[CommitId]) -> Vec<(Kind, Vec<u8>)> {
+/// Returns the objects that heads rest on and that `known` does not have. What is known is known with all
+/// that it rests on.
+fn objects_below(source: &dyn Source, known: &dyn Source, heads: &[CommitId]) -> Vec<Object> {
     let mut objects = Vec::new();
-    let mut seen: BTreeSet<ObjectId> = BTreeSet::new();
+    let mut seen: BTreeSet<ObjectId> = BTreeSet::from([TreeId::empty().object()]);
     let mut todo: Vec<(Kind, ObjectId)> = heads.iter().map(|id| (Kind::Commit, id.object())).collect();
     while let Some((kind, id)) = todo.pop() {
-        if !seen.insert(id) || id == TreeId::empty().object() {
+        if !seen.insert(id) || (kind == Kind::Commit && known.contains(id).expect("memory")) {
             continue;
         }
         let object = source.find(id, kind).expect("an offer is whole");
@@ -197,7 +203,7 @@ fn objects_below(source: &dyn Source, heads: &[CommitId]) -> Vec<(Kind, Vec<u8>)
             }
             Kind::Blob => {}
         }
-        objects.push((kind, object.data.to_vec()));
+        objects.push(object);
     }
     objects
 }
