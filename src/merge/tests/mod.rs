@@ -1,10 +1,14 @@
 //! Tests of reconcile: rules one by one, golden cases by driver, equality with git, and the model.
 
+mod bases;
 mod basics;
 mod convergence;
 mod dice;
 mod git;
+mod golden;
 mod model;
+mod resolving;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
