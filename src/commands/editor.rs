@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use super::{CommandError, Context, ErrorKind};
-use crate::object::{BlobId, Source, VaultPath};
+use crate::object::VaultPath;
 use crate::vault::{self, Vault};
 
 const FOLDER: &str = "tmp";
@@ -23,7 +23,7 @@ pub fn edit_conflict(cx: &Context<'_>, vault: &Vault, path: &VaultPath) -> Resul
         let Some(entry) = side.entry.filter(merge_file) else { continue };
         let who = side.device.as_ref().map_or_else(|| side.commit.short(), ToString::to_string);
         text.extend(format!("{RULER} {who} {RULER} remove this line\n").bytes());
-        text.extend_from_slice(&vault.store().find_blob(BlobId::new(entry.id))?);
+        text.extend_from_slice(&conflict.read(vault.store(), entry)?);
         if text.last() != Some(&b'\n') {
             text.push(b'\n');
         }

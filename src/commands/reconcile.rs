@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::checkout::{files, tell_saved};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side};
-use crate::object::{BlobId, DeviceName, Mode, Source};
+use crate::object::{DeviceName, Mode};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
 use crate::ui::json;
 use crate::vault::{self, Access, Hold, ReconcileOutcome, Resolve, Vault};
@@ -168,15 +168,15 @@ enum Content {
 }
 
 impl Content {
-    fn of(vault: &Vault, entry: Option<Entry>) -> Result<Content, CommandError> {
+    fn of(vault: &Vault, conflict: &Conflict, entry: Option<Entry>) -> Result<Content, CommandError> {
         match entry {
             None => Ok(Content::Nothing),
             Some(entry) if entry.mode == Mode::Tree => Ok(Content::Words("a folder".into())),
             Some(entry) if entry.mode == Mode::Symlink => {
-                let target = vault.store().find_blob(BlobId::new(entry.id))?;
+                let target = conflict.read(vault.store(), entry)?;
                 Ok(Content::Words(format!("a link to {}", crate::ui::harmless_line(&target))))
             }
-            Some(entry) => Ok(Content::Bytes(vault.store().find_blob(BlobId::new(entry.id))?)),
+            Some(entry) => Ok(Content::Bytes(conflict.read(vault.store(), entry)?)),
         }
     }
 
@@ -196,10 +196,10 @@ impl Content {
     }
 }
 
-fn base_content(vault: &Vault, base: &BaseValue) -> Result<Content, CommandError> {
-    match base {
+fn base_content(vault: &Vault, conflict: &Conflict) -> Result<Content, CommandError> {
+    match &conflict.base {
         BaseValue::NoValue => Ok(Content::Words("a base that was in conflict itself".into())),
-        other => Content::of(vault, other.entry()),
+        other => Content::of(vault, conflict, other.entry()),
     }
 }
 
@@ -211,9 +211,12 @@ fn label(side: &Side) -> String {
 }
 
 fn tell_conflict(cx: &mut Context<'_>, vault: &Vault, conflict: &Conflict) -> Result<(), CommandError> {
-    let base = base_content(vault, &conflict.base)?;
-    let contents =
-        conflict.sides.iter().map(|side| Content::of(vault, side.entry)).collect::<Result<Vec<_>, _>>()?;
+    let base = base_content(vault, conflict)?;
+    let contents = conflict
+        .sides
+        .iter()
+        .map(|side| Content::of(vault, conflict, side.entry))
+        .collect::<Result<Vec<_>, _>>()?;
     let sides: Vec<ConflictSide<'_>> = conflict
         .sides
         .iter()
@@ -246,7 +249,7 @@ fn tell_conflict(cx: &mut Context<'_>, vault: &Vault, conflict: &Conflict) -> Re
 }
 
 fn conflict_json(vault: &Vault, conflict: &Conflict) -> Result<Value, CommandError> {
-    let base = base_content(vault, &conflict.base)?;
+    let base = base_content(vault, conflict)?;
     let mut object = Map::new();
     json::put_path(&mut object, "path", conflict.path.as_bytes());
     object.insert("kind".into(), conflict.kind.as_str().into());
@@ -255,7 +258,7 @@ fn conflict_json(vault: &Vault, conflict: &Conflict) -> Result<Value, CommandErr
     let mut sides = Vec::new();
     let mut diffs = Vec::new();
     for side in &conflict.sides {
-        let content = Content::of(vault, side.entry)?;
+        let content = Content::of(vault, conflict, side.entry)?;
         diffs.push(format!("base -> {}\n{}", label(side), unified(base.bytes(), content.bytes())));
         sides.push(json!({
             "device": side.device.as_ref().map(DeviceName::as_str),

@@ -1,8 +1,11 @@
 //! Conflicts as data: where two sides contradict each other, what they came from, who made them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
-use crate::object::{CommitId, DeviceName, Mode, ObjectId, VaultPath};
+use crate::object::{BlobId, CommitId, DeviceName, Mode, Object, ObjectId, Source, SourceError, VaultPath};
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,7 +139,22 @@ pub struct Conflict {
     pub clears: Vec<VaultPath>,
     /// What to know beyond the kind, for a person: why `vault.toml` is not valid.
     pub reason: Option<String>,
+    /// Contents that it names and no commit holds: what several sides, or several bases, merged into.
+    pub made: Made,
 }
+
+/// Objects that a merge made on the way to a conflict. No part of the conflict's identity: whether a
+/// device has them stored already says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Made(pub(super) BTreeMap<ObjectId, Object>);
+
+impl PartialEq for Made {
+    fn eq(&self, _: &Made) -> bool {
+        true
+    }
+}
+
+impl Eq for Made {}
 
 impl Conflict {
     /// Returns the key under which a choice for this conflict is kept: the SHA-256, in hexadecimal, of
@@ -159,6 +177,14 @@ impl Conflict {
             field(entry.map(Entry::to_text).unwrap_or_default().as_bytes());
         }
         hex::encode(hasher.finalize())
+    }
+
+    /// Returns the content of a file or link that the conflict names.
+    pub fn read(&self, source: &dyn Source, entry: Entry) -> Result<Arc<[u8]>, SourceError> {
+        match self.made.0.get(&entry.id) {
+            Some(object) => Ok(object.data.clone()),
+            None => source.find_blob(BlobId::new(entry.id)),
+        }
     }
 
     /// Returns the different entries that the sides have, sorted, a deletion first.

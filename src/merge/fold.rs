@@ -13,11 +13,11 @@ use std::rc::Rc;
 
 use super::Result;
 use super::ancestry::History;
-use super::conflict::{BaseValue, Conflict, ConflictKind, Entry, Side};
+use super::conflict::{BaseValue, Conflict, ConflictKind, Entry, Made, Side};
 use super::engine::TEXT_BYTES_MAX;
 use super::path::{RawPath, add_covering, entry_at, is_covered, with_entry};
 use super::rules::{RULE_VERSION, RULES_FILE, RuleBook, Rules};
-use super::tree::{Found, Partial, Purpose, merge};
+use super::tree::{Found, Partial, Purpose, merge, new_objects};
 use crate::object::{CommitId, Kind, Overlay, Source, Tree, TreeId, VaultPath};
 
 /// The part of each tree that a fold looks at.
@@ -165,6 +165,7 @@ impl<'s> Workshop<'s> {
             sides,
             clears: Vec::new(),
             reason: Some(reason),
+            made: Made::default(),
         })
     }
 
@@ -291,23 +292,40 @@ impl<'s> Workshop<'s> {
                 sides,
                 clears: Vec::new(),
                 reason: None,
+                made: Made::default(),
             });
         }
         for FoundAt { step, found } in found {
             let sides = self.sides(in_force, frontier, step, &found)?;
-            let clears = found.clears.into_iter().map(VaultPath::parse).collect::<Result<_, _>>()?;
-            let path = VaultPath::parse(found.path)?;
-            conflicts.push(Conflict {
-                path,
-                kind: found.kind,
-                base: found.base,
-                sides,
-                clears,
-                reason: None,
-            });
+            let clears = found
+                .clears
+                .iter()
+                .map(|path| VaultPath::parse(path.as_slice()))
+                .collect::<Result<_, _>>()?;
+            let path = VaultPath::parse(found.path.as_slice())?;
+            let named = sides.iter().filter_map(|side| side.entry).chain(found.base.entry());
+            let made = self.made(named)?;
+            let Found { kind, base, .. } = found;
+            conflicts.push(Conflict { path, kind, base, sides, clears, reason: None, made });
         }
         conflicts.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(conflicts)
+    }
+
+    /// Returns what was made here of the entries that a conflict names.
+    fn made(&self, named: impl Iterator<Item = Entry>) -> Result<Made> {
+        let mut made = Made::default();
+        for entry in named {
+            if self.history.source().contains(entry.id)? {
+                continue;
+            }
+            if entry.mode.is_tree() {
+                made.0.extend(new_objects(&self.objects, TreeId::new(entry.id))?);
+            } else {
+                made.0.insert(entry.id, self.objects.find(entry.id, Kind::Blob)?);
+            }
+        }
+        Ok(made)
     }
 
     /// Lists who brings what: the heads folded before, as far as they changed the path, with what they

@@ -16,7 +16,7 @@ use super::rules::RuleBook;
 use super::tree::new_objects;
 use super::{MergeError, Result};
 use crate::object::{
-    BlobId, CommitId, DeviceName, Kind, Mode, Object, ObjectId, Source, TreeId, VaultPath, hash_object,
+    CommitId, DeviceName, Kind, Mode, Object, ObjectId, Source, TreeId, VaultPath, hash_object,
 };
 
 /// The choices made so far: what shall stand at a conflict's path, or `None` for nothing, by the
@@ -104,11 +104,12 @@ fn new_file(conflict: &Conflict, bytes: Vec<u8>) -> Chosen {
 
 fn both(source: &dyn Source, conflict: &Conflict) -> Result<Vec<u8>, ResolveError> {
     let read = |entry: Entry| -> Result<Arc<[u8]>, ResolveError> {
-        let length = source.try_info(entry.id).map_err(MergeError::from)?.map_or(0, |(_, length)| length);
+        let known = source.try_info(entry.id).map_err(MergeError::from)?;
+        let length = known.map_or(0, |(_, length)| length);
         if !entry.is_file() || length > TEXT_BYTES_MAX {
             return Err(ResolveError::NotText);
         }
-        let bytes = source.find_blob(BlobId::new(entry.id)).map_err(MergeError::from)?;
+        let bytes = conflict.read(source, entry).map_err(MergeError::from)?;
         if is_binary(&bytes) { Err(ResolveError::NotText) } else { Ok(bytes) }
     };
     let base = conflict.base.entry().map(read).transpose()?;

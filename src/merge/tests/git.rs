@@ -355,18 +355,14 @@ const BY_HAND: &[(&str, &str, &str, &str)] = &[
     ("two swapped", "a=1 b=2", "a=2 b=1", "a=1.3 b=2"),
     ("everything gone and an edit", "a=1 b=2", "", "a=1 b=2.2"),
     ("nothing in common", "", "a=1", "b=2"),
+    ("a folder taken apart", "d/a=1 d/b=2 d/c=4", "e/a=1 e/b=2 f/c=4", "d/a=1 d/b=2 d/c=4 d/new=3"),
 ];
 
 /// Where git and gix guess differently whether new files follow a folder: told here, and held, so that a
 /// change of gix is noticed.
 const FOLDERS: &[(&str, &str, &str, &str)] = &[
     ("the one file of a folder moves to an old folder", "d/a=1 e/b=2", "e/a=1 e/b=2", "d/a=1 d/new=3 e/b=2"),
-    (
-        "the files of a folder move apart",
-        "d/a=1 d/b=2 d/c=4",
-        "e/a=1 e/b=2 f/c=4",
-        "d/a=1 d/b=2 d/c=4 d/new=3",
-    ),
+    ("the one file of a folder moves to the top", "d/a=1 b=2", "a=1 b=2", "d/a=1 d/new=3 b=2"),
 ];
 
 fn content(text: &str) -> Content {

@@ -9,6 +9,7 @@ mod golden;
 mod model;
 mod resolving;
 mod rules;
+mod vectors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -149,7 +149,12 @@ fn what_several_devices_merged_cleanly_is_taken_together() {
     let first = resolve(&world.objects, &TestBook, &heads, &Choices::new()).expect("works");
     let [conflict] = &first.remaining[..] else { panic!("one conflict: {:?}", first.remaining) };
     assert_eq!(conflict.sides.len(), 3);
-    world.keep(&derive(&world.objects, &TestBook, &[tablet, mac]).expect("clean").objects);
+    // No commit holds what the two merged into, and yet it can be shown and kept together with both.
+    let shown = conflict.sides[0].entry.expect("a file");
+    let bytes = conflict.read(&world.objects, shown).expect("made on the way");
+    assert_eq!(&bytes[..], text("mac", "tablet").as_bytes());
+    let both = choose(&world.objects, conflict, Take::Both).expect("text").blob.expect("new");
+    assert!(String::from_utf8_lossy(&both.data).contains("tablet"));
     let chosen = choose(&world.objects, conflict, device("mac")).expect("a side");
     let whole = resolve(&world.objects, &TestBook, &heads, &Choices::from([(conflict.key(), chosen.entry)]));
     let whole = whole.expect("works");
