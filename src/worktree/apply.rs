@@ -18,7 +18,7 @@ use super::read::Entry;
 use super::{Error, Result};
 
 /// From so many files on, one sync of the whole file system is cheaper than one a file.
-pub(super) const SYNCS_MAX: usize = 16;
+const SYNCS_MAX: usize = 16;
 /// The largest link target that is staged.
 const TARGET_BYTES_MAX: usize = 4096;
 

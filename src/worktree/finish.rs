@@ -16,7 +16,7 @@ use rayon::prelude::{ParallelIterator, ParallelSlice};
 use crate::fs::{self, Dir, File, FileKind, Stat};
 use crate::object::{BlobId, Kind, Mode, TreeId, VaultPath, hash_object};
 
-use super::apply::{Content, SYNCS_MAX, stage_one};
+use super::apply::{Content, stage_one};
 use super::folders::Folders;
 use super::index::{IndexEntry, StatStamp};
 use super::journal::{Action, Expected, JOURNAL_DIR, Journal};
@@ -27,6 +27,10 @@ use super::{Error, Result};
 
 /// How many actions one thread carries out with the folders on the way kept open.
 const ACTIONS_PER_RUN: usize = 32;
+/// From so many folders on, one sync of the whole file system is cheaper than one a folder. The first sync
+/// of a folder makes the names in the others durable as well on most file systems, so that the next ones
+/// cost little; a sync of everything also waits for what other programs wrote.
+const FOLDER_SYNCS_MAX: usize = 512;
 /// How much of a file is in memory at once while it is copied.
 const BUFFER_BYTES: usize = 256 << 10;
 /// How the names of displaced edits begin; then come the action's position and how many parts of its
@@ -379,7 +383,7 @@ impl Work<'_> {
                 }
             }
         }
-        if touched.len() > SYNCS_MAX && self.root.sync_file_system()? {
+        if touched.len() > FOLDER_SYNCS_MAX && self.root.sync_file_system()? {
             return Ok(());
         }
         let mut folders = Folders::new(self.root);

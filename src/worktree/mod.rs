@@ -22,6 +22,7 @@ mod plan;
 
 mod read;
 mod scan;
+mod spelling;
 mod traits;
 mod tree;
 

@@ -5,7 +5,6 @@
 //! - What cannot be examined keeps its place in the tree: only what is surely not there is missing.
 //! - The result is sorted and does not depend on how many threads walked.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,7 +14,8 @@ use crate::fs::{self, Dir, FileKind, Stat};
 use crate::object::{BlobId, Mode, VaultPath, is_reserved_name};
 
 use super::ignore::{IGNORE_FILE, IgnoreRules};
-use super::index::{Index, IndexEntry, SeenFolder, StatStamp, compare_paths, first_part, prefixes};
+use super::index::{Index, IndexEntry, SeenFolder, StatStamp, compare_paths, first_part};
+use super::spelling::drop_other_spellings;
 use super::traits::Traits;
 
 /// How many levels are walked from one open folder; deeper ones are opened from the root again, so that
@@ -169,26 +169,6 @@ pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
     found.skipped.sort_unstable();
     found.folders.sort_unstable_by(|a, b| a.base.cmp(&b.base));
     Ok(found)
-}
-
-/// Where names fold, a file of the tree whose name is that of another one that is there cannot be there as
-/// well: it is absent, not deleted, whether or not the index remembers so.
-fn drop_other_spellings(input: ScanInput<'_>, missing: &mut Vec<Missing>) {
-    let gone: HashSet<&[u8]> = missing.iter().map(|missing| missing.path.as_bytes()).collect();
-    let mut there: HashMap<Vec<u8>, &[u8]> = HashMap::new();
-    for (path, entry) in input.index.iter() {
-        if !entry.absent_here && !gone.contains(path) {
-            for prefix in prefixes(path) {
-                there.entry(input.traits.fold(prefix)).or_insert(prefix);
-            }
-        }
-    }
-    let absent = |path: &[u8]| {
-        prefixes(path)
-            .any(|prefix| there.get(&input.traits.fold(prefix)).is_some_and(|other| *other != prefix))
-    };
-    let kept = missing.iter().filter(|missing| !absent(missing.path.as_bytes())).cloned().collect();
-    *missing = kept;
 }
 
 /// Nothing is done under these locks that could panic half-way, so a poisoned one is as good as any.
