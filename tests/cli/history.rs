@@ -207,3 +207,32 @@ fn a_closed_pipe_ends_log_quietly() {
     let outcome = place.program("sh", ["-c", &script]).code(0);
     assert_eq!(outcome.stderr(), "");
 }
+
+#[test]
+fn the_graph_of_two_devices_parts_and_meets() {
+    let place = vault();
+    let pixel = place.work().join("../pixel");
+    let there = |args: &[&str]| place.mvault(args).dir(&pixel);
+    place.mvault(["clone", ".", "../pixel", "--device", "pixel"]).ok();
+    place.write("here.md", "here\n");
+    commit(&place, "on the mac");
+    std::fs::write(pixel.join("there.md"), "there\n").expect("a file");
+    there(&["commit", "-m", "on the pixel"]).ok();
+    there(&["sync"]).ok();
+    let here = place.mvault(["log", "--graph", "--oneline", "-n", "4"]).ok();
+    let lines: Vec<_> =
+        here.lines().map(|line| line.split_once(char::is_alphanumeric).map_or(line, |l| l.0)).collect();
+    let titles: Vec<_> = here.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(lines[1], "|-\\", "{here}");
+    assert_eq!(lines[4], "|-/", "{here}");
+    assert_eq!(titles.iter().filter(|title| ["mac", "pixel"].contains(title)).count(), 2, "{here}");
+    let told = place.mvault(["log"]).json_lines();
+    assert_eq!(told[0]["derived"], true, "the head is told even if reconcile made it");
+    assert_eq!(told[0]["device"], serde_json::Value::Null);
+    let derived = told.iter().filter(|line| line["derived"] == true).count();
+    assert_eq!((told.len(), derived), (6, 1));
+    let by_pixel = place.mvault(["log", "--device", "pixel"]).json_lines();
+    assert_eq!(by_pixel.len(), 1);
+    assert_eq!(by_pixel[0]["message"], "on the pixel\n");
+    assert_eq!(there(&["log"]).json_lines(), told, "both devices tell the same history");
+}
