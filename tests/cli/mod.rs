@@ -2,6 +2,7 @@
 
 mod basics;
 mod demo;
+mod devices;
 mod events;
 mod history;
 mod verify;

@@ -1,0 +1,168 @@
+//! Two devices and more, through the program: conflicts, edits in the way, and one head at the end.
+
+use crate::support::{Place, Run};
+
+/// A vault on `mac` with one commit, and a clone of it on `pixel`.
+fn pair() -> Place {
+    let place = Place::new();
+    place.write("mac/continuity.md", "one\ntwo\nthree\nfour\nfive\n");
+    place.write("mac/events/day.jsonl", "{\"n\":1}\n");
+    on(&place, "mac", &["init", "--device", "mac"]).ok();
+    on(&place, "mac", &["commit", "-m", "first"]).ok();
+    place.mvault(["clone", "mac", "pixel", "--device", "pixel"]).ok();
+    on(&place, "mac", &["remote", "add", "pixel", "../pixel"]).ok();
+    place
+}
+
+fn on(place: &Place, device: &str, args: &[&str]) -> Run {
+    place.mvault(args).dir(device)
+}
+
+fn head(place: &Place, device: &str) -> String {
+    let status = on(place, device, &["status"]).json();
+    assert_eq!(status["changes"].as_array().map(Vec::len), Some(0), "{status}");
+    status["head"].as_str().expect("a head").to_owned()
+}
+
+#[test]
+fn sync_brings_both_devices_to_one_head_and_one_tree() {
+    let place = pair();
+    place.write("mac/a.md", "from the mac\n");
+    place.write("pixel/b.md", "from the phone\n");
+    place.write("pixel/events/day.jsonl", "{\"n\":1}\n{\"n\":\"pixel\"}\n");
+    place.write("mac/events/day.jsonl", "{\"n\":1}\n{\"n\":\"mac\"}\n");
+    let told = on(&place, "mac", &["sync", "pixel"]).json();
+    assert_eq!(told["head"], told["their_head"]);
+    assert_eq!(head(&place, "mac"), head(&place, "pixel"));
+    for path in ["a.md", "b.md", "events/day.jsonl"] {
+        assert_eq!(place.read(format!("mac/{path}")), place.read(format!("pixel/{path}")), "{path}");
+    }
+    let stream = String::from_utf8(place.read("mac/events/day.jsonl")).expect("text");
+    assert!(stream.contains("mac") && stream.contains("pixel"), "{stream}");
+    let again = on(&place, "mac", &["sync", "pixel"]).json();
+    assert_eq!(
+        (again["received"].as_u64(), again["sent"].as_u64()),
+        (Some(0), Some(0)),
+        "idle makes nothing"
+    );
+    assert_eq!(again["head"], told["head"]);
+}
+
+#[test]
+fn both_devices_derive_the_same_commit_apart_from_each_other() {
+    let place = pair();
+    place.write("mac/a.md", "from the mac\n");
+    on(&place, "mac", &["commit"]).ok();
+    place.write("pixel/b.md", "from the phone\n");
+    on(&place, "pixel", &["commit"]).ok();
+    let there = on(&place, "mac", &["pull", "pixel"]).json();
+    let here = on(&place, "pixel", &["pull", "mac"]).json();
+    assert!(there["derived"].is_string(), "{there}");
+    assert_eq!(there["derived"], here["derived"]);
+}
+
+#[test]
+fn a_conflict_moves_nothing_and_its_resolution_reaches_both() {
+    let place = pair();
+    place.write("mac/continuity.md", "one\nTWO of the mac\nthree\nfour\nfive\n");
+    on(&place, "mac", &["commit"]).ok();
+    place.write("pixel/continuity.md", "one\nTWO of the phone\nthree\nfour\nfive\n");
+    on(&place, "pixel", &["commit"]).ok();
+    let before = head(&place, "mac");
+    on(&place, "mac", &["pull", "pixel"]).code(4);
+    assert_eq!(head(&place, "mac"), before);
+    assert!(!String::from_utf8_lossy(&place.read("mac/continuity.md")).contains("<<<"));
+    let conflicts = on(&place, "mac", &["conflicts"]).json_lines();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0]["path"], "continuity.md");
+    assert_eq!(conflicts[0]["sides"].as_array().map(Vec::len), Some(2));
+    let diff = conflicts[0]["diff"].as_str().expect("a diff");
+    assert!(diff.contains("+TWO of the mac") && diff.contains("+TWO of the phone"), "{diff}");
+    place.write("mac/other.md", "work goes on\n");
+    on(&place, "mac", &["commit"]).ok();
+    on(&place, "mac", &["resolve", "continuity.md", "--take", "pixel"]).ok();
+    on(&place, "mac", &["sync", "pixel"]).ok();
+    assert_eq!(head(&place, "mac"), head(&place, "pixel"));
+    assert!(String::from_utf8_lossy(&place.read("mac/continuity.md")).contains("TWO of the phone"));
+    assert_eq!(place.read("pixel/other.md"), b"work goes on\n");
+}
+
+#[test]
+fn edits_in_the_way_of_a_pull_are_named_and_nothing_moves() {
+    let place = pair();
+    place.write("pixel/continuity.md", "one\ntwo of the phone\nthree\nfour\nfive\n");
+    on(&place, "pixel", &["commit"]).ok();
+    place.write("mac/continuity.md", "an edit that nobody committed\n");
+    let outcome = on(&place, "mac", &["pull", "pixel", "--json"]).code(1);
+    assert_eq!(outcome.error()["kind"], "dirty");
+    let text = outcome.stderr();
+    assert!(text.contains("continuity.md") && text.contains("mvault commit"), "{text}");
+    assert_eq!(place.read("mac/continuity.md"), b"an edit that nobody committed\n");
+    on(&place, "mac", &["checkout", "HEAD", "--", "continuity.md"]).ok();
+    on(&place, "mac", &["reconcile"]).ok();
+    assert!(String::from_utf8_lossy(&place.read("mac/continuity.md")).contains("two of the phone"));
+}
+
+#[test]
+fn edits_that_are_not_in_the_way_are_carried() {
+    let place = pair();
+    place.write("pixel/b.md", "from the phone\n");
+    on(&place, "pixel", &["commit"]).ok();
+    place.write("mac/mine.md", "not committed\n");
+    on(&place, "mac", &["pull", "pixel"]).ok();
+    assert_eq!(place.read("mac/mine.md"), b"not committed\n");
+    assert_eq!(place.read("mac/b.md"), b"from the phone\n");
+}
+
+#[test]
+fn undo_of_a_pull_takes_the_files_back_and_holds_what_came() {
+    let place = pair();
+    place.write("pixel/b.md", "from the phone\n");
+    on(&place, "pixel", &["commit"]).ok();
+    let before = head(&place, "mac");
+    on(&place, "mac", &["pull", "pixel"]).ok();
+    on(&place, "mac", &["undo"]).ok();
+    assert_eq!(head(&place, "mac"), before);
+    assert!(!place.work().join("mac/b.md").exists());
+    on(&place, "mac", &["pull", "pixel"]).ok();
+    assert_eq!(head(&place, "mac"), before, "what is held stays held");
+    on(&place, "mac", &["reconcile"]).ok();
+    assert_eq!(place.read("mac/b.md"), b"from the phone\n");
+}
+
+#[test]
+fn a_third_device_gets_the_same_head_over_a_relay() {
+    let place = pair();
+    place.mvault(["clone", "pixel", "tablet", "--device", "tablet"]).ok();
+    place.write("mac/a.md", "mac\n");
+    place.write("tablet/t.md", "tablet\n");
+    on(&place, "mac", &["sync", "pixel"]).ok();
+    on(&place, "tablet", &["sync", "pixel"]).ok();
+    on(&place, "mac", &["sync", "pixel"]).ok();
+    let heads = ["mac", "pixel", "tablet"].map(|device| head(&place, device));
+    assert!(heads.iter().all(|other| *other == heads[0]), "{heads:?}");
+}
+
+#[test]
+fn strangers_and_copies_are_refused_before_anything_is_exchanged() {
+    let place = pair();
+    place.write("other/x.md", "x\n");
+    on(&place, "other", &["init", "--device", "other"]).ok();
+    on(&place, "other", &["commit"]).ok();
+    let text = on(&place, "mac", &["pull", "../other"]).code(1).stderr();
+    assert!(text.contains("another vault"), "{text}");
+    let text = on(&place, "mac", &["pull", "."]).code(1).stderr();
+    assert!(text.contains("this very vault"), "{text}");
+    place.mvault(["clone", "mac", "twin", "--device", "mac"]).code(1);
+    assert!(!place.work().join("twin/.mvault").exists(), "a clone that failed leaves no vault");
+}
+
+#[test]
+fn remotes_that_could_run_something_are_refused_at_once() {
+    let place = pair();
+    for remote in ["-oProxyCommand=touch x:", "a b:", "$(id):", "x;y:", "u@-oX:", "ext::sh", "ssh://h/v"] {
+        let outcome = on(&place, "mac", &["pull", "--", remote]).code(2);
+        assert!(!outcome.stderr().is_empty(), "{remote}");
+    }
+    assert!(!place.work().join("mac/x").exists());
+}
