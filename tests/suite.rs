@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod generated;
 mod git;
+mod ssh;
 mod support;
 mod tidy;
 mod two_weeks;

@@ -2,6 +2,7 @@
 //! A place of its own for each test: own HOME, own clock, own dice, nothing of the machine's settings.
 
 pub mod history;
+pub mod sshd;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
