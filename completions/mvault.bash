@@ -46,6 +46,9 @@ _mvault() {
             mvault,diff)
                 cmd="mvault__subcmd__diff"
                 ;;
+            mvault,doctor)
+                cmd="mvault__subcmd__doctor"
+                ;;
             mvault,events)
                 cmd="mvault__subcmd__events"
                 ;;
@@ -152,7 +155,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit verify fsck stats cat note events hash git completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit verify fsck stats doctor cat note events hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -401,6 +404,28 @@ _mvault() {
             ;;
         mvault__subcmd__diff)
             opts="-C -q -h --stat --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__doctor)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

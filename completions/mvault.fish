@@ -60,6 +60,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "audit" -d 'Tell the o
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "doctor" -d 'Try what holds on this machine'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "note" -d 'Write a line of text into an event stream'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "events" -d 'Add, list, check, export and import events'
@@ -348,6 +349,14 @@ complete -c mvault -n "__fish_mvault_using_subcommand stats" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand stats" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand stats" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand stats" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand doctor" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand doctor" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand doctor" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand doctor" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand doctor" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand cat" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -123,6 +123,8 @@ enum Verb {
     Verify(commands::verify::VerifyArgs),
     /// Tell how much the vault keeps
     Stats(commands::verify::StatsArgs),
+    /// Try what holds on this machine
+    Doctor(commands::doctor::DoctorArgs),
     /// Print an object's bytes
     Cat(commands::cat::CatArgs),
     /// Write a line of text into an event stream
@@ -168,6 +170,7 @@ impl Verb {
             Verb::Audit(args) => commands::audit::run(cx, args),
             Verb::Verify(args) => commands::verify::run(cx, args),
             Verb::Stats(args) => commands::verify::run_stats(cx, args),
+            Verb::Doctor(args) => commands::doctor::run(cx, args),
             Verb::Cat(args) => commands::cat::run(cx, args),
             Verb::Note(args) => commands::note::run(cx, args),
             Verb::Events(args) => commands::events::run(cx, args),

@@ -18,6 +18,7 @@ pub mod commit;
 pub mod completions;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 mod editor;
 pub mod error;
 pub mod events;

@@ -211,6 +211,10 @@ pub trait RawDir: Send + Sync + fmt::Debug {
     /// Makes everything on this file system durable; `false` if the system cannot promise to report
     /// failures of it, and nothing was done.
     fn sync_file_system(&self) -> io::Result<bool>;
+    /// Returns how many bytes this user can still store; `None` if nobody knows.
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
     /// Downcasts, for `rename` between folders of one disk.
     fn as_any(&self) -> &dyn std::any::Any;
 }
@@ -393,6 +397,11 @@ impl Dir {
     /// whether it was done.
     pub fn sync_file_system(&self) -> Result<bool> {
         self.err_self("sync", self.raw.sync_file_system())
+    }
+
+    /// Returns how many bytes this user can still store here; `None` if nobody knows.
+    pub fn free_bytes(&self) -> Result<Option<u64>> {
+        self.err_self("examine", self.raw.free_bytes())
     }
 
     /// Reads a whole file of at most `size_max` bytes.

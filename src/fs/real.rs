@@ -192,6 +192,11 @@ impl RawDir for RealDir {
         Ok(false)
     }
 
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        let found = retry(|| rustix::fs::fstatvfs(&self.fd))?;
+        Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+    }
+
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }

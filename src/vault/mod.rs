@@ -9,6 +9,7 @@
 mod book;
 mod checkout;
 mod commit;
+mod doctor;
 mod endpoint;
 mod error;
 mod git;
@@ -34,6 +35,7 @@ pub use checkout::{
     CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, rollback, switch,
 };
 pub use commit::{CommitOutcome, CommitRequest, Refused, commit, commit_locked, describe, local_changes};
+pub use doctor::{Check, Weight, check_default_vault, examine};
 pub use endpoint::{VaultEndpoint, Verb, abandon_clone, opener_of};
 pub use error::{Error, ErrorKind, Result};
 pub use git::{GitExport, export_git};

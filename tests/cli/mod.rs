@@ -3,6 +3,7 @@
 mod basics;
 mod demo;
 mod devices;
+mod doctor;
 mod events;
 mod history;
 mod verify;
