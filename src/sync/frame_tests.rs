@@ -167,6 +167,46 @@ fn encodes_back(frame: &Frame, bytes: &[u8]) -> bool {
     }
 }
 
+/// Returns what is indented in a section of a page, each block without blanks and line breaks.
+fn blocks<'p>(page: &'p str, section: &str) -> Vec<String> {
+    let body = page.split(&format!("\n## {section}\n")).nth(1).expect("the section is there");
+    let body: &'p str = body.split("\n## ").next().expect("split gives one at least");
+    let mut blocks: Vec<String> = vec![String::new()];
+    for line in body.lines() {
+        match line.strip_prefix("    ") {
+            Some(code) => blocks.last_mut().expect("never empty").push_str(code.trim()),
+            None if !blocks.last().expect("never empty").is_empty() => blocks.push(String::new()),
+            None => {}
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    blocks
+}
+
+#[test]
+fn frames_on_the_page_about_the_wire_are_those_of_the_program() {
+    let page = include_str!("../../docs/sync.md");
+    let id = ObjectId::from_bytes(std::array::from_fn(|n| n as u8));
+    let head = StampedHead { id: CommitId::new(id), lamport: Lamport(42) };
+    let expected = [
+        Frame::Offer(vec![StampedBranch { name: "main".into(), heads: vec![head] }]),
+        Frame::Ask(vec![head.id]),
+        Frame::Known { decided: true, bits: vec![true, false, true] },
+        Frame::Have(Have { partial: Some((id, 65_536)), ..Have::default() }),
+        Frame::Copy { offset: 7, size: 300 },
+        Frame::Refused(Refusal::new(RefusalKind::Unrelated, "another vault")),
+        Frame::Hello(Box::new(hello())),
+    ];
+    let shown = blocks(page, "Test vectors");
+    let encoded: Vec<String> = expected.iter().map(|frame| hex::encode(frame.encode())).collect();
+    assert_eq!(shown, encoded);
+    let nonce = super::super::wire::Nonce::new([7; 16]);
+    for line in [nonce.greeting(), nonce.answer()] {
+        let line = String::from_utf8(line).expect("ASCII");
+        assert!(page.contains(line.trim()), "{line}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_decode_to_themselves_or_not_at_all(code in 0u8..0x30, payload in prop::collection::vec(any::<u8>(), 0..200)) {
