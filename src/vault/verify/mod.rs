@@ -105,6 +105,8 @@ pub fn verify(
     };
     found.store(&store, depth, progress)?;
     found.quarantine(&dot)?;
+    // Before the log: others may write meanwhile, and a cache must not seem newer than the log.
+    let index = Index::load(&dot)?;
     let log = match OpLog::open(&dot, None) {
         Ok(log) => log,
         Err(error) => {
@@ -116,7 +118,9 @@ pub fn verify(
     let vault_id = config.and_then(|config| config.vault);
     let mut links = Links::new(&store, depth, vault_id, &mut found);
     links.follow(named_commits(&log));
-    found.index(&dot, &log, &store)?;
+    if let Some(index) = index {
+        found.index(&index, &log, &store);
+    }
     Ok(found)
 }
 
@@ -204,13 +208,12 @@ impl Verified {
     }
 
     /// Checks what the stat cache remembers of the log, and its files if it is that of the present tree.
-    fn index(&mut self, dot: &Dir, log: &OpLog, store: &Store) -> Result<()> {
-        let Some(index) = Index::load(dot)? else { return Ok(()) };
+    fn index(&mut self, index: &Index, log: &OpLog, store: &Store) {
         let mark = index.log_mark();
         if mark.seq > 0 {
             let found = match log.get(mark.seq) {
                 Ok(operation) => operation.map(|operation| operation.anchor()),
-                Err(_) => return Ok(()), // the log's own check has named the segment
+                Err(_) => return, // the log's own check has named the segment
             };
             if found.is_none_or(|Anchor { hash, .. }| *hash.as_bytes() != mark.hash) {
                 let what = format!(
@@ -222,11 +225,10 @@ impl Verified {
             }
         }
         let tree = log.refs().at().and_then(|at| store.find_commit(at).ok()).map(|commit| commit.tree);
-        if tree == Some(index.tree()) && !is_index_of(&index, store, index.tree()) {
+        if tree == Some(index.tree()) && !is_index_of(index, store, index.tree()) {
             let what = "it names other files than the tree it says it is of";
             self.report("index", "index", what, HINT_INDEX);
         }
-        Ok(())
     }
 }
 
