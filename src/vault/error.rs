@@ -84,9 +84,9 @@ pub enum Error {
         /// The paths.
         paths: Vec<VaultPath>,
     },
-    /// The lock.
+    /// The lock is held by another process.
     #[error("the vault is {0}")]
-    Lock(#[from] fs::LockError),
+    Lock(fs::LockError),
     /// A file.
     #[error(transparent)]
     Disk(#[from] fs::Error),
@@ -113,6 +113,15 @@ pub enum Error {
     Rules(#[from] RulesError),
 }
 
+impl From<fs::LockError> for Error {
+    fn from(error: fs::LockError) -> Error {
+        match error {
+            fs::LockError::Disk(error) => Error::Disk(error),
+            held => Error::Lock(held),
+        }
+    }
+}
+
 fn list(paths: &[VaultPath]) -> String {
     let shown: Vec<String> = paths.iter().take(5).map(ToString::to_string).collect();
     let rest = paths.len().saturating_sub(shown.len());
@@ -135,8 +144,8 @@ impl Error {
             Error::NotAVault(_) => ErrorKind::NotAVault,
             Error::Refused { kind, .. } => *kind,
             Error::InTheWay { .. } => ErrorKind::Dirty,
-            Error::Lock(fs::LockError::Held { .. }) => ErrorKind::Locked,
-            Error::Lock(fs::LockError::Disk(_)) | Error::Disk(_) => ErrorKind::Disk,
+            Error::Lock(_) => ErrorKind::Locked,
+            Error::Disk(_) => ErrorKind::Disk,
             Error::Store(error) if error.is_damage() => ErrorKind::Damage,
             Error::Store(_) => ErrorKind::Disk,
             Error::Log(error) if error.is_damage() => ErrorKind::Damage,

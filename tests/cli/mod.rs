@@ -6,4 +6,5 @@ mod devices;
 mod doctor;
 mod events;
 mod history;
+mod refusals;
 mod verify;

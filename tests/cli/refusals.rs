@@ -1,0 +1,145 @@
+//! What cannot be done is said in words a person can act on, with its own exit code, and harms nothing.
+
+use crate::support::{MVAULT, Place, Run};
+
+fn vault() -> Place {
+    let place = Place::new();
+    place.write("a.md", "one\n");
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.mvault(["commit", "-m", "one"]).ok();
+    place
+}
+
+/// Runs mvault with a fault injected into its system calls.
+fn with_fault(place: &Place, calls: &str, error: &str, args: &[&str]) -> Run {
+    let trace = format!("trace={calls}");
+    let inject = format!("inject={calls}:error={error}");
+    let own = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, MVAULT];
+    place.program("strace", own.iter().chain(args))
+}
+
+fn said(run: Run, code: i32) -> String {
+    run.code(code).stderr()
+}
+
+#[test]
+fn a_folder_without_a_vault_says_how_to_make_one() {
+    let place = Place::new();
+    let text = said(place.mvault(["status"]), 1);
+    assert!(text.contains("no vault in") && text.contains("mvault init"), "{text}");
+}
+
+#[test]
+fn a_newer_format_is_refused_with_advice() {
+    let place = vault();
+    place.write(".mvault/format", "mvault-format 2\n");
+    let outcome = place.mvault(["status", "--json"]).code(1);
+    assert_eq!(outcome.error()["kind"], "newer_format");
+    assert!(outcome.stderr().contains("install a newer mvault"));
+}
+
+#[test]
+fn a_cut_init_is_told_and_made_anew() {
+    let place = vault();
+    std::fs::remove_file(place.work().join(".mvault/format")).expect("it is there");
+    let text = said(place.mvault(["status"]), 1);
+    assert!(text.contains("cut short") && text.contains("mvault init"), "{text}");
+    place.mvault(["init", "--device", "mac"]).ok();
+    assert_eq!(place.read("a.md"), b"one\n");
+}
+
+#[test]
+fn unknown_and_ambiguous_revisions_are_told_apart() {
+    let place = vault();
+    let unknown = place.mvault(["show", "nowhere", "--json"]).code(1).error();
+    assert_eq!(unknown["kind"], "not_found");
+    // Of some hundred ids two share their first four digits (a birthday among 65,536).
+    let mut prefixes = std::collections::BTreeMap::new();
+    for number in 0..400 {
+        place.write("a.md", format!("{number}\n"));
+        place.mvault(["commit", "-q"]).ok();
+        let head = place.mvault(["status"]).json()["head"].as_str().expect("a head").to_owned();
+        if let Some(other) = prefixes.insert(head[..4].to_owned(), head.clone()) {
+            let error = place.mvault(["show", &head[..4], "--json"]).code(1).error();
+            assert_eq!(error["kind"], "ambiguous");
+            let text = error["message"].as_str().unwrap_or_default().to_owned();
+            assert!(text.contains(&head[..16]) && text.contains(&other[..16]), "{text}");
+            return;
+        }
+    }
+    panic!("no two of 400 commits share four digits");
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_the_next_commit_works() {
+    let place = vault();
+    place.write("b.md", "two\n");
+    for calls in ["pwrite64", "fdatasync", "renameat"] {
+        let text = said(with_fault(&place, calls, "ENOSPC", &["commit", "-m", "two"]), 1);
+        assert!(text.contains("no space left") && text.contains("hint"), "{calls}: {text}");
+        assert_eq!(place.mvault(["log"]).json_lines().len(), 1, "{calls}");
+    }
+    place.mvault(["verify"]).ok();
+    place.mvault(["commit", "-m", "two"]).ok();
+    assert_eq!(place.mvault(["log"]).json_lines().len(), 2);
+}
+
+#[test]
+fn a_read_only_vault_can_be_read_and_not_written() {
+    let place = vault();
+    place.write("b.md", "two\n");
+    let changing = "pwrite64,mkdirat,renameat,unlinkat,ftruncate";
+    with_fault(&place, changing, "EROFS", &["status"]).ok();
+    with_fault(&place, changing, "EROFS", &["log"]).ok();
+    let text = said(with_fault(&place, changing, "EROFS", &["commit"]), 1);
+    assert!(text.contains("read-only file system"), "{text}");
+}
+
+#[test]
+fn an_unreadable_file_is_left_out_and_the_rest_is_kept() {
+    let place = vault();
+    place.write("b.md", "two\n");
+    place.write("c.md", "three\n");
+    let target = place.work().join("b.md");
+    std::fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(0o000))
+        .expect("it is ours");
+    // Root reads everything unless it gives that right away.
+    let run = match rustix::process::geteuid().is_root() {
+        true => {
+            let less = "--bounding-set=-dac_override,-dac_read_search";
+            place.program("setpriv", [less, MVAULT, "commit", "--json"])
+        }
+        false => place.mvault(["commit", "--json"]),
+    };
+    let outcome = run.code(3).json();
+    std::fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .expect("it is ours");
+    assert_eq!(outcome["rejected"][0]["path"], "b.md");
+    assert_eq!(outcome["rejected"][0]["reason"], "unreadable");
+    assert_eq!(outcome["changed"].as_array().map(Vec::len), Some(1), "{outcome}");
+    assert_eq!(place.read("b.md"), b"two\n");
+}
+
+#[test]
+fn a_held_lock_is_told_with_its_holder_and_dies_with_it() {
+    let place = vault();
+    let config = String::from_utf8(place.read(".mvault/config.toml")).expect("text");
+    place.write(".mvault/config.toml", format!("{config}\n[limits]\nlock-wait-s = 0\n"));
+    place.write("b.md", "two\n");
+    let lock = place.work().join(".mvault/lock");
+    let hold = ["-n", lock.to_str().expect("a plain path"), "sleep", "30"];
+    let mut holder =
+        std::process::Command::new("flock").args(hold).spawn().expect("flock of util-linux starts");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while place.mvault(["commit"]).run().code != Some(7) {
+        assert!(std::time::Instant::now() < deadline, "the lock was never taken");
+        place.write("b.md", format!("{:?}\n", std::time::Instant::now()));
+    }
+    holder.kill().expect("it is ours");
+    holder.wait().expect("it ended");
+    place.write("c.md", "three\n");
+    let ended = std::time::Instant::now() + std::time::Duration::from_secs(40);
+    while place.mvault(["commit"]).run().code == Some(7) {
+        assert!(std::time::Instant::now() < ended, "the lock outlived everybody who held it");
+    }
+}
