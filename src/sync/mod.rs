@@ -331,7 +331,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { objects_max: 50_000_000, bytes_max: 1 << 40 }
+        Limits { objects_max: 10_000_000, bytes_max: 1 << 40 }
     }
 }
 

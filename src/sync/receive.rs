@@ -20,6 +20,9 @@ use crate::object::{
 };
 use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
 
+/// So many commits, and so many other objects, that an earlier session left are told to a sender at most.
+pub const KEPT_TOLD_MAX: usize = 1 << 20;
+
 /// Why what came was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
@@ -128,8 +131,11 @@ impl Receiving {
 
     /// Returns what need not be sent: complete commits, then objects besides, in as many frames as it takes.
     pub fn haves(&self) -> Vec<Have> {
-        let objects = self.connections.incomplete();
-        let mut commits = self.connections.commits.chunks(IDS_MAX as usize);
+        let mut objects = self.connections.incomplete();
+        objects.truncate(KEPT_TOLD_MAX);
+        let told = self.connections.commits.len().min(KEPT_TOLD_MAX);
+        let mut commits =
+            self.connections.commits[self.connections.commits.len() - told..].chunks(IDS_MAX as usize);
         let mut objects = objects.chunks(IDS_MAX as usize);
         let mut haves = Vec::new();
         loop {

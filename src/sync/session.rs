@@ -29,7 +29,7 @@ use super::frame::{
     ASK_MAX, BRANCHES_MAX, Frame, HEADS_MAX, Have, Hello, IDS_MAX, StampedBranch, StampedHead, without_stamps,
 };
 use super::negotiate::{Ancestry, missing, try_commit};
-use super::receive::{Ours, ReceiveError, Receiving, heads_of};
+use super::receive::{KEPT_TOLD_MAX, Ours, ReceiveError, Receiving, heads_of};
 use super::send::{Parcel, Sending};
 use super::wire::{VERSION, VERSION_OLDEST, WireError, mask};
 use super::{
@@ -45,7 +45,7 @@ pub use caller::{Caller, CallerOptions, Summary};
 pub use server::{Call, Opener, Served, Server};
 
 /// How many ids of kept objects a peer may name.
-const HAVES_MAX: usize = 4 << 20;
+const HAVES_MAX: usize = 2 * KEPT_TOLD_MAX;
 /// How many commits a peer may ask about.
 const ASKED_MAX: usize = 4 << 20;
 
@@ -255,7 +255,12 @@ fn take_pack_frame(
     offered: &[Branch],
     frame: Frame,
 ) -> Result<Option<Received>> {
-    let Some(mut receiving) = slot.take() else { return Err(out_of_order(&frame, "pack")) };
+    let Some(mut receiving) = slot.take() else {
+        return match frame {
+            Frame::PackEnd { objects: 0 } => nothing_new(endpoint, offered).map(Some),
+            other => Err(out_of_order(&other, "pack-end")),
+        };
+    };
     if let Frame::PackEnd { objects } = frame {
         return Ok(Some(receiving.finish(offered, objects)?));
     }
@@ -270,6 +275,21 @@ fn take_pack_frame(
     });
     *slot = Some(receiving);
     Ok(None)
+}
+
+/// Takes an empty pack: what was offered must be in the store already.
+fn nothing_new(endpoint: &dyn Endpoint, offered: &[Branch]) -> Result<Received> {
+    for head in heads_of(offered) {
+        let what = match try_commit(endpoint.store(), head)? {
+            None => format!("head {head} was offered and did not come"),
+            Some(commit) if commit.is_derived() => {
+                format!("head {head} is a derived commit, which nobody offers")
+            }
+            Some(_) => continue,
+        };
+        return Err(ReceiveError::Content(what).into());
+    }
+    Ok(Received { offered: offered.to_vec(), ..Received::default() })
 }
 
 /// Keeps what came of a pack that was cut. That it could not be kept adds nothing to why it was cut.

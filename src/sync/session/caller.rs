@@ -283,7 +283,7 @@ impl Machine for Caller<'_> {
                 Ok(())
             }
             (Due::Pack, Frame::Pack { commits }) => {
-                if self.receiving.is_none() {
+                if commits > 0 && self.receiving.is_none() {
                     let mut receiving = open_receiving(self.endpoint, &self.options.incoming_name)?;
                     receiving.expect_vault(self.peer.as_ref().and_then(|peer| peer.identity.vault));
                     self.receiving = Some(receiving);

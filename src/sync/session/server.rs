@@ -224,7 +224,7 @@ impl<'e> Server<'e> {
                 self.give(common)
             }
             Frame::Pack { commits } if opened.intent.push => {
-                if self.receiving.is_none() {
+                if commits > 0 && self.receiving.is_none() {
                     let name = opened.peer.identity.device.as_str();
                     self.receiving = Some(open_receiving(&*opened.endpoint, name)?);
                 }
