@@ -32,7 +32,7 @@ pub const RENAMES_MAX: usize = 1000;
 const MARKER_LENGTH: NonZeroU8 = NonZeroU8::new(7).expect("seven is not zero");
 
 /// The three trees of a merge.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sides {
     pub base: TreeId,
     pub ours: TreeId,

@@ -15,7 +15,7 @@ use super::Result;
 use super::ancestry::History;
 use super::conflict::{BaseValue, Conflict, ConflictKind, Entry, Made, Side};
 use super::engine::TEXT_BYTES_MAX;
-use super::path::{RawPath, add_covering, entry_at, is_covered, with_entry};
+use super::path::{Lookup, RawPath, add_covering, covers_some, with_edits, with_entry};
 use super::rules::{RULE_VERSION, RULES_FILE, RuleBook, Rules};
 use super::tree::{Found, Partial, Purpose, merge, new_objects};
 use crate::object::{CommitId, Kind, Overlay, Source, Tree, TreeId, VaultPath};
@@ -45,6 +45,7 @@ pub(super) struct Workshop<'s> {
     pub objects: Overlay<&'s dyn Source>,
     book: &'s dyn RuleBook,
     bases: RefCell<HashMap<BaseKey, Rc<Partial>>>,
+    views: RefCell<HashMap<(View, CommitId), TreeId>>,
 }
 
 /// What came of folding a frontier.
@@ -85,6 +86,7 @@ impl<'s> Workshop<'s> {
             objects: Overlay::new(source),
             book,
             bases: RefCell::default(),
+            views: RefCell::default(),
         }
     }
 
@@ -137,7 +139,7 @@ impl<'s> Workshop<'s> {
         let (partial, mut found) = self.fold_view(&in_force, frontier)?;
         Ok(match found.pop() {
             Some(conflict) => Err(conflict),
-            None => Ok(entry_at(&self.objects, partial.tree, RULES_FILE.as_bytes())?),
+            None => Ok(Lookup::new(&self.objects).entry(partial.tree, RULES_FILE.as_bytes())?),
         })
     }
 
@@ -155,8 +157,9 @@ impl<'s> Workshop<'s> {
     fn invalid_rules(&self, frontier: &[CommitId], reason: String) -> Result<Conflict> {
         let path = RULES_FILE.as_bytes();
         let mut sides = Vec::new();
+        let lookup = Lookup::new(&self.objects);
         for id in frontier {
-            sides.push(self.side(*id, entry_at(&self.objects, self.history.commit(*id)?.tree, path)?)?);
+            sides.push(self.side(*id, lookup.entry(self.history.commit(*id)?.tree, path)?)?);
         }
         Ok(Conflict {
             path: VaultPath::parse(path)?,
@@ -175,18 +178,20 @@ impl<'s> Workshop<'s> {
 
     /// Returns the part of a commit's tree that `view` shows.
     fn tree_of(&self, id: CommitId, view: View) -> Result<TreeId> {
+        if let Some(tree) = self.views.borrow().get(&(view, id)) {
+            return Ok(*tree);
+        }
         let root = self.history.commit(id)?.tree;
         let path = RULES_FILE.as_bytes();
-        match view {
-            View::Rest => with_entry(&self.objects, root, path, None),
-            View::Rules => {
-                let tree = self.objects.find_tree(root)?;
-                Ok(match tree.find(path) {
-                    None => TreeId::empty(),
-                    Some(entry) => self.objects.put_tree(&Tree::from_entries([entry.clone()])),
-                })
-            }
-        }
+        let shown = match view {
+            View::Rest => with_entry(&self.objects, root, path, None)?,
+            View::Rules => match self.objects.find_tree(root)?.find(path) {
+                None => TreeId::empty(),
+                Some(entry) => self.objects.put_tree(&Tree::from_entries([entry.clone()])),
+            },
+        };
+        self.views.borrow_mut().insert((view, id), shown);
+        Ok(shown)
     }
 
     /// Folds what a view shows of a frontier. Conflicts come sorted by path.
@@ -208,16 +213,15 @@ impl<'s> Workshop<'s> {
         let Some(first) = frontier.first() else { return Err(super::MergeError::NoHeads) };
         let mut whole = Partial::whole(self.tree_of(*first, in_force.view)?);
         whole.no_value = forced.clone();
-        for path in forced {
-            whole.tree = with_entry(&self.objects, whole.tree, path, None)?;
-        }
+        let nothing = forced.iter().map(|path| (path.clone(), None)).collect();
+        whole.tree = with_edits(&self.objects, whole.tree, &nothing)?;
         let mut found_at: Vec<FoundAt> = Vec::new();
         for (step, id) in frontier.iter().enumerate().skip(1) {
             let bases = self.history.merge_bases(&frontier[..step], *id)?;
             let base = self.base(in_force, &bases)?;
             let theirs = self.tree_of(*id, in_force.view)?;
             let merged = merge(&self.objects, &in_force.rules, &base, &whole, theirs, Purpose::Head)?;
-            let covers = |found: &&Found| whole.no_value.iter().any(|old| is_below(old, &found.path));
+            let covers = |found: &&Found| covers_some(&whole.no_value, &found.path);
             let again: BTreeSet<RawPath> =
                 merged.found.iter().filter(covers).map(|found| found.path.clone()).collect();
             if !again.is_empty() {
@@ -279,11 +283,12 @@ impl<'s> Workshop<'s> {
         forced: &BTreeSet<RawPath>,
         found: Vec<FoundAt>,
     ) -> Result<Vec<Conflict>> {
+        let lookup = Lookup::new(&self.objects);
         let mut conflicts = Vec::new();
         for path in forced {
             let mut sides = Vec::new();
             for id in frontier {
-                sides.push(self.side(*id, entry_at(&self.objects, self.history.commit(*id)?.tree, path)?)?);
+                sides.push(self.side(*id, lookup.entry(self.history.commit(*id)?.tree, path)?)?);
             }
             conflicts.push(Conflict {
                 path: VaultPath::parse(path.as_slice())?,
@@ -296,7 +301,7 @@ impl<'s> Workshop<'s> {
             });
         }
         for FoundAt { step, found } in found {
-            let sides = self.sides(in_force, frontier, step, &found)?;
+            let sides = self.sides(&lookup, in_force, frontier, step, &found)?;
             let clears = found
                 .clears
                 .iter()
@@ -332,6 +337,7 @@ impl<'s> Workshop<'s> {
     /// had merged into; the head that met them; those after it that changed the path as well.
     fn sides(
         &self,
+        lookup: &Lookup<'_>,
         in_force: &InForce,
         frontier: &[CommitId],
         step: usize,
@@ -340,7 +346,7 @@ impl<'s> Workshop<'s> {
         let own = |id: CommitId| -> Result<Option<Entry>> {
             let tree = self.tree_of(id, in_force.view)?;
             for path in [&found.path].into_iter().chain(&found.clears) {
-                if let Some(entry) = entry_at(&self.objects, tree, path)? {
+                if let Some(entry) = lookup.entry(tree, path)? {
                     return Ok(Some(entry));
                 }
             }
@@ -368,8 +374,4 @@ impl<'s> Workshop<'s> {
         }
         Ok(sides)
     }
-}
-
-fn is_below(path: &[u8], folder: &[u8]) -> bool {
-    path != folder && is_covered(&BTreeSet::from([folder.to_vec()]), path)
 }

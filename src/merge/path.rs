@@ -3,7 +3,11 @@
 //! Paths are raw bytes here, because gix makes some of them; they become a
 //! [`VaultPath`](crate::object::VaultPath) where they are told to somebody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use gix::bstr::ByteSlice;
 
 use super::Result;
 use super::conflict::Entry;
@@ -12,61 +16,104 @@ use crate::object::{Mode, Overlay, Source, Tree, TreeEntry, TreeId};
 /// A path as bytes.
 pub(super) type RawPath = Vec<u8>;
 
-/// Returns the entry at `path`, a file or a folder; `None` if there is none or a part of the way is a
-/// file.
-pub(super) fn entry_at(source: &dyn Source, root: TreeId, path: &[u8]) -> Result<Option<Entry>> {
-    let mut tree = source.find_tree(root)?;
-    let mut parts = path.split(|b| *b == b'/').peekable();
-    while let Some(name) = parts.next() {
-        let Some(found) = tree.find(name) else { return Ok(None) };
-        let entry = Entry { mode: found.mode, id: found.id };
-        if parts.peek().is_none() {
-            return Ok(Some(entry));
-        }
-        if !entry.mode.is_tree() {
-            return Ok(None);
-        }
-        tree = source.find_tree(TreeId::new(entry.id))?;
-    }
-    Ok(None)
+/// Looks up entries by path and keeps the trees it has read: folders are large, and many paths are asked for.
+pub(super) struct Lookup<'s> {
+    source: &'s dyn Source,
+    trees: RefCell<HashMap<TreeId, Rc<Tree>>>,
 }
 
-/// Returns the tree with `entry` at `path`, or with nothing there. A file that stands where a folder must
-/// be is replaced by it; a folder that becomes empty goes.
+impl<'s> Lookup<'s> {
+    pub(super) fn new(source: &'s dyn Source) -> Lookup<'s> {
+        Lookup { source, trees: RefCell::default() }
+    }
+
+    fn tree(&self, id: TreeId) -> Result<Rc<Tree>> {
+        if let Some(tree) = self.trees.borrow().get(&id) {
+            return Ok(tree.clone());
+        }
+        let tree = Rc::new(self.source.find_tree(id)?);
+        self.trees.borrow_mut().insert(id, tree.clone());
+        Ok(tree)
+    }
+
+    /// Returns the entry at `path`, a file or a folder; `None` if there is none or a part of the way is a
+    /// file.
+    pub(super) fn entry(&self, root: TreeId, path: &[u8]) -> Result<Option<Entry>> {
+        let mut tree = self.tree(root)?;
+        let mut parts = path.split(|b| *b == b'/').peekable();
+        while let Some(name) = parts.next() {
+            let Some(found) = tree.find(name) else { return Ok(None) };
+            let entry = Entry { mode: found.mode, id: found.id };
+            if parts.peek().is_none() {
+                return Ok(Some(entry));
+            }
+            if !entry.mode.is_tree() {
+                return Ok(None);
+            }
+            tree = self.tree(TreeId::new(entry.id))?;
+        }
+        Ok(None)
+    }
+}
+
+/// What shall stand at paths: an entry, or nothing. Of a path and one below it only the former is heard.
+pub(super) type Edits = BTreeMap<RawPath, Option<Entry>>;
+
+type Edit<'p> = (&'p [u8], Option<Entry>);
+
+/// Returns the tree with `edits` made. A file that stands where a folder must be is replaced by it; a
+/// folder that becomes empty goes.
+pub(super) fn with_edits<S: Source>(objects: &Overlay<S>, root: TreeId, edits: &Edits) -> Result<TreeId> {
+    let edits: Vec<Edit<'_>> = edits.iter().map(|(path, e)| (path.as_slice(), *e)).collect();
+    if edits.is_empty() {
+        return Ok(root);
+    }
+    Ok(edit(objects, Some(root), &edits)?.unwrap_or_else(TreeId::empty))
+}
+
+/// Returns the tree with `entry` at `path`, or with nothing there.
 pub(super) fn with_entry<S: Source>(
     objects: &Overlay<S>,
     root: TreeId,
     path: &[u8],
     entry: Option<Entry>,
 ) -> Result<TreeId> {
-    let parts: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
-    Ok(edit(objects, Some(root), &parts, entry)?.unwrap_or_else(TreeId::empty))
+    with_edits(objects, root, &Edits::from([(path.to_vec(), entry)]))
 }
 
-fn edit<S: Source>(
-    objects: &Overlay<S>,
-    tree: Option<TreeId>,
-    parts: &[&[u8]],
-    entry: Option<Entry>,
-) -> Result<Option<TreeId>> {
-    let Some((name, below)) = parts.split_first() else { return Ok(tree) };
+fn edit<S: Source>(objects: &Overlay<S>, tree: Option<TreeId>, edits: &[Edit<'_>]) -> Result<Option<TreeId>> {
     let old = tree.map(|id| objects.find_tree(id)).transpose()?.unwrap_or_default();
-    let found = old.find(name).cloned();
-    let new = if below.is_empty() {
-        entry
-    } else {
-        let folder = found.as_ref().filter(|e| e.mode.is_tree()).map(|e| TreeId::new(e.id));
-        if entry.is_none() && folder.is_none() {
-            return Ok(tree);
+    let mut here: BTreeMap<&[u8], Option<Entry>> = BTreeMap::new();
+    let mut below: BTreeMap<&[u8], Vec<Edit<'_>>> = BTreeMap::new();
+    for (path, entry) in edits {
+        match path.find_byte(b'/') {
+            None => {
+                here.insert(path, *entry);
+            }
+            Some(at) => below.entry(&path[..at]).or_default().push((&path[at + 1..], *entry)),
         }
-        edit(objects, folder, below, entry)?.map(|id| Entry { mode: Mode::Tree, id: id.object() })
-    };
-    if found.as_ref().map(|e| Entry { mode: e.mode, id: e.id }) == new {
+    }
+    for (name, edits) in below {
+        if here.contains_key(name) {
+            continue;
+        }
+        let folder = old.find(name).filter(|e| e.mode.is_tree()).map(|e| TreeId::new(e.id));
+        if folder.is_none() && edits.iter().all(|(_, entry)| entry.is_none()) {
+            continue;
+        }
+        let new = edit(objects, folder, &edits)?;
+        here.insert(name, new.map(|id| Entry { mode: Mode::Tree, id: id.object() }));
+    }
+    let now = |name: &[u8]| old.find(name).map(|e| Entry { mode: e.mode, id: e.id });
+    here.retain(|name, entry| now(name) != *entry);
+    if here.is_empty() {
         return Ok(tree);
     }
-    let mut entries: Vec<TreeEntry> = old.into_entries();
-    entries.retain(|e| e.name != *name);
-    entries.extend(new.map(|Entry { mode, id }| TreeEntry { mode, name: name.to_vec(), id }));
+    let kept = old.entries().iter().filter(|e| !here.contains_key(e.name.as_slice())).cloned();
+    let new = here.iter().filter_map(|(name, entry)| {
+        entry.map(|Entry { mode, id }| TreeEntry { mode, name: name.to_vec(), id })
+    });
+    let entries: Vec<TreeEntry> = kept.chain(new).collect();
     if entries.is_empty() {
         return Ok(None);
     }

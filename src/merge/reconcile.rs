@@ -81,6 +81,9 @@ pub fn reconcile(
             continue;
         }
         let more = history.maximal(part.folded.iter().copied().chain([*id]))?;
+        if more == frontier {
+            continue;
+        }
         if let Derived { head: Some(head), objects, .. } = derive_in(&workshop, more.clone())? {
             part = Reconciled { head, folded: more, objects, ..part };
         }

@@ -11,7 +11,7 @@ use super::conflict::{BaseValue, Conflict, Entry};
 use super::drivers::{is_binary, union};
 use super::engine::TEXT_BYTES_MAX;
 use super::fold::{Folded, Workshop};
-use super::path::{entry_at, with_entry};
+use super::path::{Edits, Lookup, with_edits};
 use super::rules::RuleBook;
 use super::tree::new_objects;
 use super::{MergeError, Result};
@@ -174,31 +174,30 @@ pub fn resolve(
             _ => resolution.remaining.push(conflict),
         }
     }
-    let (Some(mut tree), true) = (tree, resolution.remaining.is_empty()) else { return Ok(resolution) };
+    let (Some(rest), true) = (tree, resolution.remaining.is_empty()) else { return Ok(resolution) };
+    let lookup = Lookup::new(&workshop.objects);
+    let mut edits = Edits::new();
     for (conflict, entry) in &resolution.chosen {
-        let Some(entry) = entry else {
-            tree = with_entry(&workshop.objects, tree, conflict.path.as_bytes(), None)?;
-            continue;
-        };
-        if !is_free(&workshop, tree, conflict)? {
+        if entry.is_some() && !is_free(&lookup, rest, conflict)? {
             return Err(ResolveError::InTheWay(conflict.path.clone()));
         }
-        tree = with_entry(&workshop.objects, tree, conflict.path.as_bytes(), Some(*entry))?;
+        edits.insert(conflict.path.as_bytes().to_vec(), *entry);
     }
+    let tree = with_edits(&workshop.objects, rest, &edits).map_err(ResolveError::from)?;
     resolution.objects = new_objects(&workshop.objects, tree)?;
     resolution.tree = Some(tree);
     Ok(resolution)
 }
 
 /// Tells whether nothing stands at a conflict's path and no file where a folder must be.
-fn is_free(workshop: &Workshop<'_>, tree: TreeId, conflict: &Conflict) -> Result<bool> {
+fn is_free(lookup: &Lookup<'_>, tree: TreeId, conflict: &Conflict) -> Result<bool> {
     let is_rules = conflict.path.as_bytes() == super::RULES_FILE.as_bytes();
-    if !is_rules && entry_at(&workshop.objects, tree, conflict.path.as_bytes())?.is_some() {
+    if !is_rules && lookup.entry(tree, conflict.path.as_bytes())?.is_some() {
         return Ok(false);
     }
     let mut folder = conflict.path.parent();
     while let Some(path) = folder {
-        if entry_at(&workshop.objects, tree, path.as_bytes())?.is_some_and(|e| !e.mode.is_tree()) {
+        if lookup.entry(tree, path.as_bytes())?.is_some_and(|e| !e.mode.is_tree()) {
             return Ok(false);
         }
         folder = path.parent();

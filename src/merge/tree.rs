@@ -12,7 +12,7 @@ use super::check::lost;
 use super::conflict::{BaseValue, ConflictKind, Entry};
 use super::drivers::{self, Contents};
 use super::engine::{self, RawMerge, Sides};
-use super::path::{RawPath, add_covering, covers_some, entry_at, is_covered, with_entry};
+use super::path::{Edits, Lookup, RawPath, add_covering, covers_some, is_covered, with_edits};
 use super::rules::{Base, ContentOutcome, Driver, Rules};
 use super::{MergeError, Result};
 use crate::object::{Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
@@ -137,24 +137,21 @@ pub(super) fn merge<S: Source>(
     purpose: Purpose,
 ) -> Result<Merged> {
     let sides = Sides { base: base.tree, ours: ours.tree, theirs };
-    let mut table = Table { objects, rules, purpose, sides, aside: ours.no_value.clone(), found: Vec::new() };
-    for path in &ours.no_value {
-        table.put_everywhere(path, None)?;
-    }
-    for path in &base.no_value {
-        if !is_covered(&table.aside, path) {
-            table.settle(path, BaseValue::NoValue)?;
-        }
-    }
+    let (aside, found, lookup) = (ours.no_value.clone(), Vec::new(), Lookup::new(objects));
+    let mut table = Table { objects, rules, purpose, sides, aside, found, lookup };
+    let nothing = ours.no_value.iter().map(|path| (path.clone(), None)).collect();
+    table.apply([&nothing, &nothing, &nothing])?;
+    let mut open = base.no_value.clone();
+    open.retain(|path| !is_covered(&table.aside, path));
+    table.settle(&open, |_| Ok(BaseValue::NoValue))?;
     loop {
         let raw = engine::merge_trees(objects, rules, table.sides)?;
-        let (content, mut other) = sort_conflicts(objects, &raw)?;
+        let (content, mut other) = sort_conflicts(&table.lookup, &raw)?;
         if other.is_empty() {
             other = lost(objects, table.sides, &raw)?;
         }
         if other.is_empty() {
-            let tree = with_merged_modes(objects, &raw)?;
-            let tree = table.merge_contents(&raw, tree, content)?;
+            let tree = table.merge_contents(&raw, content)?;
             let partial = Partial { tree, no_value: table.aside };
             return Ok(Merged { partial, found: table.found });
         }
@@ -173,10 +170,7 @@ struct ContentConflict {
 
 /// Tells conflicts that are a matter of one file's content from those between paths, of which the paths
 /// are returned.
-fn sort_conflicts<S: Source>(
-    objects: &Overlay<S>,
-    raw: &RawMerge,
-) -> Result<(Vec<ContentConflict>, BTreeSet<RawPath>)> {
+fn sort_conflicts(lookup: &Lookup<'_>, raw: &RawMerge) -> Result<(Vec<ContentConflict>, BTreeSet<RawPath>)> {
     use gix::merge::plumbing::tree::Resolution;
     let (mut content, mut other) = (Vec::new(), BTreeSet::new());
     for conflict in raw.conflicts.iter().filter(|c| engine::is_unresolved(c)) {
@@ -202,7 +196,7 @@ fn sort_conflicts<S: Source>(
         let blob = merged.and_then(|merged| ObjectId::from_gix(&merged.merged_blob_id));
         let mut place = None;
         for path in &paths {
-            if blob.is_some() && entry_at(objects, raw.tree, path)?.map(|e| e.id) == blob {
+            if blob.is_some() && lookup.entry(raw.tree, path)?.map(|e| e.id) == blob {
                 place = Some(path.clone());
             }
         }
@@ -219,11 +213,11 @@ fn sort_conflicts<S: Source>(
     Ok((content, other))
 }
 
-/// Returns gix's tree with the modes that a three-way merge gives to files which one side moved and the
-/// other changed. gix makes them executable if either side is, and so loses that one side took the bit away.
-fn with_merged_modes<S: Source>(objects: &Overlay<S>, raw: &RawMerge) -> Result<TreeId> {
+/// Returns the modes that a three-way merge gives to files which one side moved and the other changed. gix
+/// makes them executable if either side is, and so loses that one side took the bit away.
+fn merged_modes(lookup: &Lookup<'_>, raw: &RawMerge) -> Result<Edits> {
     use gix::merge::plumbing::tree::Resolution;
-    let mut tree = raw.tree;
+    let mut edits = Edits::new();
     for conflict in &raw.conflicts {
         let Ok(Resolution::OursModifiedTheirsRenamedAndChangedThenRename { final_location, .. }) =
             &conflict.resolution
@@ -235,13 +229,13 @@ fn with_merged_modes<S: Source>(objects: &Overlay<S>, raw: &RawMerge) -> Result<
         let base = changed.source_entry_mode_and_id().0;
         let (one, other) = (changed.entry_mode(), moved.entry_mode());
         let mode = Mode::from_gix(if one == base { other } else { one });
-        if let (Some(mode), Some(entry)) = (mode, entry_at(objects, tree, path)?)
+        if let (Some(mode), Some(entry)) = (mode, lookup.entry(raw.tree, path)?)
             && entry.is_file()
         {
-            tree = with_entry(objects, tree, path, Some(Entry { mode, ..entry }))?;
+            edits.insert(path.to_vec(), Some(Entry { mode, ..entry }));
         }
     }
-    Ok(tree)
+    Ok(edits)
 }
 
 /// The three trees while conflicts are being set aside.
@@ -252,50 +246,67 @@ struct Table<'a, S> {
     sides: Sides,
     aside: BTreeSet<RawPath>,
     found: Vec<Found>,
+    lookup: Lookup<'a>,
 }
 
 impl<S: Source> Table<'_, S> {
-    fn put_everywhere(&mut self, path: &[u8], entry: Option<Entry>) -> Result<()> {
-        for tree in [&mut self.sides.base, &mut self.sides.ours, &mut self.sides.theirs] {
-            *tree = with_entry(self.objects, *tree, path, entry)?;
+    /// Edits the three trees: base, ours, theirs.
+    fn apply(&mut self, edits: [&Edits; 3]) -> Result<()> {
+        let trees = [&mut self.sides.base, &mut self.sides.ours, &mut self.sides.theirs];
+        for (tree, edits) in trees.into_iter().zip(edits) {
+            *tree = with_edits(self.objects, *tree, edits)?;
         }
         Ok(())
     }
 
-    /// Makes `path` the same in all three trees: what both sides agree on, or nothing, set aside.
-    fn settle(&mut self, path: &[u8], base: BaseValue) -> Result<()> {
-        let ours = entry_at(self.objects, self.sides.ours, path)?;
-        let theirs = entry_at(self.objects, self.sides.theirs, path)?;
-        let incomplete = covers_some(&self.aside, path);
-        if ours == theirs && !incomplete {
-            self.sides.base = with_entry(self.objects, self.sides.base, path, ours)?;
-            return Ok(());
+    /// Makes each of `paths` the same in all three trees: what both sides agree on, or nothing, set aside.
+    /// `base_at` says what they have in common there.
+    fn settle(
+        &mut self,
+        paths: &BTreeSet<RawPath>,
+        base_at: impl Fn(&[u8]) -> Result<BaseValue>,
+    ) -> Result<()> {
+        let [mut in_base, mut in_ours, mut in_theirs] = [Edits::new(), Edits::new(), Edits::new()];
+        for path in paths {
+            if is_covered(&self.aside, path) {
+                continue;
+            }
+            let ours = self.lookup.entry(self.sides.ours, path)?;
+            let theirs = self.lookup.entry(self.sides.theirs, path)?;
+            let incomplete = covers_some(&self.aside, path);
+            if ours == theirs && !incomplete {
+                in_base.insert(path.clone(), ours);
+                continue;
+            }
+            let base = base_at(path)?;
+            let mut merged = None;
+            if let (BaseValue::NoValue, Some(ours), Some(theirs)) = (base, ours, theirs) {
+                merged = self.merge_without_base(path, ours, theirs)?;
+            }
+            for edits in [&mut in_base, &mut in_ours, &mut in_theirs] {
+                edits.insert(path.clone(), merged);
+            }
+            if merged.is_some() {
+                continue;
+            }
+            if incomplete {
+                let folder = BTreeSet::from([path.clone()]);
+                self.found.retain(|found| !is_covered(&folder, &found.path));
+            }
+            add_covering(&mut self.aside, path);
+            let kind = self.kind_of(path, base, ours, theirs)?;
+            self.found.push(Found { path: path.clone(), clears: Vec::new(), kind, base, ours, theirs });
         }
-        if let (BaseValue::NoValue, Some(ours), Some(theirs)) = (base, ours, theirs)
-            && let Some(merged) = self.merge_without_base(path, ours, theirs)?
-        {
-            return self.put_everywhere(path, Some(merged));
-        }
-        self.put_everywhere(path, None)?;
-        self.found.retain(|found| !is_covered(&BTreeSet::from([path.to_vec()]), &found.path));
-        add_covering(&mut self.aside, path);
-        let kind = self.kind_of(path, base, ours, theirs)?;
-        self.found.push(Found { path: path.to_vec(), clears: Vec::new(), kind, base, ours, theirs });
-        Ok(())
+        self.apply([&in_base, &in_ours, &in_theirs])
     }
 
     /// Settles paths that are in conflict with each other. If that changes nothing, their folders.
     fn settle_all(&mut self, mut paths: BTreeSet<RawPath>) -> Result<()> {
-        let before = (self.sides.base, self.sides.ours, self.sides.theirs);
-        let base_tree = self.sides.base;
+        let before = self.sides;
         loop {
-            for path in &paths {
-                if !is_covered(&self.aside, path) {
-                    let base = BaseValue::from_entry(entry_at(self.objects, base_tree, path)?);
-                    self.settle(path, base)?;
-                }
-            }
-            if (self.sides.base, self.sides.ours, self.sides.theirs) != before {
+            let bases = Lookup::new(self.objects);
+            self.settle(&paths, |path| Ok(BaseValue::from_entry(bases.entry(before.base, path)?)))?;
+            if self.sides != before {
                 return Ok(());
             }
             let folder = |path: &RawPath| path.iter().rposition(|b| *b == b'/').map(|at| path[..at].to_vec());
@@ -335,17 +346,17 @@ impl<S: Source> Table<'_, S> {
     }
 
     /// Merges what gix left to our drivers, and sets aside what stays in conflict.
-    fn merge_contents(
-        &mut self,
-        raw: &RawMerge,
-        mut tree: TreeId,
-        conflicts: Vec<ContentConflict>,
-    ) -> Result<TreeId> {
+    fn merge_contents(&mut self, raw: &RawMerge, conflicts: Vec<ContentConflict>) -> Result<TreeId> {
+        let mut edits = merged_modes(&self.lookup, raw)?;
         for ContentConflict { path, others, source } in conflicts {
             if is_covered(&self.aside, &path) {
                 continue;
             }
-            let Some(merged) = entry_at(self.objects, tree, &path)? else { continue };
+            let merged = match edits.get(&path) {
+                Some(entry) => *entry,
+                None => self.lookup.entry(raw.tree, &path)?,
+            };
+            let Some(merged) = merged else { continue };
             let find = |root| self.first_file(root, &path, &others);
             let (ours, theirs) = (find(self.sides.ours)?, find(self.sides.theirs)?);
             let base = match source {
@@ -356,7 +367,7 @@ impl<S: Source> Table<'_, S> {
                 (Some(ours), Some(theirs)) => self.merge_content(raw, &path, merged, base, ours, theirs)?,
                 _ => None,
             };
-            tree = with_entry(self.objects, tree, &path, kept)?;
+            edits.insert(path.clone(), kept);
             if kept.is_some() {
                 continue;
             }
@@ -368,7 +379,7 @@ impl<S: Source> Table<'_, S> {
             let clears = others.into_iter().collect();
             self.found.push(Found { path, clears, kind, base, ours, theirs });
         }
-        Ok(tree)
+        with_edits(self.objects, raw.tree, &edits)
     }
 
     /// Returns the entry that a content conflict is resolved to, or `None` if it stays one.
@@ -407,7 +418,7 @@ impl<S: Source> Table<'_, S> {
 
     fn first_file(&self, root: TreeId, path: &[u8], others: &BTreeSet<RawPath>) -> Result<Option<Entry>> {
         for path in [path].into_iter().chain(others.iter().map(Vec::as_slice)) {
-            if let Some(entry) = entry_at(self.objects, root, path)?.filter(|e| !e.mode.is_tree()) {
+            if let Some(entry) = self.lookup.entry(root, path)?.filter(|e| !e.mode.is_tree()) {
                 return Ok(Some(entry));
             }
         }
