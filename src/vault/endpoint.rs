@@ -250,12 +250,13 @@ impl VaultEndpoint {
 
 impl Endpoint for VaultEndpoint {
     fn identity(&self) -> Identity {
-        let last = self.vault.log.last();
+        // What is not known to be durable could be gone after a power cut, and then look as if taken back.
+        let last = self.vault.log.acknowledged();
         Identity {
             device: self.vault.config.device.clone(),
             epoch: self.vault.config.epoch_bytes(),
             vault: self.vault.config.vault,
-            anchor: Some(Anchor { seq: last.seq, hash: *last.hash.as_bytes() }),
+            anchor: last.map(|last| Anchor { seq: last.seq, hash: *last.hash.as_bytes() }),
             rule: RULE_VERSION,
         }
     }

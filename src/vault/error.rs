@@ -14,7 +14,7 @@ use crate::worktree;
 /// The result of an act on a vault.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The class of an error: decides the exit code and the `kind` of its JSON form.
+/// The class of an error: what the command line makes its exit code and words of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// There is no vault here.
@@ -39,25 +39,6 @@ pub enum ErrorKind {
     Disk,
     /// Settings or rules are invalid.
     Settings,
-}
-
-impl ErrorKind {
-    /// Returns the word for it in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ErrorKind::NotAVault => "not-a-vault",
-            ErrorKind::NewerFormat => "newer-format",
-            ErrorKind::UnknownRevision => "unknown-revision",
-            ErrorKind::AmbiguousRevision => "ambiguous-revision",
-            ErrorKind::Dirty => "dirty",
-            ErrorKind::Refused => "refused",
-            ErrorKind::Conflict => "conflict",
-            ErrorKind::Damage => "damage",
-            ErrorKind::Locked => "locked",
-            ErrorKind::Disk => "disk",
-            ErrorKind::Settings => "settings",
-        }
-    }
 }
 
 /// What went wrong with a vault.
