@@ -407,3 +407,73 @@ impl Drop for Ssh {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_constant_but_for_host_and_program() {
+        let host = SshHost::parse("me@[fe80::1%eth0]").expect("valid");
+        let options = SshOptions { args: vec!["-F".into(), "x".into()], ..SshOptions::default() };
+        let command = command(&host, &options).expect("valid");
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        let expected = "-F x -T -a -x -e none -o ClearAllForwardings=yes -o PermitLocalCommand=no \
+                        -o ConnectTimeout=30 -- me@fe80::1%eth0";
+        assert_eq!(words[..words.len() - 1].join(" "), expected);
+        assert_eq!(words.last().map(String::as_str), Some("mvault serve --stdio"));
+    }
+
+    #[test]
+    fn a_far_program_that_a_shell_would_change_starts_nothing() {
+        let host = SshHost::parse("pixel").expect("valid");
+        for program in ["-x", "mvault; rm -rf x", "$(x)", "a b", ""] {
+            let options = SshOptions { far_program: program.into(), ..SshOptions::default() };
+            assert!(matches!(command(&host, &options), Err(SshError::BadFarProgram(_))), "{program:?}");
+        }
+    }
+
+    #[test]
+    fn failures_on_the_way_are_told_apart() {
+        let cases = [
+            (255, "ssh: Could not resolve hostname x: Name or service not known\r\n", "", "unknown-host"),
+            (255, "ssh: connect to host x port 22: Connection refused\r\n", "", "unreachable"),
+            (255, "ssh: connect to host x port 22: No route to host\r\n", "", "unreachable"),
+            (255, "ssh: connect to host x port 22: Connection timed out\r\n", "", "unreachable"),
+            (255, "kex_exchange_identification: read: Connection reset by peer\r\n", "", "unreachable"),
+            (255, "me@x: Permission denied (publickey).\r\n", "", "login-refused"),
+            (255, "Received disconnect: Too many authentication failures\r\n", "", "login-refused"),
+            (255, "Host key verification failed.\r\n", "", "host-key"),
+            (255, "Bad owner or permissions on /home/me/.ssh/config\r\n", "", "ssh"),
+            (127, "bash: line 1: mvault: command not found\n", "", "far-program-missing"),
+            (127, "sh: 1: mvault: not found\n", "Welcome!\n", "far-program-missing"),
+            (126, "sh: mvault: Permission denied\n", "", "far-program-missing"),
+            (1, "", "This account is not available.\n", "not-mvault"),
+            (2, "error: unrecognized subcommand 'serve'\n", "", "not-mvault"),
+            (0, "", "", "not-mvault"),
+        ];
+        for (code, stderr, noise, kind) in cases {
+            let error = classify("x", "mvault", Some(code), stderr, noise.as_bytes());
+            assert_eq!(error.kind(), kind, "{code} {stderr:?} {noise:?}: {error}");
+            assert_eq!(error.class(), Class::Peer);
+            assert!(!error.hint().is_empty());
+        }
+        let killed = classify("x", "mvault", None, "", b"");
+        assert_eq!(killed.kind(), "not-mvault");
+    }
+
+    #[test]
+    fn what_the_far_side_prints_is_masked_and_kept_in_part() {
+        let error = classify("x", "mvault", Some(1), "", b"\x1b]0;title\x07\x1b[2Jhello\nthere");
+        assert!(!error.to_string().contains(['\u{1b}', '\u{7}', '\n']), "{error}");
+        assert!(error.to_string().contains("hello | there"), "{error}");
+        let mut kept = Kept::default();
+        kept.take(b"first");
+        for _ in 0..1000 {
+            kept.take(&[b'x'; 4096]);
+        }
+        kept.take(b"last");
+        assert!(kept.first.starts_with(b"first") && kept.last.len() == STDERR_BYTES_KEPT);
+        assert!(kept.last.iter().rev().take(4).eq(b"tsal"));
+    }
+}

@@ -170,3 +170,49 @@ fn a_key_that_may_only_serve_cannot_push_into_a_vault_served_read_only() {
     assert!(pushed.stderr().contains("read-only"), "{}", pushed.describe());
     assert!(!sshd.home().join("notes/vault/near.md").exists());
 }
+
+/// Bytes that do not compress, the same each time.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+#[test]
+fn a_pull_over_a_link_that_breaks_goes_on_where_it_ended() {
+    let (place, sshd) = start(&Wishes::default());
+    far_vault(&place, &sshd);
+    ok(&mvault(&place, &sshd, &["clone", "far:notes/vault", "mine", "--device", "mac"]));
+    for n in 0..30 {
+        std::fs::write(sshd.home().join(format!("notes/vault/{n}.bin")), noise(n, 40_000)).expect("a file");
+    }
+    let cutter = place.root().join("cutter");
+    // The shell gives up its own hold on the way out, so that the end is seen when `head` ends.
+    let script = "#!/bin/sh\nexec 3<&0\nssh \"$@\" <&3 | head -c 500000 &\nexec >&- 3<&-\nwait\n";
+    std::fs::write(&cutter, script).expect("written");
+    let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+    std::fs::set_permissions(&cutter, mode).expect("executable");
+    let head = place.mvault(["-C", "mine", "status"]).json()["head"].clone();
+    let pull = ["-C", "mine", "--json", "pull", "far:notes/vault"];
+    let cut = sshd.reach(place.mvault(pull)).env("MVAULT_SSH", &cutter).run();
+    assert_eq!(cut.code, Some(6), "{}", cut.describe());
+    let error = cut.error();
+    assert!(error["message"].as_str().expect("text").contains("broke off"), "{}", cut.describe());
+    assert!(error["hint"].as_str().expect("text").contains("kept"), "{}", cut.describe());
+    assert_eq!(place.mvault(["-C", "mine", "status"]).json()["head"], head, "nothing moved");
+    let whole = mvault(&place, &sshd, &pull);
+    ok(&whole);
+    let bytes = whole.json()["bytes"].as_u64().expect("a number");
+    assert!((700_000..800_000).contains(&bytes), "about 460 kB of 1.2 MB were there: {bytes}");
+    for n in 0..30 {
+        assert_eq!(place.read(format!("mine/{n}.bin")), noise(n, 40_000));
+    }
+    place.mvault(["-C", "mine", "verify"]).ok();
+}

@@ -5,3 +5,4 @@ mod liars;
 mod place;
 mod seeds;
 mod sessions;
+mod walks;
