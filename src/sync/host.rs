@@ -11,7 +11,7 @@
 //! | `X:\…`, `X:/…` with one letter X | refused: a drive to some, a host to others; write `user@X:/…` |
 //! | `[ADDRESS]:[PATH]`, `USER@[ADDRESS]:[PATH]` | ssh to an IPv6 address |
 //! | `[USER@]HOST:[PATH]`, up to the first colon | ssh; what follows is the far path, literally |
-//! | anything else | a local path: a vault's folder, or a bundle if it is a file |
+//! | anything else | a local path
 //!
 //! Names of configured remotes come before all of this and are looked up by the caller;
 //! [`is_remote_name`] says what may be one.
@@ -138,7 +138,7 @@ pub enum Remote {
         /// Which vault there, relative to the home folder; `None` is the far device's default vault.
         path: Option<String>,
     },
-    /// A folder that holds a vault, or a bundle file.
+    /// A folder of this machine that holds a vault.
     Local(PathBuf),
 }
 
