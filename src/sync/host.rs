@@ -11,7 +11,7 @@
 //! | `X:\…`, `X:/…` with one letter X | refused: a drive to some, a host to others; write `user@X:/…` |
 //! | `[ADDRESS]:[PATH]`, `USER@[ADDRESS]:[PATH]` | ssh to an IPv6 address |
 //! | `[USER@]HOST:[PATH]`, up to the first colon | ssh; what follows is the far path, literally |
-//! | anything else | a local path
+//! | anything else | a local path |
 //!
 //! Names of configured remotes come before all of this and are looked up by the caller;
 //! [`is_remote_name`] says what may be one.
