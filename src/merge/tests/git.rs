@@ -265,7 +265,10 @@ fn generated_merges_have_the_verdict_and_the_tree_of_git() {
         }
     }
     assert!(set_apart * 5 < cases.len(), "{set_apart} of {} set apart", cases.len());
-    assert!(clean * 5 > cases.len() && clean < cases.len(), "a fair share on both sides: {clean}");
+    assert!(
+        cases.len() < 50 || clean * 5 > cases.len() && clean < cases.len(),
+        "a fair share on both sides: {clean}"
+    );
     assert!(wrong.is_empty(), "{} of {} differ: {}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 

@@ -303,7 +303,7 @@ fn a_derived_commit_that_its_parents_do_not_give_is_found_out() {
 
 #[test]
 fn two_files_that_are_moved_to_one_place_are_never_one_file() {
-    // gix keeps one of the two here and reports nothing.
+    // Each is unchanged against where it came from; that must not make the other one the winner.
     let world = World::default();
     let root = world.root();
     let long = |name: &str| (0..12).map(|n| format!("{name} {n}\n")).collect::<String>();
