@@ -279,10 +279,17 @@ impl<S: Source> Table<'_, S> {
                 continue;
             }
             let base = base_at(path)?;
-            let mut merged = None;
-            if let (BaseValue::NoValue, Some(ours), Some(theirs)) = (base, ours, theirs) {
-                merged = self.merge_without_base(path, ours, theirs)?;
-            }
+            let merged = match (base, ours, theirs) {
+                (BaseValue::NoValue, Some(ours), Some(theirs)) => {
+                    self.merge_without_base(path, ours, theirs)?
+                }
+                // The same content with another mode: the side that changed the mode has its way.
+                (BaseValue::Known(base), Some(ours), Some(theirs)) if ours.id == theirs.id => {
+                    let files = [base, ours, theirs].iter().all(Entry::is_file);
+                    files.then_some(if ours.mode == base.mode { theirs } else { ours })
+                }
+                _ => None,
+            };
             for edits in [&mut in_base, &mut in_ours, &mut in_theirs] {
                 edits.insert(path.clone(), merged);
             }
@@ -396,6 +403,9 @@ impl<S: Source> Table<'_, S> {
         if let Some(base) = base.filter(|base| [ours.id, theirs.id].contains(&base.id)) {
             let changed = if ours.id == base.id { theirs } else { ours };
             return Ok(Some(Entry { mode: merged.mode, id: changed.id }));
+        }
+        if ours.mode != theirs.mode && !base.is_some_and(|base| base.is_file()) {
+            return Ok(None);
         }
         let put = |bytes: &[u8]| Some(Entry { mode: merged.mode, id: self.objects.put(Kind::Blob, bytes) });
         if let driver @ Driver::Custom(_) = self.rules.driver_for(&VaultPath::parse(path)?)
