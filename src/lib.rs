@@ -21,6 +21,7 @@ pub mod commands;
 pub mod env;
 pub mod events;
 pub mod fs;
+pub mod gateway;
 pub mod merge;
 pub mod object;
 pub mod oplog;
