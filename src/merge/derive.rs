@@ -58,7 +58,7 @@ pub(super) fn derive_in(workshop: &Workshop<'_>, frontier: Vec<CommitId>) -> Res
     }
     let folded = workshop.fold(&none.frontier)?;
     let unknown_rule = folded.is_unknown_rule().then_some(folded.version);
-    let Folded { tree, conflicts, version } = folded;
+    let Folded { tree, conflicts, version, .. } = folded;
     let (Some(clean), true) = (tree, conflicts.is_empty()) else {
         return Ok(Derived { tree, conflicts, unknown_rule, ..none });
     };

@@ -11,13 +11,13 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::Result;
 use super::ancestry::History;
 use super::conflict::{BaseValue, Conflict, ConflictKind, Entry, Made, Side};
 use super::engine::TEXT_BYTES_MAX;
 use super::path::{Lookup, RawPath, add_covering, covers_some, with_edits, with_entry};
 use super::rules::{RULE_VERSION, RULES_FILE, RuleBook, Rules};
 use super::tree::{Found, Partial, Purpose, merge, new_objects};
+use super::{Result, seal};
 use crate::object::{CommitId, Kind, Overlay, Source, Tree, TreeId, VaultPath};
 
 /// The part of each tree that a fold looks at.
@@ -57,6 +57,8 @@ pub(super) struct Folded {
     pub conflicts: Vec<Conflict>,
     /// The version of the merge rule in force.
     pub version: u32,
+    /// The rules that the tree was merged by; none if there is no tree.
+    pub rules: Option<Rules>,
 }
 
 impl Folded {
@@ -101,7 +103,8 @@ impl<'s> Workshop<'s> {
         frontier: &[CommitId],
         choice: impl FnOnce(&Conflict) -> Option<Option<Entry>>,
     ) -> Result<Folded> {
-        let only = |conflict| Folded { tree: None, conflicts: vec![conflict], version: RULE_VERSION };
+        let only =
+            |conflict| Folded { tree: None, conflicts: vec![conflict], version: RULE_VERSION, rules: None };
         let merged = match self.fold_rules(frontier)? {
             Err(conflict) => Err(conflict),
             Ok(file) => match self.read_rules(file)? {
@@ -124,13 +127,18 @@ impl<'s> Workshop<'s> {
         };
         let version = rules.version;
         if version != RULE_VERSION {
-            return Ok(Folded { tree: None, conflicts, version });
+            return Ok(Folded { tree: None, conflicts, version, rules: None });
         }
-        let in_force = InForce { view: View::Rest, rules, file };
+        let in_force = InForce { view: View::Rest, rules: rules.clone(), file };
         let (rest, found) = self.fold_view(&in_force, frontier)?;
         conflicts.extend(found);
-        let tree = with_entry(&self.objects, rest.tree, RULES_FILE.as_bytes(), file)?;
-        Ok(Folded { tree: Some(tree), conflicts, version })
+        let mut parents = Vec::new();
+        for id in frontier {
+            parents.push(self.tree_of(*id, View::Rest)?);
+        }
+        let sealed = seal::sealed(&self.objects, &in_force.rules, rest.tree, &parents)?;
+        let tree = with_entry(&self.objects, sealed, RULES_FILE.as_bytes(), file)?;
+        Ok(Folded { tree: Some(tree), conflicts, version, rules: Some(rules) })
     }
 
     /// Merges `vault.toml` alone, as text.

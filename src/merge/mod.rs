@@ -29,6 +29,7 @@ mod path;
 mod reconcile;
 mod resolve;
 mod rules;
+mod seal;
 mod tree;
 
 #[cfg(test)]
@@ -41,7 +42,9 @@ pub use devices::{may_replace, merge_remote_ref, offer};
 pub use engine::{RENAMES_MAX, TEXT_BYTES_MAX};
 pub use reconcile::{Reconciled, reconcile};
 pub use resolve::{Choices, Chosen, Resolution, ResolveError, Take, choose, resolve};
-pub use rules::{Base, ContentMerge, ContentOutcome, Driver, RULE_VERSION, RULES_FILE, RuleBook, Rules};
+pub use rules::{
+    Base, ContentMerge, ContentOutcome, Driver, RULE_VERSION, RULES_FILE, RuleBook, Rules, Sealing,
+};
 pub use tree::{ThreeWay, TreeConflict, three_way};
 
 use crate::object::{CommitId, NameError, SourceError};

@@ -13,6 +13,7 @@ use super::engine::TEXT_BYTES_MAX;
 use super::fold::{Folded, Workshop};
 use super::path::{Edits, Lookup, with_edits};
 use super::rules::RuleBook;
+use super::seal::sealed;
 use super::tree::new_objects;
 use super::{MergeError, Result};
 use crate::object::{
@@ -159,7 +160,7 @@ pub fn resolve(
     let parents = workshop.history.frontier(heads.iter().copied())?;
     let folded = workshop.fold_with(&parents, |conflict| choices.get(&conflict.key()).copied())?;
     let unknown_rule = folded.is_unknown_rule().then_some(folded.version);
-    let Folded { tree, conflicts, .. } = folded;
+    let Folded { tree, conflicts, rules, .. } = folded;
     let mut resolution = Resolution {
         parents,
         remaining: Vec::new(),
@@ -183,7 +184,13 @@ pub fn resolve(
         }
         edits.insert(conflict.path.as_bytes().to_vec(), *entry);
     }
-    let tree = with_edits(&workshop.objects, rest, &edits).map_err(ResolveError::from)?;
+    let mut tree = with_edits(&workshop.objects, rest, &edits).map_err(ResolveError::from)?;
+    if let Some(rules) = rules {
+        let trees =
+            resolution.parents.iter().map(|id| workshop.history.commit(*id).map(|commit| commit.tree));
+        let trees = trees.collect::<super::Result<Vec<TreeId>>>()?;
+        tree = sealed(&workshop.objects, &rules, tree, &trees)?;
+    }
     resolution.objects = new_objects(&workshop.objects, tree)?;
     resolution.tree = Some(tree);
     Ok(resolution)

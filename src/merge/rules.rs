@@ -25,23 +25,46 @@ pub trait RuleBook {
 
 type DriverFor = dyn Fn(&VaultPath) -> Driver + Send + Sync;
 
+/// Which files are sealed by a sidecar, and how. Pure: what it makes becomes part of ids.
+pub trait Sealing: Send + Sync {
+    /// Returns where the sidecar of the file at `path` stands, or `None` if such a file is not sealed.
+    fn sidecar_of(&self, path: &VaultPath) -> Option<VaultPath>;
+
+    /// Returns the path of the file whose sidecar would stand at `path`, or `None` if no sidecar would.
+    fn sealed_by(&self, path: &VaultPath) -> Option<VaultPath>;
+
+    /// Makes the sidecar of a file called `name` whose plain bytes hash to `sha256`.
+    fn seal(&self, name: &[u8], sha256: [u8; 32]) -> Vec<u8>;
+}
+
 /// What holds for one merge.
 #[derive(Clone)]
 pub struct Rules {
     /// The version of the merge rule, 1 unless the vault says otherwise.
     pub version: u32,
     driver_for: Arc<DriverFor>,
+    sealing: Option<Arc<dyn Sealing>>,
 }
 
 impl Rules {
     /// Makes rules of a version and a choice of driver by path.
     pub fn new(version: u32, driver_for: impl Fn(&VaultPath) -> Driver + Send + Sync + 'static) -> Rules {
-        Rules { version, driver_for: Arc::new(driver_for) }
+        Rules { version, driver_for: Arc::new(driver_for), sealing: None }
+    }
+
+    /// Says which files are sealed by a sidecar; without this none are.
+    #[must_use]
+    pub fn with_sealing(self, sealing: impl Sealing + 'static) -> Rules {
+        Rules { sealing: Some(Arc::new(sealing)), ..self }
     }
 
     /// Returns rules that merge every file as text.
     pub fn text_only() -> Rules {
         Rules::new(RULE_VERSION, |_| Driver::Text)
+    }
+
+    pub(super) fn sealing(&self) -> Option<&dyn Sealing> {
+        self.sealing.as_deref()
     }
 
     /// Returns the driver for a path. The rules file itself is text, whatever it says.

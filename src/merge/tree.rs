@@ -14,7 +14,7 @@ use super::drivers::{self, Contents};
 use super::engine::{self, RawMerge, Sides};
 use super::path::{Edits, Lookup, RawPath, add_covering, covers_some, is_covered, with_edits};
 use super::rules::{Base, ContentOutcome, Driver, Rules};
-use super::{MergeError, Result};
+use super::{MergeError, Result, seal};
 use crate::object::{Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
 
 /// A tree some of whose paths have no value. The tree itself holds nothing at those paths.
@@ -99,7 +99,7 @@ pub fn three_way(
         conflicts.push(TreeConflict { path: VaultPath::parse(path)?, kind, base, ours, theirs });
     }
     conflicts.sort_by(|a, b| a.path.cmp(&b.path));
-    let tree = merged.partial.tree;
+    let tree = seal::sealed(&objects, rules, merged.partial.tree, &[ours.tree, theirs])?;
     Ok(ThreeWay { tree, conflicts, objects: new_objects(&objects, tree)? })
 }
 
@@ -137,9 +137,11 @@ pub(super) fn merge<S: Source>(
     purpose: Purpose,
 ) -> Result<Merged> {
     let sides = Sides { base: base.tree, ours: ours.tree, theirs };
+    let is_aside = |path: &[u8]| is_covered(&ours.no_value, path) || is_covered(&base.no_value, path);
+    let sidecars = seal::differing(objects, rules, [base.tree, ours.tree, theirs], is_aside)?;
     let (aside, found, lookup) = (ours.no_value.clone(), Vec::new(), Lookup::new(objects));
     let mut table = Table { objects, rules, purpose, sides, aside, found, lookup };
-    let nothing = ours.no_value.iter().map(|path| (path.clone(), None)).collect();
+    let nothing = ours.no_value.iter().chain(&sidecars).map(|path| (path.clone(), None)).collect();
     table.apply([&nothing, &nothing, &nothing])?;
     let mut open = base.no_value.clone();
     open.retain(|path| !is_covered(&table.aside, path));

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::{BlobId, Commit, CommitId, Kind, ObjectId, Tree, TreeId, hash_object};
 
 /// An object whose bytes were hashed and found to be what its id says.
@@ -83,6 +85,11 @@ pub trait Source {
         Ok(self.find(id.object(), Kind::Blob)?.data)
     }
 
+    /// Returns the SHA-256 of a blob's plain bytes, of any length.
+    fn content_sha256(&self, id: BlobId) -> Result<[u8; 32], SourceError> {
+        Ok(Sha256::digest(self.find_blob(id)?).into())
+    }
+
     /// Returns a tree.
     fn find_tree(&self, id: TreeId) -> Result<Tree, SourceError> {
         if id == TreeId::empty() {
@@ -118,6 +125,10 @@ impl<T: Source + ?Sized> Source for &T {
 
     fn try_info(&self, id: ObjectId) -> Result<Option<(Kind, u64)>, SourceError> {
         (**self).try_info(id)
+    }
+
+    fn content_sha256(&self, id: BlobId) -> Result<[u8; 32], SourceError> {
+        (**self).content_sha256(id)
     }
 }
 
@@ -194,6 +205,13 @@ impl<S: Source> Source for Overlay<S> {
             return Ok(Some((object.kind, object.data.len() as u64)));
         }
         self.below.try_info(id)
+    }
+
+    fn content_sha256(&self, id: BlobId) -> Result<[u8; 32], SourceError> {
+        match self.new.borrow().get(&id.object()) {
+            Some(object) => Ok(Sha256::digest(&object.data).into()),
+            None => self.below.content_sha256(id),
+        }
     }
 }
 

@@ -27,8 +27,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use sha2::{Digest, Sha256};
+
 use crate::fs::{Dir, File};
-use crate::object::{Kind, Object, ObjectId, Prefix, Source, SourceError};
+use crate::object::{BlobId, Kind, Object, ObjectId, Prefix, Source, SourceError};
 
 use cache::Cache;
 use pack::format::Entry;
@@ -380,5 +382,32 @@ impl Source for Store {
 
     fn try_info(&self, id: ObjectId) -> std::result::Result<Option<(Kind, u64)>, SourceError> {
         Store::try_info(self, id).map_err(|error| error.for_source(id))
+    }
+
+    fn content_sha256(&self, id: BlobId) -> std::result::Result<[u8; 32], SourceError> {
+        let mut hasher = Hashing(Sha256::new());
+        let id = id.object();
+        match self.read_to(id, &mut hasher) {
+            Ok((Kind::Blob, _)) => Ok(hasher.0.finalize().into()),
+            Ok((kind, _)) => {
+                let source = format!("it is a {kind}").into();
+                Err(SourceError::Invalid { kind: Kind::Blob, id, source })
+            }
+            Err(error) => Err(error.for_source(id)),
+        }
+    }
+}
+
+/// Hashes what is written.
+struct Hashing(Sha256);
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::rules::{self, VaultRules};
 use crate::events::{self, StreamBase};
-use crate::merge::{Base, ContentMerge, ContentOutcome, Driver, RuleBook, Rules};
+use crate::gateway::sidecar::{self, Digest256};
+use crate::merge::{Base, ContentMerge, ContentOutcome, Driver, RuleBook, Rules, Sealing};
+use crate::object::VaultPath;
 
 /// Reads a vault's rules for a merge.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,12 +22,31 @@ impl RuleBook for Book {
 /// Returns a vault's rules as a merge wants them.
 pub fn merge_rules(rules: VaultRules) -> Rules {
     let events: Arc<dyn ContentMerge> = Arc::new(EventsDriver);
-    Rules::new(rules.reconcile(), move |path| match rules.driver_of(path) {
+    let sealing = Sidecars(rules.clone());
+    let drivers = Rules::new(rules.reconcile(), move |path| match rules.driver_of(path) {
         rules::Driver::Text => Driver::Text,
         rules::Driver::Binary => Driver::Binary,
         rules::Driver::Union => Driver::Union,
         rules::Driver::Events => Driver::Custom(events.clone()),
-    })
+    });
+    drivers.with_sealing(sealing)
+}
+
+/// Seals distillates by sidecars.
+struct Sidecars(VaultRules);
+
+impl Sealing for Sidecars {
+    fn sidecar_of(&self, path: &VaultPath) -> Option<VaultPath> {
+        self.0.sidecar_of(path)
+    }
+
+    fn sealed_by(&self, path: &VaultPath) -> Option<VaultPath> {
+        self.0.sealed_by(path)
+    }
+
+    fn seal(&self, name: &[u8], sha256: [u8; 32]) -> Vec<u8> {
+        sidecar::encode(name, Digest256(sha256))
+    }
 }
 
 /// Merges event streams as sets of lines.

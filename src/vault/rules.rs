@@ -10,6 +10,7 @@ use gix::bstr::ByteSlice;
 use gix::glob::{Pattern, pattern::Case, wildmatch};
 use toml_edit::{DocumentMut, Item, TableLike};
 
+use crate::gateway::sidecar;
 use crate::object::VaultPath;
 
 /// The name of the rules' file, at the top of the tree.
@@ -40,6 +41,8 @@ pub enum Class {
     Canonical,
     /// Sealed by a sidecar.
     Distillate,
+    /// The sidecar of a distillate: made by us, never merged.
+    Sidecar,
     /// An event stream that only grows.
     Stream,
     /// Anything else.
@@ -71,6 +74,9 @@ const DRIVERS: [(&str, Driver); 4] = [
     ("union", Driver::Union),
     ("events", Driver::Events),
 ];
+
+/// Endings of files by which other tools vouch for the file they stand beside.
+const VOUCHERS: [&[u8]; 2] = [b".sig", b".sidecar.json"];
 
 #[derive(Clone, Debug)]
 struct PathRule {
@@ -129,9 +135,33 @@ impl VaultRules {
         self.reconcile
     }
 
-    /// Returns what the file at `path` is to the vault.
+    /// Returns what the file at `path` is to the vault. Beside a distillate stand its sidecar and what
+    /// other tools keep to vouch for it (`.sig`, `.sidecar.json`), and none of them is a distillate itself.
     pub fn class_of(&self, path: &VaultPath) -> Class {
+        if let Some(sealed) = sidecar::sealed_path(path) {
+            match self.class_of(&sealed) {
+                Class::Distillate => return Class::Sidecar,
+                Class::Sidecar => return Class::Note,
+                _ => {}
+            }
+        }
+        let vouched = VOUCHERS.iter().find_map(|ending| path.as_bytes().strip_suffix(*ending));
+        if let Some(Ok(vouched)) = vouched.map(VaultPath::parse)
+            && self.class_of(&vouched) == Class::Distillate
+        {
+            return Class::Note;
+        }
         self.last_match(path, |rule| rule.class).unwrap_or(Class::Note)
+    }
+
+    /// Returns where the sidecar of the file at `path` stands, or `None` if such a file is not sealed.
+    pub fn sidecar_of(&self, path: &VaultPath) -> Option<VaultPath> {
+        (self.class_of(path) == Class::Distillate).then(|| sidecar::sidecar_path(path)).flatten()
+    }
+
+    /// Returns the path of the distillate whose sidecar would stand at `path`.
+    pub fn sealed_by(&self, path: &VaultPath) -> Option<VaultPath> {
+        sidecar::sealed_path(path).filter(|sealed| self.class_of(sealed) == Class::Distillate)
     }
 
     /// Returns how the file at `path` is merged.
@@ -206,6 +236,22 @@ mod tests {
             assert_eq!(rules.driver_of(&path(name)), driver, "{name}");
         }
         assert_eq!(rules.reconcile(), 1);
+    }
+
+    #[test]
+    fn what_vouches_for_a_distillate_is_none_itself() {
+        let rules = VaultRules::default();
+        let class = |text: &str| rules.class_of(&path(text));
+        assert_eq!(class("distillates/a.md.sha256"), Class::Sidecar);
+        assert_eq!(class("distillates/a.md.sha256.sha256"), Class::Note);
+        assert_eq!(class("distillates/a.md.sig"), Class::Note);
+        assert_eq!(class("distillates/a.md.sidecar.json"), Class::Note);
+        assert_eq!(class("notes/a.md.sha256"), Class::Note);
+        assert_eq!(rules.sidecar_of(&path("distillates/a.md")), Some(path("distillates/a.md.sha256")));
+        assert_eq!(rules.sidecar_of(&path("distillates/a.md.sha256")), None);
+        assert_eq!(rules.sidecar_of(&path("continuity.md")), None);
+        assert_eq!(rules.sealed_by(&path("distillates/a.md.sha256")), Some(path("distillates/a.md")));
+        assert_eq!(rules.sealed_by(&path("distillates/.sha256")), None);
     }
 
     #[test]

@@ -9,15 +9,16 @@ mod golden;
 mod model;
 mod resolving;
 mod rules;
+mod seal;
 mod vectors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Base, ContentMerge, ContentOutcome, Driver, RuleBook, Rules};
+use super::{Base, ContentMerge, ContentOutcome, Driver, RuleBook, Rules, Sealing};
 use crate::object::{
     Commit, CommitId, DeviceName, Kind, Lamport, Mode, NoSource, ObjectId, Overlay, Signature, Source, Tree,
-    TreeEntry, TreeId, VaultId,
+    TreeEntry, TreeId, VaultId, VaultPath,
 };
 
 /// Rules in a grammar for tests: `reconcile N`, `<driver> <suffix of paths>`, comments.
@@ -43,10 +44,30 @@ impl RuleBook for TestBook {
             };
             drivers.push((rest.to_owned(), driver));
         }
-        Ok(Rules::new(version, move |path| {
+        let rules = Rules::new(version, move |path| {
             let matching = drivers.iter().find(|(suffix, _)| path.as_bytes().ends_with(suffix.as_bytes()));
             matching.map_or(Driver::Text, |(_, driver)| driver.clone())
-        }))
+        });
+        Ok(if text.contains("# sealed") { rules.with_sealing(SealsNotes) } else { rules })
+    }
+}
+
+/// Seals what ends with `.d`, by `<name>.seal`.
+struct SealsNotes;
+
+impl Sealing for SealsNotes {
+    fn sidecar_of(&self, path: &VaultPath) -> Option<VaultPath> {
+        let is_sealed = path.as_bytes().ends_with(b".d");
+        is_sealed.then(|| VaultPath::parse([path.as_bytes(), b".seal"].concat()).expect("a path"))
+    }
+
+    fn sealed_by(&self, path: &VaultPath) -> Option<VaultPath> {
+        let sealed = path.as_bytes().strip_suffix(b".seal").filter(|sealed| sealed.ends_with(b".d"))?;
+        VaultPath::parse(sealed).ok()
+    }
+
+    fn seal(&self, name: &[u8], sha256: [u8; 32]) -> Vec<u8> {
+        format!("{} {}\n", hex::encode(sha256), String::from_utf8_lossy(name)).into_bytes()
     }
 }
 
