@@ -1,0 +1,177 @@
+//! Checks of names: what travels to other systems, and what programs there would do with it.
+
+use std::collections::HashMap;
+
+use gix::bstr::ByteSlice;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::object::{VaultPath, is_reserved_name};
+
+/// Names that Windows keeps for devices, whatever their ending.
+const DEVICES: [&str; 22] = [
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
+    "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+];
+
+/// Files that a program runs or obeys as soon as it finds them, by their last parts.
+const OBEYED: [&str; 22] = [
+    ".envrc",
+    ".claude/settings.json",
+    ".claude/settings.local.json",
+    ".mcp.json",
+    ".codex/config.toml",
+    ".codex/hooks.json",
+    ".gemini/settings.json",
+    ".cursor/hooks.json",
+    ".cursor/mcp.json",
+    ".vscode/tasks.json",
+    ".vscode/settings.json",
+    ".vscode/launch.json",
+    ".idea/workspace.xml",
+    ".zed/tasks.json",
+    ".zed/settings.json",
+    ".exrc",
+    ".nvim.lua",
+    ".vimrc",
+    ".npmrc",
+    ".yarnrc.yml",
+    "desktop.ini",
+    "autorun.inf",
+];
+
+/// Tells whether a name can be written on the systems a vault travels to. Names that only some tools
+/// dislike (a line break, a leading dash) are kept; they are quoted whenever they are shown.
+pub fn is_portable(name: &[u8]) -> bool {
+    if name.iter().any(|b| matches!(b, b'\\' | b':')) || matches!(name.last(), Some(b'.' | b' ')) {
+        return false;
+    }
+    let stem = name.split(|b| *b == b'.').next().unwrap_or_default().trim_ascii_end();
+    !DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device.as_bytes()))
+}
+
+/// Tells whether every part of a path is portable.
+pub fn is_portable_path(path: &VaultPath) -> bool {
+    path.parts().all(is_portable)
+}
+
+/// Tells whether some program runs or obeys a file at this path on sight.
+pub fn is_obeyed(path: &VaultPath) -> bool {
+    let text = path.as_bytes();
+    OBEYED.iter().any(|obeyed| {
+        let start = text.len().checked_sub(obeyed.len());
+        start.is_some_and(|start| {
+            text[start..].eq_ignore_ascii_case(obeyed.as_bytes()) && (start == 0 || text[start - 1] == b'/')
+        })
+    })
+}
+
+/// Tells whether a link's target leads out of the vault, or into its own folder. The target is read as a
+/// path from the link's folder; links on the way are not followed, so this is about what is written, and
+/// checkout never writes through a link whatever it says.
+pub fn leads_outside(link: &VaultPath, target: &[u8]) -> bool {
+    if target.is_empty() || target[0] == b'/' || target.contains(&0) {
+        return true;
+    }
+    let mut depth = link.parts().count() - 1;
+    for part in target.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." if depth == 0 => return true,
+            b".." => depth -= 1,
+            name if is_reserved_name(name) => return true,
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
+/// Folds a name as the least discerning file system does: letter case and Unicode form do not count.
+pub fn fold(name: &[u8]) -> Vec<u8> {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let Ok(text) = name.to_str() else { return name.to_vec() };
+    text.nfc().flat_map(char::to_lowercase).collect::<String>().nfc().collect::<String>().into_bytes()
+}
+
+/// The names of one folder, to find those that a file system may take for one another.
+#[derive(Debug, Default)]
+pub struct FoldedNames(HashMap<Vec<u8>, Vec<u8>>);
+
+impl FoldedNames {
+    /// Adds a name; returns another one that folds to the same, if that was there first.
+    pub fn add(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        let first = self.0.entry(fold(name)).or_insert_with(|| name.to_vec());
+        (first != name).then(|| first.clone())
+    }
+
+    /// Puts a name in the place of the one that folds to the same.
+    pub fn replace(&mut self, name: &[u8]) {
+        self.0.insert(fold(name), name.to_vec());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> VaultPath {
+        VaultPath::parse(text).expect("a path")
+    }
+
+    #[test]
+    fn names_that_cannot_travel_are_told_from_odd_ones() {
+        for name in ["CON", "nul.txt", "Com1", "lpt9.tar.gz", "a.", "a ", "a\\b", "C:x", "con .md"] {
+            assert!(!is_portable(name.as_bytes()), "{name}");
+        }
+        for name in
+            ["console", "nullable.md", "com10", "-x", "~", "a\nb", "what?.md", "日本語", ".hidden", "a b"]
+        {
+            assert!(is_portable(name.as_bytes()), "{name:?}");
+        }
+        assert!(!is_portable_path(&path("a/aux/b")));
+    }
+
+    #[test]
+    fn obeyed_files_are_known_wherever_they_lie() {
+        for name in [".envrc", "x/.envrc", ".CLAUDE/settings.json", "a/b/.mcp.json", ".vscode/tasks.json"] {
+            assert!(is_obeyed(&path(name)), "{name}");
+        }
+        for name in ["envrc", "x.envrc", "claude/settings.json", "notes/mcp.json", "vscode/tasks.json"] {
+            assert!(!is_obeyed(&path(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn links_out_of_the_vault_are_found_by_what_they_say() {
+        for (link, target) in [
+            ("a", "/etc/passwd"),
+            ("a", ".."),
+            ("d/a", "../../x"),
+            ("a", ""),
+            ("a", "x/../../y"),
+            ("a", ".mvault/lock"),
+        ] {
+            assert!(leads_outside(&path(link), target.as_bytes()), "{link} -> {target}");
+        }
+        for (link, target) in
+            [("a", "b"), ("d/a", "../b"), ("d/e/a", "../../b"), ("a", "missing/x"), ("a", "./b")]
+        {
+            assert!(!leads_outside(&path(link), target.as_bytes()), "{link} -> {target}");
+        }
+    }
+
+    #[test]
+    fn names_that_fold_together_collide() {
+        let mut names = FoldedNames::default();
+        assert_eq!(names.add(b"Notes.md"), None);
+        assert_eq!(names.add(b"Notes.md"), None);
+        assert_eq!(names.add(b"notes.md"), Some(b"Notes.md".to_vec()));
+        assert_eq!(names.add("é.md".as_bytes()), None);
+        assert!(names.add("e\u{301}.md".as_bytes()).is_some());
+        assert!(names.add("É.md".as_bytes()).is_some());
+        assert_eq!(names.add(b"\xff.md"), None);
+        names.replace(b"notes.md");
+        assert_eq!(names.add(b"notes.md"), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! Why something was not taken, or is worth a word: one stable code each.
+//!
+//! docs/manual/refusals.md says for each what it protects from and how to override it; a test holds that
+//! page to this list.
+
+/// A reason, with a code that never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A file that had content is empty now, or a canonical file is gone.
+    Emptied,
+    /// A file consists of zero bytes, or ends in them where it was text.
+    NulFilled,
+    /// An event stream lost or rewrote lines it had.
+    StreamRewritten,
+    /// The rule demands UTF-8 and the file is none.
+    NotUtf8,
+    /// The rule demands JSON and the file is none.
+    NotJson,
+    /// A canonical file holds the marker lines of a merge.
+    ConflictMarkers,
+    /// A sealed distillate changed.
+    Sealed,
+    /// A sidecar does not fit its file.
+    SidecarMismatch,
+    /// A credential was found.
+    Secret,
+    /// The file is larger than the limit.
+    TooLarge,
+    /// The name cannot be written on other systems.
+    NameNotPortable,
+    /// The name differs from another one only in a way that some file systems do not see.
+    NameCollides,
+    /// A link leads out of the vault, or into its own folder.
+    LinkOutside,
+    /// A new file that some program obeys or runs on sight.
+    ObeyedFile,
+    /// A large part of the vault would be removed at once.
+    MassDelete,
+    /// The content was purged.
+    Purged,
+    /// A line of a stream was torn or glued; the line is kept and its torn part reported.
+    TornLine,
+    /// The file changed while it was read.
+    ChangedWhileRead,
+    /// The file cannot be read.
+    Unreadable,
+    /// Not a regular file, folder or link.
+    Special,
+    /// The name or path is longer than a vault takes.
+    NameTooLong,
+    /// A folder of another vault or repository.
+    ReservedFolder,
+    /// A file of ignore rules that cannot be used.
+    IgnoreFile,
+}
+
+/// All reasons with their codes, in the order in which they are asked.
+const CODES: [(Reason, &str); 23] = [
+    (Reason::Emptied, "emptied"),
+    (Reason::NulFilled, "nul-filled"),
+    (Reason::StreamRewritten, "stream-rewritten"),
+    (Reason::NotUtf8, "not-utf8"),
+    (Reason::NotJson, "not-json"),
+    (Reason::ConflictMarkers, "conflict-markers"),
+    (Reason::Sealed, "sealed"),
+    (Reason::SidecarMismatch, "sidecar-mismatch"),
+    (Reason::Secret, "secret"),
+    (Reason::TooLarge, "too-large"),
+    (Reason::NameNotPortable, "name-not-portable"),
+    (Reason::NameCollides, "name-collides"),
+    (Reason::LinkOutside, "link-outside"),
+    (Reason::ObeyedFile, "obeyed-file"),
+    (Reason::MassDelete, "mass-delete"),
+    (Reason::Purged, "purged"),
+    (Reason::TornLine, "torn-line"),
+    (Reason::ChangedWhileRead, "changed-while-read"),
+    (Reason::Unreadable, "unreadable"),
+    (Reason::Special, "special-file"),
+    (Reason::NameTooLong, "name-too-long"),
+    (Reason::ReservedFolder, "reserved-folder"),
+    (Reason::IgnoreFile, "ignore-file"),
+];
+
+impl Reason {
+    /// Returns every reason.
+    pub fn all() -> impl Iterator<Item = Reason> {
+        CODES.iter().map(|(reason, _)| *reason)
+    }
+
+    /// Returns the code, a stable word for programs.
+    pub fn code(self) -> &'static str {
+        CODES.iter().find(|(reason, _)| *reason == self).map_or("", |(_, code)| code)
+    }
+
+    /// Returns the reason of a code.
+    pub fn from_code(code: &str) -> Option<Reason> {
+        CODES.iter().find(|(_, known)| *known == code).map(|(reason, _)| *reason)
+    }
+
+    /// Tells whether a person can ask for it to be let through.
+    pub fn can_be_allowed(self) -> bool {
+        !matches!(
+            self,
+            Reason::ChangedWhileRead
+                | Reason::Unreadable
+                | Reason::Special
+                | Reason::NameTooLong
+                | Reason::ReservedFolder
+                | Reason::IgnoreFile
+                | Reason::Purged
+                | Reason::TornLine
+        )
+    }
+
+    /// Tells whether the content can be set aside: there is some, and of a size to copy.
+    pub fn keeps_copy(self) -> bool {
+        self.can_be_allowed() && !matches!(self, Reason::TooLarge | Reason::MassDelete | Reason::LinkOutside)
+    }
+
+    /// Returns the reason in words, to stand after the path.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Emptied => "it had content and is empty or gone",
+            Reason::NulFilled => "it is filled with zero bytes",
+            Reason::StreamRewritten => "the stream lost or rewrote lines it had",
+            Reason::NotUtf8 => "it is not UTF-8",
+            Reason::NotJson => "it is not JSON",
+            Reason::ConflictMarkers => "it holds the conflict markers of a merge",
+            Reason::Sealed => "it is sealed and has changed",
+            Reason::SidecarMismatch => "it and its .sha256 do not fit each other",
+            Reason::Secret => "it holds what looks like a credential",
+            Reason::TooLarge => "it is larger than the limit",
+            Reason::NameNotPortable => "other systems cannot write its name",
+            Reason::NameCollides => "some file systems take its name for another one here",
+            Reason::LinkOutside => "the link leads out of the vault",
+            Reason::ObeyedFile => "some programs run or obey such a file on sight",
+            Reason::MassDelete => "a large part of the vault is gone at once",
+            Reason::Purged => "this content was purged from the vault",
+            Reason::TornLine => "a line was torn; it is kept as it is",
+            Reason::ChangedWhileRead => "it changed while it was read",
+            Reason::Unreadable => "it cannot be read",
+            Reason::Special => "not a regular file, folder or link",
+            Reason::NameTooLong => "its name or path is too long",
+            Reason::ReservedFolder => "a folder of a vault or repository",
+            Reason::IgnoreFile => "it cannot be used; everything new beside it counts as ignored",
+        }
+    }
+
+    /// Returns what to do, with the path as it is typed.
+    pub fn hint(self, path: &str) -> String {
+        let allow = |why: &str| format!("{why}, `mvault commit --allow {}:{path}` takes it", self.code());
+        match self {
+            Reason::Emptied | Reason::NulFilled => {
+                format!("`mvault checkout main -- {path}` brings it back; {}", allow("if it is meant"))
+            }
+            Reason::StreamRewritten => format!(
+                "streams only grow: `mvault checkout main -- {path}` brings the lines back; {}",
+                allow("if it is meant")
+            ),
+            Reason::NotUtf8 | Reason::NotJson | Reason::ConflictMarkers => {
+                format!("mend the file; {}", allow("if it is meant"))
+            }
+            Reason::Sealed => format!("`mvault seal {path}` keeps the new content under a new seal"),
+            Reason::SidecarMismatch => {
+                format!("compare the two; `mvault seal {path}` makes the .sha256 anew from the file")
+            }
+            Reason::Secret => format!("take it out of the file; {}", allow("if it is none")),
+            Reason::TooLarge => format!("{}, or raise limits.file_mib in vault.toml", allow("once")),
+            Reason::NameNotPortable | Reason::NameCollides => {
+                format!("rename it; {}", allow("if all your devices can hold it"))
+            }
+            Reason::LinkOutside => format!("keep the file itself; {}", allow("if it is meant")),
+            Reason::ObeyedFile => allow("if you know what it does"),
+            Reason::MassDelete => format!(
+                "`mvault checkout main -- PATH` brings files back; if it is meant, `mvault commit --allow {}`",
+                self.code()
+            ),
+            Reason::Purged => "remove it, or change it: these bytes do not come back".to_owned(),
+            Reason::TornLine => format!("`mvault events verify {path}` shows where"),
+            Reason::ChangedWhileRead => "commit again when its writer is done".to_owned(),
+            Reason::Unreadable => format!("check the permissions of {path}"),
+            Reason::NameTooLong => "shorten it".to_owned(),
+            Reason::IgnoreFile => format!("mend {path}"),
+            Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_found_again() {
+        let mut codes: Vec<&str> = Reason::all().map(Reason::code).collect();
+        for reason in Reason::all() {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), CODES.len());
+        assert_eq!(Reason::from_code("nonsense"), None);
+    }
+}
