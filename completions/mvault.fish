@@ -64,6 +64,10 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "doctor" -d 'Try what 
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "note" -d 'Write a line of text into an event stream'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "events" -d 'Add, list, check, export and import events'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "write" -d 'Write a file atomically from standard input, and commit it'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "seal" -d 'Give edited distillates a new seal'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "rejections" -d 'Tell what was refused'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "quarantine" -d 'List, show, bring back or drop what was refused'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -87,6 +91,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand init" -l no-pager -d 'Neve
 complete -c mvault -n "__fish_mvault_using_subcommand init" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand commit" -s m -l message -d 'What was done; without it a line is made from the changes' -r
 complete -c mvault -n "__fish_mvault_using_subcommand commit" -l session -d 'The agent\'s session that this closes' -r
+complete -c mvault -n "__fish_mvault_using_subcommand commit" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand commit" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand commit" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -236,7 +241,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand clone" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand clone" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand clone" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand clone" -s h -l help -d 'Print help'
-complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
 complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l color -d 'When to colour' -r -f -a "auto\t''
@@ -246,7 +251,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand fetch" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand fetch" -s h -l help -d 'Print help'
-complete -c mvault -n "__fish_mvault_using_subcommand pull" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand pull" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand pull" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
 complete -c mvault -n "__fish_mvault_using_subcommand pull" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand pull" -l color -d 'When to colour' -r -f -a "auto\t''
@@ -256,7 +261,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand pull" -l json -d 'Tell eve
 complete -c mvault -n "__fish_mvault_using_subcommand pull" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand pull" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand pull" -s h -l help -d 'Print help'
-complete -c mvault -n "__fish_mvault_using_subcommand push" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand push" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand push" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
 complete -c mvault -n "__fish_mvault_using_subcommand push" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand push" -l color -d 'When to colour' -r -f -a "auto\t''
@@ -266,7 +271,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand push" -l json -d 'Tell eve
 complete -c mvault -n "__fish_mvault_using_subcommand push" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand push" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand push" -s h -l help -d 'Print help'
-complete -c mvault -n "__fish_mvault_using_subcommand sync" -l allow -d 'Allow once what is refused otherwise: `unrelated` takes in another vault\'s history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand sync" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand sync" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
 complete -c mvault -n "__fish_mvault_using_subcommand sync" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand sync" -l color -d 'When to colour' -r -f -a "auto\t''
@@ -286,6 +291,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand serve" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand serve" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand serve" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -368,6 +374,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand cat" -s h -l help -d 'Prin
 complete -c mvault -n "__fish_mvault_using_subcommand note" -l stream -d 'The stream: a word for events/WORD.jsonl, or a path that ends in .jsonl' -r
 complete -c mvault -n "__fish_mvault_using_subcommand note" -l kind -d 'What kind of event this is' -r
 complete -c mvault -n "__fish_mvault_using_subcommand note" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand note" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand note" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand note" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -392,6 +399,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand events; and not __fish_see
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l stream -d 'The stream: a word for events/WORD.jsonl, or a path that ends in .jsonl' -r
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l kind -d 'What kind of event this is' -r
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from add" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -438,6 +446,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_su
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l stream -d 'Add everything to this stream' -r
+complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -446,6 +455,84 @@ complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_su
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand write" -l if-match -d 'Write only if the file has this SHA-256 now; `none`: only if there is no such file' -r
+complete -c mvault -n "__fish_mvault_using_subcommand write" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand write" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
+complete -c mvault -n "__fish_mvault_using_subcommand write" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand write" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand write" -l append -d 'Add whole lines to an event stream'
+complete -c mvault -n "__fish_mvault_using_subcommand write" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand write" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand write" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand write" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand seal" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
+complete -c mvault -n "__fish_mvault_using_subcommand seal" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand seal" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand seal" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand seal" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand seal" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand seal" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -l session -d 'Of this session; `none` for what happened outside of any' -r
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -l all -d 'Of all sessions'
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand rejections" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -f -a "list" -d 'List what is kept'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -f -a "show" -d 'Print the bytes of one'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -f -a "restore" -d 'Put one back where it was refused'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and not __fish_seen_subcommand_from list show restore drop" -f -a "drop" -d 'Remove one for good'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from list" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from show" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from show" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from show" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from show" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -l to -d 'To this place instead' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -l commit -d 'Commit it as well, though it was refused'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -l yes -d 'Yes, for good'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -131,6 +131,14 @@ enum Verb {
     Note(commands::note::NoteArgs),
     /// Add, list, check, export and import events
     Events(commands::events::EventsArgs),
+    /// Write a file atomically from standard input, and commit it
+    Write(commands::write::WriteArgs),
+    /// Give edited distillates a new seal
+    Seal(commands::write::SealArgs),
+    /// Tell what was refused
+    Rejections(commands::rejections::RejectionsArgs),
+    /// List, show, bring back or drop what was refused
+    Quarantine(commands::rejections::QuarantineArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
     /// Move history to git
@@ -174,6 +182,10 @@ impl Verb {
             Verb::Cat(args) => commands::cat::run(cx, args),
             Verb::Note(args) => commands::note::run(cx, args),
             Verb::Events(args) => commands::events::run(cx, args),
+            Verb::Write(args) => commands::write::run(cx, args),
+            Verb::Seal(args) => commands::write::run_seal(cx, args),
+            Verb::Rejections(args) => commands::rejections::run(cx, args),
+            Verb::Quarantine(args) => commands::rejections::run_quarantine(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Git(args) => commands::git::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),

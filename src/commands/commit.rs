@@ -1,14 +1,18 @@
 //! `commit`: what is on disk becomes the next state of the vault.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use super::{CommandError, CommandResult, Context, Exit};
+use crate::gateway::Reason;
 use crate::object::SessionId;
 use crate::ui::{harmless_line, json};
-use crate::vault::{self, Access, CommitOutcome, CommitRequest, Refused};
+use crate::vault::{self, Access, Allowance, CommitOutcome, CommitRequest, Refused, Vault};
 use crate::worktree::{Change, Status};
+
+/// So many refused files are told one by one.
+const REFUSED_TOLD_MAX: usize = 20;
 
 /// Arguments of `commit`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +20,12 @@ use crate::worktree::{Change, Status};
   mvault commit                        keep everything, with a message made from the changes
   mvault commit -m 'session: billing'  the same with words of your own
   mvault commit continuity.md notes    only these; other edits stay as they are
+
+  mvault commit --allow secret:notes/keys.md
+                                       take this file although it holds what looks like a credential
+
+A file that is refused stays on disk as it is, the commit keeps its last good version, and its bytes are
+kept in quarantine: `mvault rejections` tells of them.
 
 Exit code 0: committed, or nothing to do; 3: committed, but some files were refused and are listed.")]
 pub struct CommitArgs {
@@ -28,9 +38,55 @@ pub struct CommitArgs {
     /// Refuse the whole commit if any file is refused
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    allow: AllowArgs,
     /// Only these files and folders
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+}
+
+/// What a person lets through, for every verb that admits something.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct AllowArgs {
+    /// Let a reason for refusal not count this once, for one path or for all
+    #[arg(long, value_name = "CODE[:PATH]")]
+    allow: Vec<String>,
+}
+
+impl AllowArgs {
+    /// Tells whether a word stands alone among them.
+    pub fn has_word(&self, word: &str) -> bool {
+        self.allow.iter().any(|text| text == word)
+    }
+
+    /// Returns what is let through; words of `others` are not looked at.
+    pub fn parse(
+        &self,
+        cx: &Context<'_>,
+        vault: &Vault,
+        others: &[&str],
+    ) -> Result<Vec<Allowance>, CommandError> {
+        let mut allowed = Vec::new();
+        for text in self.allow.iter().filter(|text| !others.contains(&text.as_str())) {
+            let (code, path) = match text.split_once(':') {
+                Some((code, path)) => (code, Some(path)),
+                None => (text.as_str(), None),
+            };
+            let reason = Reason::from_code(code).ok_or_else(|| {
+                let codes: Vec<&str> =
+                    Reason::all().filter(|r| r.can_be_allowed()).map(Reason::code).collect();
+                CommandError::usage(format!("--allow {}: no such reason", harmless_line(code.as_bytes())))
+                    .hint(format!("the reasons are {}", codes.join(", ")))
+            })?;
+            if !reason.can_be_allowed() {
+                return Err(CommandError::usage(format!("{code} cannot be allowed: {}", reason.as_str()))
+                    .hint(reason.hint("the file")));
+            }
+            let path = path.map(|path| cx.vault_path(vault, Path::new(path))).transpose()?;
+            allowed.push(Allowance { reason, path });
+        }
+        Ok(allowed)
+    }
 }
 
 /// Commits.
@@ -44,7 +100,9 @@ pub fn run(cx: &mut Context<'_>, args: &CommitArgs) -> CommandResult {
         message: args.message.as_ref().map(|message| format!("{}\n", message.trim_end())),
         paths,
         is_strict: args.strict,
+        allowed: args.allow.parse(cx, &vault, &[])?,
         operation: "commit",
+        ..CommitRequest::default()
     };
     let outcome = vault::commit(&mut vault, &request)?;
     cx.tell_notices(&mut vault);
@@ -65,8 +123,9 @@ fn tell(cx: &mut Context<'_>, outcome: &CommitOutcome) -> Result<(), CommandErro
     if cx.ui.is_json() {
         return Ok(cx.ui.json(&as_json(outcome))?);
     }
-    for refused in &outcome.refused {
-        cx.ui.warn(format_args!("{} was left out: {}", harmless_line(&refused.path), refused.reason));
+    tell_refused(cx, &outcome.refused);
+    for (path, trace) in &outcome.traces {
+        cx.ui.note(trace.advice(&path.to_string()));
     }
     match &outcome.commit {
         None => cx.ui.note("nothing to commit"),
@@ -83,6 +142,23 @@ fn tell(cx: &mut Context<'_>, outcome: &CommitOutcome) -> Result<(), CommandErro
         }
     }
     Ok(())
+}
+
+/// Says what was refused and what to do about it.
+pub fn tell_refused(cx: &mut Context<'_>, refused: &[Refused]) {
+    for refused in refused.iter().take(REFUSED_TOLD_MAX) {
+        let path = harmless_line(&refused.path);
+        let what = match refused.reason {
+            Reason::TornLine => "is worth a look",
+            Reason::MassDelete => "stays as it was in the vault",
+            _ => "was left out",
+        };
+        cx.ui.warn(format_args!("{path} {what}: {}", refused.words()));
+        cx.ui.note(format_args!("  {}", refused.hint()));
+    }
+    if let more @ 1.. = refused.len().saturating_sub(REFUSED_TOLD_MAX) {
+        cx.ui.warn(format_args!("and {more} more: `mvault rejections` lists them"));
+    }
 }
 
 fn as_json(outcome: &CommitOutcome) -> Value {
@@ -102,6 +178,9 @@ fn as_json(outcome: &CommitOutcome) -> Value {
     object.insert("changed".into(), outcome.changes.iter().map(change_json).collect());
     object.insert("rejected".into(), outcome.refused.iter().map(refused_json).collect());
     object.insert("passed_over".into(), outcome.passed_over.iter().map(refused_json).collect());
+    let traces =
+        outcome.traces.iter().map(|(path, trace)| json!({"path": path.to_string(), "kind": trace.code()}));
+    object.insert("traces".into(), traces.collect());
     Value::Object(object)
 }
 
@@ -113,12 +192,17 @@ pub fn change_json(change: &Change) -> Value {
     Value::Object(object)
 }
 
-/// Returns a refused file as JSON: path, reason code and words.
+/// Returns a refused file as JSON: path, reason code, words, and what is known of the content.
 pub fn refused_json(refused: &Refused) -> Value {
     let mut object = Map::new();
     json::put_path(&mut object, "path", &refused.path);
-    object.insert("reason".into(), refused.code.into());
-    object.insert("message".into(), json!(refused.reason));
+    object.insert("reason".into(), refused.reason.code().into());
+    object.insert("message".into(), refused.words().into());
+    object.insert("sha256".into(), json!(refused.sha256.map(|digest| digest.to_string())));
+    object.insert("size".into(), json!(refused.size));
+    object.insert("offset".into(), json!(refused.offset));
+    object.insert("quarantined".into(), refused.is_kept.into());
+    object.insert("hint".into(), refused.hint().into());
     Value::Object(object)
 }
 

@@ -26,6 +26,10 @@ pub enum ErrorKind {
     Dirty,
     /// A file was refused and `--strict` was given, or a limit was hit.
     Refused,
+    /// What was to be written holds what may not enter the vault.
+    NotAdmitted,
+    /// A file is not what the caller took it for.
+    Stale,
     /// The disk is full, or a limit on file sizes was reached.
     NoSpace,
     /// The file system or folder does not let us write.
@@ -60,6 +64,8 @@ impl ErrorKind {
             ErrorKind::Exists => "exists",
             ErrorKind::Dirty => "dirty",
             ErrorKind::Refused => "refused",
+            ErrorKind::NotAdmitted => "not_admitted",
+            ErrorKind::Stale => "stale",
             ErrorKind::NoSpace => "no_space",
             ErrorKind::ReadOnly => "read_only",
             ErrorKind::Conflicts => "conflicts",
@@ -77,6 +83,7 @@ impl ErrorKind {
         match self {
             ErrorKind::ClosedPipe => 0,
             ErrorKind::Usage => 2,
+            ErrorKind::NotAdmitted => 3,
             ErrorKind::Damaged => 5,
             ErrorKind::Unreachable => 6,
             ErrorKind::Locked => 7,
@@ -201,6 +208,8 @@ impl From<vault::Error> for CommandError {
             vault::ErrorKind::AmbiguousRevision => ErrorKind::Ambiguous,
             vault::ErrorKind::Dirty => ErrorKind::Dirty,
             vault::ErrorKind::Refused => ErrorKind::Refused,
+            vault::ErrorKind::Admission => ErrorKind::NotAdmitted,
+            vault::ErrorKind::Stale => ErrorKind::Stale,
             vault::ErrorKind::Conflict => ErrorKind::Conflicts,
             vault::ErrorKind::Damage => ErrorKind::Damaged,
             vault::ErrorKind::Locked => ErrorKind::Locked,

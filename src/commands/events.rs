@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::commit::AllowArgs;
 use super::note::{self, Entry};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::env::Moment;
@@ -64,6 +65,8 @@ struct AddArgs {
     /// The agent's session
     #[arg(long, value_name = "ID")]
     session: Option<String>,
+    #[command(flatten)]
+    allow: AllowArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -136,6 +139,8 @@ struct ImportArgs {
     /// Add everything to this stream
     #[arg(long, value_name = "S")]
     stream: Option<String>,
+    #[command(flatten)]
+    allow: AllowArgs,
 }
 
 /// Runs the verb that was given.
@@ -159,7 +164,10 @@ fn add(cx: &mut Context<'_>, args: &AddArgs) -> CommandResult {
             .hint("for plain text there is `mvault note`")
     })?;
     let (stream, session) = (args.stream.as_deref(), args.session.as_deref());
-    note::write(cx, Entry { stream, kind: &args.kind, session, body, operation: "events" })
+    note::write(
+        cx,
+        Entry { stream, kind: &args.kind, session, body, allow: &args.allow, operation: "events" },
+    )
 }
 
 /// A stream of the vault, in memory.
@@ -434,7 +442,8 @@ fn import(cx: &mut Context<'_>, args: &ImportArgs) -> CommandResult {
         Some(name) => vec![(vault::stream_path(&vault, Some(name))?, incoming)],
         None => by_device(&vault, &incoming)?,
     };
-    let outcome = vault::import_streams(&mut vault, &parts)?;
+    let allowed = args.allow.parse(cx, &vault, &[])?;
+    let outcome = vault::import_streams(&mut vault, &parts, &allowed)?;
     cx.tell_notices(&mut vault);
     for added in &outcome {
         if cx.ui.is_json() {

@@ -29,6 +29,7 @@ pub mod log;
 pub mod man;
 pub mod note;
 pub mod reconcile;
+pub mod rejections;
 pub mod remote;
 pub mod rollback;
 pub mod serve;
@@ -38,6 +39,7 @@ pub mod sync;
 mod telling;
 pub mod undo;
 pub mod verify;
+pub mod write;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::commit::session_id;
+use super::commit::{AllowArgs, session_id};
 use super::{CommandError, CommandResult, Context, Exit};
 use crate::object::{Json, JsonObject};
 use crate::ui::json;
@@ -32,6 +32,8 @@ pub struct NoteArgs {
     /// The agent's session
     #[arg(long, value_name = "ID")]
     session: Option<String>,
+    #[command(flatten)]
+    allow: AllowArgs,
 }
 
 /// Writes the note.
@@ -44,7 +46,7 @@ pub fn run(cx: &mut Context<'_>, args: &NoteArgs) -> CommandResult {
     let body = JsonObject::from_members(vec![("text".to_owned(), Json::from(text))]);
     let body = Json::Object(body.expect("one key is not doubled"));
     let (stream, session) = (args.stream.as_deref(), args.session.as_deref());
-    write(cx, Entry { stream, kind: &args.kind, session, body, operation: "note" })
+    write(cx, Entry { stream, kind: &args.kind, session, body, allow: &args.allow, operation: "note" })
 }
 
 fn from_stdin(cx: &Context<'_>) -> Result<String, CommandError> {
@@ -60,6 +62,7 @@ pub(super) struct Entry<'a> {
     pub kind: &'a str,
     pub session: Option<&'a str>,
     pub body: Json,
+    pub allow: &'a AllowArgs,
     /// What the operation is called in the log.
     pub operation: &'static str,
 }
@@ -72,7 +75,8 @@ pub(super) fn write(cx: &mut Context<'_>, entry: Entry<'_>) -> CommandResult {
     }
     let stream = vault::stream_path(&vault, entry.stream)?;
     let (kind, operation) = (entry.kind.to_owned(), entry.operation);
-    let record = Record { stream: stream.clone(), kind, body: entry.body, operation };
+    let allowed = entry.allow.parse(cx, &vault, &[])?;
+    let record = Record { stream: stream.clone(), kind, body: entry.body, operation, allowed };
     let Recorded { event, commit } = vault::record(&mut vault, record)?;
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {

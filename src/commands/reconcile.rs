@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::checkout::{files, tell_saved};
+use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side};
 use crate::object::{DeviceName, Mode};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
-use crate::ui::json;
-use crate::vault::{self, Access, Hold, ReconcileOutcome, Resolve, Vault};
+use crate::ui::{harmless_line, json};
+use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Vault};
 
 /// The narrowest terminal on which two sides stand beside each other.
 const SIDE_BY_SIDE_COLUMNS: usize = 120;
+/// So many reasons for a hold are told one by one.
+const HELD_TOLD_MAX: usize = 20;
 /// The largest file that a choice takes from outside of the vault.
 const CHOICE_BYTES_MAX: u64 = 64 << 20;
 
@@ -22,13 +25,20 @@ const CHOICE_BYTES_MAX: u64 = 64 << 20;
 #[command(after_help = "Examples:
   mvault reconcile                     bring together what pull and fetch have brought so far
 
-Exit code 4: conflicts are pending; `mvault conflicts` shows them.")]
-pub struct ReconcileArgs {}
+  mvault reconcile --allow mass-delete let what came remove many files
+  mvault reconcile --allow rules       accept a vault.toml that another device wrote
+
+Exit code 4: conflicts are pending, `mvault conflicts` shows them; or what came waits for a yes.")]
+pub struct ReconcileArgs {
+    #[command(flatten)]
+    allow: AllowArgs,
+}
 
 /// Retries what is pending, and takes in what an undo had held back.
-pub fn run_reconcile(cx: &mut Context<'_>, _args: &ReconcileArgs) -> CommandResult {
+pub fn run_reconcile(cx: &mut Context<'_>, args: &ReconcileArgs) -> CommandResult {
     let mut vault = cx.open_vault(Access::Tree)?;
-    let outcome = vault::reconcile(&mut vault)?;
+    let accepts = accepts(cx, &vault, &args.allow, &[RULES_WORD])?;
+    let outcome = vault::reconcile(&mut vault, &accepts)?;
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {
         cx.ui.json(&outcome_json(&outcome))?;
@@ -36,6 +46,19 @@ pub fn run_reconcile(cx: &mut Context<'_>, _args: &ReconcileArgs) -> CommandResu
         tell_outcome(cx, &vault, &outcome)?;
     }
     exit_of(&outcome)
+}
+
+/// The word that accepts a `vault.toml`.
+pub const RULES_WORD: &str = "rules";
+
+/// Returns what a person lets other devices' work do; `words` are no codes of reasons.
+pub fn accepts(
+    cx: &Context<'_>,
+    vault: &Vault,
+    allow: &AllowArgs,
+    words: &[&str],
+) -> Result<Accepts, CommandError> {
+    Ok(Accepts { allowed: allow.parse(cx, vault, words)?, rules: allow.has_word(RULES_WORD) })
 }
 
 /// Returns what a reconcile came to as JSON.
@@ -46,6 +69,8 @@ pub fn outcome_json(outcome: &ReconcileOutcome) -> Value {
         "pending": outcome.conflicts.iter().map(pending_json).collect::<Vec<_>>(),
         "heads_pending": outcome.pending.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "hold": outcome.on_hold.as_ref().map(hold_word),
+        "held": held(outcome).iter().map(refused_json).collect::<Vec<_>>(),
+        "told": outcome.told.iter().map(refused_json).collect::<Vec<_>>(),
     })
 }
 
@@ -57,11 +82,20 @@ pub fn pending_json(conflict: &Conflict) -> Value {
     Value::Object(object)
 }
 
+/// Returns what holds a reconcile until a person allows it.
+pub fn held(outcome: &ReconcileOutcome) -> &[Refused] {
+    match &outcome.on_hold {
+        Some(Hold::Guarded(held)) => held,
+        _ => &[],
+    }
+}
+
 fn hold_word(hold: &Hold) -> &'static str {
     match hold {
         Hold::Parked => "parked",
         Hold::UnknownRule(_) => "unknown-rule",
         Hold::Dirty(_) => "dirty",
+        Hold::Guarded(_) => "guarded",
     }
 }
 
@@ -78,6 +112,22 @@ pub fn tell_outcome(
             tell_saved(cx, moved)?;
         }
         None => cx.ui.line(format_args!("{branch} stays at {}", outcome.head.short()))?,
+    }
+    for told in &outcome.told {
+        cx.ui.warn(format_args!("{}: {}", harmless_line(&told.path), told.words()));
+    }
+    if !held(outcome).is_empty() {
+        cx.ui.line("what came waits for a yes; no file was touched and no head moved:")?;
+        for refused in held(outcome).iter().take(HELD_TOLD_MAX) {
+            let (path, code) = (harmless_line(&refused.path), refused.reason.code());
+            cx.ui.line(format_args!("  {path} ({code}): {}", refused.words()))?;
+        }
+        if let more @ 1.. = held(outcome).len().saturating_sub(HELD_TOLD_MAX) {
+            cx.ui.line(format_args!("  and {more} more"))?;
+        }
+        cx.ui.note(
+            "`mvault reconcile --allow CODE:PATH` lets one through; mending it on the other device ends it",
+        );
     }
     if !outcome.conflicts.is_empty() && outcome.on_hold.is_none() {
         let count = outcome.conflicts.len();
@@ -118,7 +168,7 @@ pub fn exit_of(outcome: &ReconcileOutcome) -> CommandResult {
         )
         .hint("install a newer mvault, then `mvault reconcile`")),
         None if outcome.pending.is_empty() => Ok(Exit::Done),
-        None => Ok(Exit::Conflicts),
+        None | Some(Hold::Guarded(_)) => Ok(Exit::Conflicts),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `status`: how the working tree differs from its commit, and where the branch stands.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::commit::{change_json, status_word};
@@ -9,7 +11,7 @@ use crate::merge::{AheadBehind, Conflict, History};
 use crate::object::{CommitId, VaultPath};
 use crate::ui::{harmless_line, json};
 use crate::vault::{self, Access, Vault};
-use crate::worktree::{LocalChanges, Status};
+use crate::worktree::{Change, LocalChanges, Status};
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -26,6 +28,8 @@ struct Report {
     renames: Vec<(VaultPath, VaultPath)>,
     conflicts: Vec<Conflict>,
     devices: Vec<Device>,
+    /// Paths of changes whose content was refused before.
+    refused: BTreeSet<VaultPath>,
 }
 
 /// Another device, and how far apart the heads are, counted in authored commits.
@@ -44,6 +48,7 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         head: vault.head()?,
         parked: vault.parked().map(|_| vault.at()).transpose()?,
         renames: local.renames(),
+        refused: refused(&vault, &local)?,
         local,
         conflicts: vault::pending(&vault)?.conflicts,
         devices: devices(&vault)?,
@@ -54,6 +59,18 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         tell_text(cx, &vault, &report)?
     }
     Ok(Exit::Done)
+}
+
+/// Returns the changes that a commit refused and that are as they were then.
+fn refused(vault: &Vault, local: &LocalChanges) -> Result<BTreeSet<VaultPath>, CommandError> {
+    if local.changes.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let known = vault.recently_refused()?;
+    let was_refused = |change: &&Change| {
+        change.new.is_some_and(|new| known.contains(&(change.path.as_bytes().to_vec(), new.id.to_string())))
+    };
+    Ok(local.changes.iter().filter(was_refused).map(|change| change.path.clone()).collect())
 }
 
 fn devices(vault: &Vault) -> Result<Vec<Device>, CommandError> {
@@ -72,7 +89,12 @@ fn devices(vault: &Vault) -> Result<Vec<Device>, CommandError> {
 }
 
 fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(), CommandError> {
-    let changes: Vec<Value> = report.local.changes.iter().map(change_json).collect();
+    let with_refusal = |change: &Change| {
+        let mut object = change_json(change);
+        object["refused"] = report.refused.contains(&change.path).into();
+        object
+    };
+    let changes: Vec<Value> = report.local.changes.iter().map(with_refusal).collect();
     let mut skipped = Vec::new();
     for entry in &report.local.skipped {
         let mut object = Map::new();
@@ -136,7 +158,11 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         cx.ui.line(format_args!("  renamed   {old} -> {new}"))?;
     }
     for change in &report.local.changes {
-        if !is_renamed(&change.path) {
+        if report.refused.contains(&change.path) {
+            let word = status_word(change.status());
+            cx.ui
+                .line(format_args!("  {word:<9} {} (refused: `mvault rejections` says why)", change.path))?;
+        } else if !is_renamed(&change.path) {
             cx.ui.line(format_args!("  {:<9} {}", status_word(change.status()), change.path))?;
         }
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::reconcile::{exit_of, pending_json, tell_outcome};
+use super::commit::{AllowArgs, refused_json, tell_refused};
+use super::reconcile::{RULES_WORD, accepts, exit_of, held, pending_json, tell_outcome};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 
 use crate::sync::session::{CallerOptions, Summary};
@@ -15,6 +16,9 @@ use crate::ui::harmless_line;
 use crate::vault::config::Remote;
 use crate::vault::{self, Access, Vault, VaultEndpoint, Verb};
 
+/// The word that takes in another vault's history.
+const UNRELATED_WORD: &str = "unrelated";
+
 /// Arguments of `fetch`, `pull`, `push` and `sync`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -22,6 +26,9 @@ use crate::vault::{self, Access, Vault, VaultEndpoint, Verb};
   mvault pull pixel:notes/vault        another vault there, relative to the home folder
   mvault sync pixel                    a remote that was added, both ways
   mvault push ../stick/vault           a local path
+  mvault pull pixel --allow mass-delete
+                                       let what comes remove a large part of the files, this once
+  mvault pull old: --allow unrelated   take in the history of another vault
 
 `pull` brings and reconciles, `push` gives, `sync` commits, pulls and pushes: afterwards both devices have
 the same head. A broken connection loses nothing: run the command again. Exit code 4: conflicts are
@@ -30,9 +37,8 @@ pub struct SyncArgs {
     /// A remote's name, HOST:[PATH] or a path; without any all remotes
     #[arg(value_name = "REMOTE")]
     remotes: Vec<String>,
-    /// Allow once what is refused otherwise: `unrelated` takes in another vault's history
-    #[arg(long, value_name = "CODE")]
-    allow: Vec<String>,
+    #[command(flatten)]
+    allow: AllowArgs,
     /// The far program, if it is not `mvault` on the far PATH
     #[arg(long, value_name = "PROGRAM")]
     far_program: Option<String>,
@@ -75,7 +81,7 @@ fn run(cx: &mut Context<'_>, args: &SyncArgs, verb: Verb) -> CommandResult {
         let (returned, result) = exchange(cx, vault, &remote, args, verb)?;
         vault = returned;
         if result.code() > exit.code() {
-            exit = result;
+            exit = result; // 4 before 3 before 0
         }
     }
     Ok(exit)
@@ -99,8 +105,9 @@ fn exchange(
     args: &SyncArgs,
     verb: Verb,
 ) -> Result<(Vault, Exit), CommandError> {
-    let allows_unrelated = args.allow.iter().any(|code| code == "unrelated");
-    let mut endpoint = VaultEndpoint::new(vault, verb, allows_unrelated);
+    let accepts = accepts(cx, &vault, &args.allow, &[UNRELATED_WORD, RULES_WORD])?;
+    let mut endpoint = VaultEndpoint::new(vault, verb, args.allow.has_word(UNRELATED_WORD));
+    endpoint.accepts = accepts;
     let binary = args.far_program.clone().or_else(|| remote.binary.clone());
     let done = call(cx, &mut endpoint, remote, binary, intent(verb));
     cx.tell_notices(&mut endpoint.vault);
@@ -224,10 +231,9 @@ fn tell(
         return Err(CommandError::new(ErrorKind::Bug, text)
             .hint("nothing is lost; report it with the output of `mvault log --all --graph` of both"));
     }
-    match &endpoint.reconciled {
-        Some(outcome) => exit_of(outcome),
-        None => Ok(Exit::Done),
-    }
+    let exit = endpoint.reconciled.as_ref().map_or(Ok(Exit::Done), exit_of)?;
+    let was_refused = exit == Exit::Done && !endpoint.refused.is_empty();
+    Ok(if was_refused { Exit::Refused } else { exit })
 }
 
 fn as_json(endpoint: &VaultEndpoint, remote: &Remote, done: &Exchanged) -> Value {
@@ -247,6 +253,12 @@ fn as_json(endpoint: &VaultEndpoint, remote: &Remote, done: &Exchanged) -> Value
     let pending: Vec<Value> =
         outcome.map(|o| o.conflicts.iter().map(pending_json).collect()).unwrap_or_default();
     object.insert("pending".into(), pending.into());
+    let refused = endpoint.refused.iter().map(refused_json);
+    object.insert("rejected".into(), refused.collect());
+    let held = outcome.map(held).unwrap_or_default();
+    object.insert("held".into(), held.iter().map(refused_json).collect());
+    let told = outcome.map(|o| o.told.as_slice()).unwrap_or_default();
+    object.insert("told".into(), told.iter().map(refused_json).collect());
     object.insert(
         "their_head".into(),
         json!(summary.theirs.as_ref().and_then(|t| t.head).map(|id| id.to_string())),
@@ -261,6 +273,7 @@ fn tell_text(
     verb: Verb,
 ) -> Result<(), CommandError> {
     let device = &summary.peer.identity.device;
+    tell_refused(cx, &endpoint.refused);
     if let Some(id) = endpoint.committed {
         cx.ui.line(format_args!("{}  committed what was here", id.short()))?;
     }

@@ -132,6 +132,20 @@ pub struct Stat {
 }
 
 impl Stat {
+    /// Returns what is known of a file that is not there yet.
+    pub fn none() -> Stat {
+        Stat {
+            kind: FileKind::File,
+            size: 0,
+            mode: 0o644,
+            mtime_ns: 0,
+            ctime_ns: 0,
+            inode: 0,
+            device: 0,
+            blocks: 0,
+        }
+    }
+
     /// Tells whether the owner may execute it.
     pub fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0

@@ -78,6 +78,15 @@ pub fn checkout_paths(vault: &mut Vault, from: CommitId, paths: &[VaultPath]) ->
     let standing = vault.standing_tree()?;
     let source = vault.tree_of(from)?;
     let mut changes = Vec::new();
+    let rules = vault.rules_of(source)?;
+    // A distillate comes with its seal.
+    let sidecars = paths.iter().filter_map(|path| rules.sidecar_of(path));
+    let sidecars: Vec<VaultPath> = sidecars.filter(|path| !paths.contains(path)).collect();
+    for diff in worktree::diff_trees(&vault.store, standing, source)? {
+        if sidecars.contains(&diff.path) {
+            changes.push(TreeChange { path: diff.path, entry: diff.new });
+        }
+    }
     for path in paths {
         let mut found = false;
         for diff in worktree::diff_trees(&vault.store, standing, source)? {
@@ -97,7 +106,7 @@ pub fn checkout_paths(vault: &mut Vault, from: CommitId, paths: &[VaultPath]) ->
     let mut content = vault.store.writer()?;
     let tree = write_changes(vault, &mut content, standing, changes)?;
     let operation = vault.operation("checkout").detail("from", from.to_string());
-    let edits = Edits::SaveWithin(paths.to_vec());
+    let edits = Edits::SaveWithin(paths.iter().cloned().chain(sidecars).collect());
     let moved = move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits })?;
     let parked = vault.parked().map(|_| vault.at()).transpose()?;
     Ok(CheckoutOutcome { operation: Some(vault.log.last().seq), head: vault.head()?, parked, moved })
@@ -233,17 +242,22 @@ impl Vault {
     /// Returns the rules that a tree holds; a file that is no valid set of rules counts as none, because
     /// nothing may be blocked by it.
     pub fn rules_of(&self, tree: TreeId) -> Result<VaultRules> {
-        let root = self.store.find_tree(tree)?;
-        let file = root.find(RULES_FILE.as_bytes()).filter(|entry| !entry.mode.is_tree());
-        let Some(entry) = file else { return Ok(VaultRules::default()) };
-        let bytes = self.store.find_blob(BlobId::new(entry.id))?;
-        Ok(VaultRules::parse(Some(&bytes)).unwrap_or_default())
+        rules_in(&self.store, tree)
     }
 
     /// Returns the rules that hold in the branch now, as a merge wants them.
     pub(super) fn merge_rules(&self) -> Result<crate::merge::Rules> {
         Ok(merge_rules(self.rules_of(self.tree_of(self.head()?)?)?))
     }
+}
+
+/// Returns the rules that a tree holds; a file that is no valid set of rules counts as none.
+pub(super) fn rules_in(source: &dyn Source, tree: TreeId) -> Result<VaultRules> {
+    let root = source.find_tree(tree)?;
+    let file = root.find(RULES_FILE.as_bytes()).filter(|entry| !entry.mode.is_tree());
+    let Some(entry) = file else { return Ok(VaultRules::default()) };
+    let bytes = source.find_blob(BlobId::new(entry.id))?;
+    Ok(VaultRules::parse(Some(&bytes)).unwrap_or_default())
 }
 
 /// Returns `target` with the event streams of `now`.

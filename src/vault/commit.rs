@@ -1,24 +1,22 @@
 //! Commit: what is on disk becomes the next state of the vault.
 //!
-//! Order of writes: objects in one pack, one append to the log, then the stat cache. What cannot be kept
-//! (a fifo, an unreadable file, one that changes while it is read) is reported and left alone; a file
-//! that the head has keeps its last good version there.
+//! Order of writes: what was refused into quarantine and the rejection log, sidecars beside their files,
+//! objects in one pack, one append to the log, then the stat cache. What is refused stays on disk as it
+//! is; a file that the head has keeps its last good version there.
 
-use std::sync::Mutex;
-
+use super::admission::{Admission, Allowance};
+use super::gather::{Gathered, gather};
+use super::refusal::Refused;
+use super::rules::RULES_FILE;
+use super::sealing::seal;
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
+use crate::gateway::foreign::Trace;
 use crate::merge::History;
-use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath};
+use crate::object::{Commit, CommitId, Kind, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName, RefTarget};
-use crate::store::{NewObject, PackWriter, RECORD_MAX};
-use crate::worktree::{
-    self, Body, Candidate, Change, Entry, Index, ReadError, RealLook, Scan, ScanInput, SeenFolder,
-    SkipReason, StatStamp, Status, TreeChange,
-};
-
-/// So many files are read before they are stored: bounds the memory of a first commit.
-const FILES_AT_ONCE: usize = 256;
+use crate::store::PackWriter;
+use crate::worktree::{self, Change, Index, RealLook, ScanInput, SeenFolder, Status, TreeChange};
 
 /// What to commit.
 #[derive(Clone, Debug, Default)]
@@ -29,19 +27,12 @@ pub struct CommitRequest {
     pub paths: Vec<VaultPath>,
     /// Refuse the whole commit if any file is refused.
     pub is_strict: bool,
+    /// What a person lets through this time.
+    pub allowed: Vec<Allowance>,
+    /// Whether edited distillates are sealed anew instead of refused.
+    pub reseals: bool,
     /// What the operation is called in the log.
     pub operation: &'static str,
-}
-
-/// A file that was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Where; any bytes, because a name can be the reason.
-    pub path: Vec<u8>,
-    /// The reason, a stable word.
-    pub code: &'static str,
-    /// The reason, for people.
-    pub reason: &'static str,
 }
 
 /// What a commit did.
@@ -55,17 +46,8 @@ pub struct CommitOutcome {
     pub refused: Vec<Refused>,
     /// What is never taken and needs no attention: sockets, fifos, folders of other repositories.
     pub passed_over: Vec<Refused>,
-}
-
-/// The changes on disk, stored in a pack that is not published yet.
-pub(super) struct Gathered {
-    pub(super) writer: PackWriter,
-    pub(super) changes: Vec<Change>,
-    refreshed: Vec<Change>,
-    refused: Vec<Refused>,
-    passed_over: Vec<Refused>,
-    /// The folders that were listed, and since when: the next walk need not list them again.
-    listed: (Vec<SeenFolder>, i128),
+    /// New files that look like the traces of another tool.
+    pub traces: Vec<(VaultPath, Trace)>,
 }
 
 /// Commits what is on disk.
@@ -78,35 +60,55 @@ pub fn commit(vault: &mut Vault, request: &CommitRequest) -> Result<CommitOutcom
 pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitRequest) -> Result<CommitOutcome> {
     let base_tree = vault.standing_tree()?;
     let index = vault.index(base_tree)?;
-    let mut gathered = gather(vault, &index, &request.paths)?;
+    let admission = Admission::new(vault, base_tree, &request.allowed)?;
+    let paths = with_sidecars(&admission, &request.paths);
+    let mut gathered = gather(vault, &index, &paths, Some(&admission))?;
+    seal(vault, &admission, request, &mut gathered)?;
+    let overrides = admission.overrides();
+    vault.log_rejections(&gathered.refused)?;
     if request.is_strict && !gathered.refused.is_empty() {
         return Err(strict_refusal(&gathered.refused));
     }
+    gathered.write_sidecars(vault)?;
     if gathered.changes.is_empty() {
-        let entries = gathered.refreshed;
-        vault.save_index(&index, base_tree, &entries, &gathered.listed);
-        let Gathered { changes, refused, passed_over, .. } = gathered;
-        return Ok(CommitOutcome { commit: None, changes, refused, passed_over });
+        vault.save_index(&index, base_tree, &gathered.refreshed, &gathered.listed);
+        return Ok(CommitOutcome::of(gathered, None));
     }
     let tree = write_tree(vault, &mut gathered.writer, base_tree, &gathered.changes)?;
     let (parents, draft, operation) = place(vault, request, &gathered.changes)?;
     let commit = vault.draft_commit(tree, parents, draft)?;
     let id = vault.write_commit(&mut gathered.writer, &commit)?;
-    let operation = operation
+    let mut operation = operation
         .set(vault.branch_ref(), id)
         .set(RefName::At, id)
         .frontier(vec![id])
         .lamport(commit.lamport)
         .detail("changed", gathered.changes.len());
-    vault.publish(lock, Some(gathered.writer), operation)?;
+    if !overrides.is_empty() {
+        operation = operation.detail("allowed", overrides);
+    }
+    let writer = std::mem::replace(&mut gathered.writer, vault.store.writer()?);
+    vault.publish(lock, Some(writer), operation)?;
     let entries = [gathered.changes.as_slice(), &gathered.refreshed].concat();
     vault.save_index(&index, tree, &entries, &gathered.listed);
-    Ok(CommitOutcome {
-        commit: Some((id, commit)),
-        changes: gathered.changes,
-        refused: gathered.refused,
-        passed_over: gathered.passed_over,
-    })
+    let changes_rules = gathered.changes.iter().any(|change| change.path.as_bytes() == RULES_FILE.as_bytes());
+    if changes_rules {
+        vault.accept_rules(tree)?;
+    }
+    Ok(CommitOutcome::of(gathered, Some((id, commit))))
+}
+
+impl CommitOutcome {
+    fn of(gathered: Gathered, commit: Option<(CommitId, Commit)>) -> CommitOutcome {
+        let Gathered { changes, refused, passed_over, traces, .. } = gathered;
+        CommitOutcome { commit, changes, refused, passed_over, traces }
+    }
+}
+
+/// Returns the paths that a commit is asked for, with the sidecars of those that have one.
+fn with_sidecars(admission: &Admission<'_>, paths: &[VaultPath]) -> Vec<VaultPath> {
+    let sidecars = paths.iter().filter_map(|path| admission.protections.sidecar_of(path));
+    paths.iter().cloned().chain(sidecars).collect()
 }
 
 fn strict_refusal(refused: &[Refused]) -> Error {
@@ -118,7 +120,7 @@ fn strict_refusal(refused: &[Refused]) -> Error {
     };
     Error::refused(
         ErrorKind::Refused,
-        format!("{path}{more} cannot be committed ({}); with --strict nothing is", first.reason),
+        format!("{path}{more} cannot be committed ({}); with --strict nothing is", first.words()),
         "mend the files, or commit without --strict: everything else is kept",
     )
 }
@@ -180,111 +182,6 @@ pub(super) fn describe_paths<'a>(paths: impl Iterator<Item = &'a VaultPath>) -> 
         names[3] = "…".to_owned();
     }
     names.join(", ")
-}
-
-pub(super) fn gather(vault: &Vault, index: &Index, paths: &[VaultPath]) -> Result<Gathered> {
-    let seen_ns = worktree::file_system_now(&vault.dot)?;
-    let scan = worktree::scan(ScanInput { root: &vault.root, index, traits: vault.traits(), paths })?;
-    let mut gathered = Gathered {
-        writer: vault.store.writer()?,
-        changes: Vec::new(),
-        refreshed: Vec::new(),
-        refused: Vec::new(),
-        passed_over: Vec::new(),
-        listed: (Vec::new(), seen_ns),
-    };
-    for skipped in &scan.skipped {
-        gathered.pass_over(skipped.path.clone(), skipped.reason);
-    }
-    for batch in scan.candidates.chunks(FILES_AT_ONCE) {
-        gathered.take(vault, batch, seen_ns)?;
-    }
-    gathered.changes.extend(missing(&scan));
-    gathered.listed.0 = scan.folders;
-    gathered.changes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(gathered)
-}
-
-fn missing(scan: &Scan) -> impl Iterator<Item = Change> + '_ {
-    scan.missing.iter().map(|missing| Change {
-        path: missing.path.clone(),
-        old: Some(Entry { mode: missing.old.0, id: missing.old.1 }),
-        new: None,
-        stamp: None,
-    })
-}
-
-/// A file's content on its way into the pack.
-enum Loaded {
-    Bytes(Vec<u8>),
-    Stored(std::result::Result<ObjectId, crate::store::Error>),
-}
-
-impl Gathered {
-    fn pass_over(&mut self, path: Vec<u8>, reason: SkipReason) {
-        let entry = Refused { path, code: reason.code(), reason: reason.as_str() };
-        match reason {
-            SkipReason::Special | SkipReason::Reserved => self.passed_over.push(entry),
-            _ => self.refused.push(entry),
-        }
-    }
-
-    fn refuse(&mut self, path: &VaultPath, code: &'static str, reason: &'static str) {
-        self.refused.push(Refused { path: path.as_bytes().to_vec(), code, reason });
-    }
-
-    /// Reads a batch of files in parallel and stores their content.
-    fn take(&mut self, vault: &Vault, batch: &[Candidate], seen_ns: i128) -> Result<()> {
-        let writer = Mutex::new(&mut self.writer);
-        let load = |candidate: &Candidate, body: Body<'_>| match body {
-            Body::Whole(bytes) => Loaded::Bytes(bytes),
-            Body::Large(size, reader) => {
-                let base = candidate.old.map(|(_, id)| id.object());
-                let mut writer = writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                Loaded::Stored(writer.add_stream(Kind::Blob, size, reader, base))
-            }
-        };
-        let read = worktree::read_candidates(&vault.root, batch, RECORD_MAX as u64, &load);
-        let mut whole = Vec::new();
-        let mut done = Vec::new();
-        for (candidate, outcome) in batch.iter().zip(read) {
-            match outcome {
-                Ok((Loaded::Bytes(bytes), stat)) => whole.push((candidate, Mutex::new(bytes), stat)),
-                Ok((Loaded::Stored(id), stat)) => done.push((candidate, id?, stat)),
-                Err(ReadError::Vanished) if candidate.old.is_some() => {
-                    let old = candidate.old.map(|(mode, id)| Entry { mode, id });
-                    let path = candidate.path.clone();
-                    self.changes.push(Change { path, old, new: None, stamp: None });
-                }
-                Err(ReadError::Vanished) => {}
-                Err(ReadError::ChangedWhileRead) => {
-                    self.refuse(&candidate.path, "changed-while-read", "it changed while it was read");
-                }
-                Err(ReadError::NotAFile) => {
-                    self.pass_over(candidate.path.as_bytes().to_vec(), SkipReason::Special);
-                }
-                Err(ReadError::Disk(_)) => {
-                    self.pass_over(candidate.path.as_bytes().to_vec(), SkipReason::Unreadable);
-                }
-            }
-        }
-        let ids = self.writer.add_many(&whole, |(candidate, bytes, _)| {
-            let data = std::mem::take(&mut *bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-            let base = candidate.old.map(|(_, id)| id.object());
-            Ok::<_, std::convert::Infallible>(NewObject { kind: Kind::Blob, data, base })
-        })?;
-        for ((candidate, _, stat), Ok(id)) in whole.iter().zip(ids) {
-            done.push((candidate, id, *stat));
-        }
-        for (candidate, id, stat) in done {
-            let stamp = StatStamp::of(&stat, seen_ns);
-            let old = candidate.old.map(|(mode, id)| Entry { mode, id });
-            let new = Some(Entry { mode: candidate.mode, id: BlobId::new(id) });
-            let change = Change { path: candidate.path.clone(), old, new, stamp };
-            if old == new { self.refreshed.push(change) } else { self.changes.push(change) }
-        }
-        Ok(())
-    }
 }
 
 /// Writes the trees that the changes touch and returns the new root tree.

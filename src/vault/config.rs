@@ -171,6 +171,20 @@ impl Config {
         }
     }
 
+    /// Returns which `vault.toml` was last accepted on this device, as a blob id or a word; none yet if the
+    /// defaults are all that was ever accepted.
+    pub fn accepted_rules(&self) -> Option<&str> {
+        self.document.get("rules").and_then(|rules| rules.get("accepted")).and_then(Item::as_str)
+    }
+
+    /// Notes which `vault.toml` is accepted on this device.
+    pub fn set_accepted_rules(&mut self, mark: &str) {
+        if self.document.get("rules").and_then(Item::as_table_like).is_none() {
+            self.document["rules"] = Item::Table(Table::new());
+        }
+        self.document["rules"]["accepted"] = value(mark);
+    }
+
     /// Returns the remotes in the order they were added.
     pub fn remotes(&self) -> Result<Vec<Remote>, ConfigError> {
         let Some(item) = self.document.get("remote") else { return Ok(Vec::new()) };

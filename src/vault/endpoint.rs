@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::commit::{CommitRequest, commit_locked};
 use super::peers::PeerMemory;
-use super::reconcile::{ReconcileOutcome, begin_locked, reconcile_locked};
+use super::reconcile::{Accepts, ReconcileOutcome, begin_locked, reconcile_locked};
+use super::refusal::Refused;
 use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault};
 use crate::fs;
 use crate::merge::{self, RULE_VERSION};
@@ -60,11 +61,15 @@ pub struct VaultEndpoint {
     pub vault: Vault,
     verb: Verb,
     allows_unrelated: bool,
+    /// What a person lets through this once, of the own side's edits and of what comes.
+    pub accepts: Accepts,
     peer: Option<Peer>,
     /// What reconcile came to, for the command that started the session.
     pub reconciled: Option<ReconcileOutcome>,
     /// The commit that was made of the own side's edits.
     pub committed: Option<CommitId>,
+    /// What of the own side's edits was not taken.
+    pub refused: Vec<Refused>,
     /// What was received.
     pub received: Received,
     /// Calls with how far the transfer is.
@@ -78,9 +83,11 @@ impl VaultEndpoint {
             vault,
             verb,
             allows_unrelated,
+            accepts: Accepts::default(),
             peer: None,
             reconciled: None,
             committed: None,
+            refused: Vec::new(),
             received: Received::default(),
             on_progress: None,
         }
@@ -98,9 +105,11 @@ impl VaultEndpoint {
             return Ok(());
         }
         let lock = self.vault.lock(self.verb.name())?;
-        let request = CommitRequest { operation: "commit", ..CommitRequest::default() };
+        let allowed = self.accepts.allowed.clone();
+        let request = CommitRequest { operation: "commit", allowed, ..CommitRequest::default() };
         let outcome = commit_locked(&mut self.vault, &lock, &request)?;
         self.committed = outcome.commit.map(|(id, _)| id);
+        self.refused = outcome.refused;
         Ok(())
     }
 
@@ -222,7 +231,7 @@ impl VaultEndpoint {
             let operation = self.vault.operation(self.verb.name());
             let offered: Vec<CommitId> = self.vault.offered().into_iter().collect();
             self.reconciled = Some(if self.vault.log.refs().head().is_some() {
-                reconcile_locked(&mut self.vault, &lock, operation, &offered)?
+                reconcile_locked(&mut self.vault, &lock, operation, &offered, &self.accepts)?
             } else {
                 begin_locked(&mut self.vault, &lock, operation)?
             });
@@ -237,6 +246,7 @@ impl VaultEndpoint {
             Some(Hold::Parked) => HeadState::Parked,
             Some(Hold::Dirty(_)) => HeadState::Dirty,
             Some(Hold::UnknownRule(_)) => HeadState::RuleUnknown,
+            Some(Hold::Guarded(_)) => HeadState::Held,
         };
         let pending = self.reconciled.as_ref().map_or(0, |outcome| outcome.pending.len());
         Ok(Outcome {

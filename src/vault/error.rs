@@ -29,6 +29,10 @@ pub enum ErrorKind {
     Dirty,
     /// The request makes no sense in the present state.
     Refused,
+    /// What was to be written was not admitted.
+    Admission,
+    /// A file is not what the caller took it for.
+    Stale,
     /// A three-way merge left conflicts.
     Conflict,
     /// The vault is damaged.

@@ -6,24 +6,31 @@
 //!   has happened. The stat cache comes last and can be lost.
 //! - A checkout that was cut is finished by whoever opens the vault next.
 
+mod admission;
 mod book;
 mod checkout;
 mod commit;
 mod doctor;
 mod endpoint;
 mod error;
+mod gather;
 mod git;
+mod guard;
 mod memory;
 mod moving;
 mod naming;
 mod open;
 mod peers;
+mod protection;
 mod reconcile;
 mod reference;
+mod refusal;
+mod sealing;
 mod streams;
 mod transaction;
 mod undo;
 mod verify;
+mod write;
 
 pub mod config;
 pub mod difference;
@@ -31,10 +38,11 @@ pub mod history;
 pub mod revision;
 pub mod rules;
 
+pub use admission::{Allowance, Finding};
 pub use checkout::{
     CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, rollback, switch,
 };
-pub use commit::{CommitOutcome, CommitRequest, Refused, commit, commit_locked, describe, local_changes};
+pub use commit::{CommitOutcome, CommitRequest, commit, commit_locked, describe, local_changes};
 pub use doctor::{Check, Weight, check_default_vault, examine};
 pub use endpoint::{VaultEndpoint, Verb, abandon_clone, opener_of};
 pub use error::{Error, ErrorKind, Result};
@@ -43,13 +51,19 @@ pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};
 pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init};
 pub use peers::PeerMemory;
+pub use protection::Protections;
 pub use reconcile::{
-    Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
+    Accepts, Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
 };
+pub use refusal::{Quarantined, Refused};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
 pub use verify::{Depth, Problem, Verified, verify};
+pub use write::{
+    IfMatch, Restored, WRITE_BYTES_MAX, WriteMode, WriteOutcome, WriteRequest, drop_quarantined,
+    restore_quarantined, seal_paths, write,
+};
 
 use std::sync::Arc;
 

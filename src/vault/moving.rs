@@ -3,11 +3,13 @@
 //! Order: edits that give way are stored, new files are staged and made durable, the operation is
 //! appended, and from then on the move has happened: it is carried out now or by the next command.
 
-use super::commit::{gather, write_tree};
+use super::commit::write_tree;
+use super::gather::gather;
+use super::sealing::broken_seals;
 use super::transaction::CommitDraft;
 use super::{Access, Error, Result, Vault, VaultLock};
 use crate::fs::LockError;
-use crate::object::{BlobId, Kind, SourceError, TreeId, VaultPath};
+use crate::object::{BlobId, Kind, Mode, SourceError, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName};
 use crate::store::PackWriter;
 use crate::worktree::{
@@ -99,12 +101,22 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
         return Err(error);
     }
     carry_out(vault, lock, &journal, &index)?;
+    tell_broken_seals(vault, from, tree)?;
     Ok(moved)
+}
+
+/// Says which distillates that came into place do not fit their seals.
+fn tell_broken_seals(vault: &mut Vault, from: TreeId, to: TreeId) -> Result<()> {
+    let broken = broken_seals(&vault.store, &vault.rules_of(to)?, from, to)?;
+    for path in broken {
+        vault.notices.push(format!("{path} does not fit its .sha256 in this state of the vault"));
+    }
+    Ok(())
 }
 
 /// Stores the whole tree with its edits as a commit that is never sent, and returns the ref for it.
 fn save_edits(vault: &Vault, index: &Index, from: TreeId) -> Result<(RefName, u64, crate::object::CommitId)> {
-    let mut gathered = gather(vault, index, &[])?;
+    let mut gathered = gather(vault, index, &[], None)?;
     let tree = write_tree(vault, &mut gathered.writer, from, &gathered.changes)?;
     let draft = CommitDraft { message: "edits that gave way\n".into(), restores: None };
     let commit = vault.draft_commit(tree, vec![vault.at()?], draft)?;
@@ -156,18 +168,51 @@ fn store_displaced(
         names.push(path.to_string());
         changes.push(worktree::TreeChange { path, entry: Some((mode, id)) });
     }
-    let saved = worktree::write_tree(&vault.store, tree, changes, &mut |bytes, replaced| {
-        Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
-    })?;
-    let draft = CommitDraft { message: "edits made during a checkout\n".into(), restores: None };
-    let commit = vault.draft_commit(saved, vec![vault.at()?], draft)?;
-    let id = vault.write_commit(&mut writer, &commit)?;
-    let name = vault.log.refs().next_saved();
+    let name = vault.save_changes(lock, writer, tree, changes, "edits made during a checkout\n")?;
     let notice = format!("edits made meanwhile to {} are kept as {name}", names.join(", "));
-    let operation = vault.operation("save").set(name, id);
-    vault.publish(lock, Some(writer), operation)?;
     vault.notices.push(notice);
     Ok(())
+}
+
+impl Vault {
+    /// Stores a file that is about to be replaced and is in no commit, in a commit that is never sent.
+    /// Returns the number of the saved state.
+    pub(super) fn save_file(
+        &mut self,
+        lock: &VaultLock,
+        path: &VaultPath,
+        mode: Mode,
+        bytes: &[u8],
+    ) -> Result<u64> {
+        let mut writer = self.store.writer()?;
+        let id = writer.add(Kind::Blob, bytes, None)?;
+        let change = worktree::TreeChange { path: path.clone(), entry: Some((mode, id)) };
+        let name =
+            self.save_changes(lock, writer, self.standing_tree()?, vec![change], "what stood there\n")?;
+        let RefName::Saved(number) = name else { unreachable!("the next saved state has a number") };
+        Ok(number)
+    }
+
+    /// Stores changes to a tree in a commit that is never sent, and returns the ref for it.
+    fn save_changes(
+        &mut self,
+        lock: &VaultLock,
+        mut writer: PackWriter,
+        base: TreeId,
+        changes: Vec<worktree::TreeChange>,
+        message: &str,
+    ) -> Result<RefName> {
+        let saved = worktree::write_tree(&self.store, base, changes, &mut |bytes, replaced| {
+            Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
+        })?;
+        let draft = CommitDraft { message: message.into(), restores: None };
+        let commit = self.draft_commit(saved, vec![self.at()?], draft)?;
+        let id = self.write_commit(&mut writer, &commit)?;
+        let name = self.log.refs().next_saved();
+        let operation = self.operation("save").set(name.clone(), id);
+        self.publish(lock, Some(writer), operation)?;
+        Ok(name)
+    }
 }
 
 /// The store as the working tree reads it.

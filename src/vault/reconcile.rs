@@ -7,16 +7,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::admission::{Admission, Allowance};
 use super::book::Book;
+use super::guard;
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::refusal::Refused;
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs;
 use crate::merge::{self, Choices, Conflict, Reconciled, Take};
-use crate::object::{CommitId, DeviceName, Kind, Object, ObjectId, VaultPath};
+use crate::object::{CommitId, DeviceName, Kind, Object, ObjectId, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName};
 use crate::store::PackWriter;
 
+const RULES_ARRIVED: &str = "vault.toml came from another device: what it protects counts at once, what it allows \
+    not before `mvault reconcile --allow rules`";
 const CHOICES: &str = "choices.jsonl";
 const CHOICES_BYTES_MAX: u64 = 64 << 20;
 
@@ -35,6 +40,8 @@ pub struct ReconcileOutcome {
     pub on_hold: Option<Hold>,
     /// What happened in the working tree.
     pub moved: Option<Moved>,
+    /// What is worth a word in what came, though it holds nothing.
+    pub told: Vec<Refused>,
 }
 
 /// Why reconcile waits.
@@ -46,6 +53,17 @@ pub enum Hold {
     UnknownRule(u32),
     /// Edits in no commit stand in the way.
     Dirty(Vec<VaultPath>),
+    /// It would do what only a person should allow.
+    Guarded(Vec<Refused>),
+}
+
+/// What a person lets other devices' work do here, this once.
+#[derive(Clone, Debug, Default)]
+pub struct Accepts {
+    /// Reasons that shall not hold it.
+    pub allowed: Vec<Allowance>,
+    /// Whether the protections of a `vault.toml` that came are accepted.
+    pub rules: bool,
 }
 
 /// Computes what reconciling would come to, and changes nothing.
@@ -55,7 +73,7 @@ pub fn pending(vault: &Vault) -> Result<Reconciled> {
 }
 
 /// Reconciles the branch with everything that was offered; what an undo had held back comes in again.
-pub fn reconcile(vault: &mut Vault) -> Result<ReconcileOutcome> {
+pub fn reconcile(vault: &mut Vault, accepts: &Accepts) -> Result<ReconcileOutcome> {
     let lock = vault.lock("reconcile")?;
     let mut operation = vault.operation("reconcile");
     let mut offered: Vec<CommitId> = vault.offered().into_iter().collect();
@@ -63,7 +81,7 @@ pub fn reconcile(vault: &mut Vault) -> Result<ReconcileOutcome> {
         offered.extend(vault.held());
         operation = operation.remove(RefName::Held);
     }
-    reconcile_locked(vault, &lock, operation, &offered)
+    reconcile_locked(vault, &lock, operation, &offered, accepts)
 }
 
 /// Reconciles the branch with what was offered, under the name of `operation`, whose refs move in the
@@ -74,8 +92,12 @@ pub fn reconcile_locked(
     lock: &VaultLock,
     operation: NewOperation,
     offered: &[CommitId],
+    accepts: &Accepts,
 ) -> Result<ReconcileOutcome> {
     let own = vault.head()?;
+    if accepts.rules {
+        vault.accept_rules(vault.tree_of(own)?)?;
+    }
     let result = merge::reconcile(&vault.store, &Book, own, offered)?;
     let mut outcome = ReconcileOutcome {
         head: own,
@@ -84,45 +106,73 @@ pub fn reconcile_locked(
         conflicts: result.conflicts.clone(),
         on_hold: result.unknown_rule.map(Hold::UnknownRule),
         moved: None,
+        told: Vec::new(),
     };
     if result.head == own {
         append_if_news(vault, lock, operation)?;
         return Ok(outcome);
     }
+    let all_pending = || result.frontier.iter().filter(|id| **id != own).copied().collect();
     if vault.parked().is_some() {
         append_if_news(vault, lock, operation)?;
         outcome.on_hold = Some(Hold::Parked);
-        outcome.pending = result.frontier.iter().filter(|id| **id != own).copied().collect();
+        outcome.pending = all_pending();
         return Ok(outcome);
     }
-    let mut content = vault.store.writer()?;
-    add_objects(&mut content, &result.objects)?;
     let tree = match result.objects.get(&result.head.object()) {
         Some(object) => decode_tree(result.head, object)?,
         None => vault.tree_of(result.head)?,
     };
-    let is_derived = result.objects.contains_key(&result.head.object());
+    let admission = Admission::new(vault, vault.tree_of(own)?, &accepts.allowed)?;
+    let guarded = guard::judge(&admission, &guard::with_objects(&vault.store, &result.objects), tree)?;
+    let overrides = admission.overrides();
+    outcome.told = guarded.told;
+    if !guarded.held.is_empty() {
+        vault.log_rejections(&guarded.held)?;
+        append_if_news(vault, lock, operation)?;
+        outcome.pending = all_pending();
+        outcome.on_hold = Some(Hold::Guarded(guarded.held));
+        return Ok(outcome);
+    }
     let held = operation.clone();
-    let operation = operation
-        .set(vault.branch_ref(), result.head)
-        .set(RefName::At, result.head)
-        .frontier(result.folded.clone());
-    let plan = Move { tree, content: Some(content), operation, edits: Edits::Carry };
-    match move_tree(vault, lock, plan) {
+    let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
+    match move_to(vault, lock, operation, &result, tree) {
         Ok(moved) => {
             outcome.head = result.head;
-            outcome.derived = is_derived.then_some(result.head);
+            outcome.derived = result.objects.contains_key(&result.head.object()).then_some(result.head);
             outcome.moved = Some(moved);
+            if accepts.rules {
+                vault.accept_rules(tree)?;
+            } else if !vault.has_accepted_rules(tree)? {
+                vault.notices.push(RULES_ARRIVED.into());
+            }
             Ok(outcome)
         }
         Err(Error::InTheWay { paths, .. }) => {
             append_if_news(vault, lock, held)?;
-            outcome.pending = result.frontier.iter().filter(|id| **id != own).copied().collect();
+            outcome.pending = all_pending();
             outcome.on_hold = Some(Hold::Dirty(paths));
             Ok(outcome)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Moves branch and files to the head that a reconcile computed.
+fn move_to(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    operation: NewOperation,
+    result: &Reconciled,
+    tree: TreeId,
+) -> Result<Moved> {
+    let mut content = vault.store.writer()?;
+    add_objects(&mut content, &result.objects)?;
+    let operation = operation
+        .set(vault.branch_ref(), result.head)
+        .set(RefName::At, result.head)
+        .frontier(result.folded.clone());
+    move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })
 }
 
 /// Gives a clone its first head, from what was offered, and its files. Nothing is overwritten: what is in
@@ -142,18 +192,13 @@ pub fn begin_locked(
         ));
     };
     let result = merge::reconcile(&vault.store, &Book, *first, &frontier)?;
-    let mut content = vault.store.writer()?;
-    add_objects(&mut content, &result.objects)?;
     let tree = match result.objects.get(&result.head.object()) {
         Some(object) => decode_tree(result.head, object)?,
         None => vault.tree_of(result.head)?,
     };
-    let operation = operation
-        .set(vault.branch_ref(), result.head)
-        .set(RefName::At, result.head)
-        .frontier(result.folded.clone());
-    let moved =
-        move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
+    let moved = move_to(vault, lock, operation, &result, tree)?;
+    // Whoever makes a clone takes the vault as it is.
+    vault.accept_rules(tree)?;
     Ok(ReconcileOutcome {
         head: result.head,
         derived: result.objects.contains_key(&result.head.object()).then_some(result.head),
@@ -161,6 +206,7 @@ pub fn begin_locked(
         conflicts: result.conflicts,
         on_hold: None,
         moved: Some(moved),
+        told: Vec::new(),
     })
 }
 
@@ -172,7 +218,7 @@ fn append_if_news(vault: &mut Vault, lock: &VaultLock, operation: NewOperation) 
     Ok(())
 }
 
-fn decode_tree(id: CommitId, object: &Object) -> Result<crate::object::TreeId> {
+fn decode_tree(id: CommitId, object: &Object) -> Result<TreeId> {
     match crate::object::Commit::decode(&object.data) {
         Ok(commit) => Ok(commit.tree),
         Err(error) => Err(Error::refused(

@@ -10,6 +10,7 @@ use gix::bstr::ByteSlice;
 use gix::glob::{Pattern, pattern::Case, wildmatch};
 use toml_edit::{DocumentMut, Item, TableLike};
 
+use crate::gateway::content::Syntax;
 use crate::gateway::sidecar;
 use crate::object::VaultPath;
 
@@ -78,11 +79,33 @@ const DRIVERS: [(&str, Driver); 4] = [
 /// Endings of files by which other tools vouch for the file they stand beside.
 const VOUCHERS: [&[u8]; 2] = [b".sig", b".sidecar.json"];
 
+const SYNTAXES: [(&str, Syntax); 3] =
+    [("utf8", Syntax::Utf8), ("json", Syntax::Json), ("jsonl", Syntax::JsonLines)];
+
 #[derive(Clone, Debug)]
 struct PathRule {
     pattern: Pattern,
     class: Option<Class>,
     driver: Option<Driver>,
+    syntax: Option<Syntax>,
+    allow: Option<Vec<String>>,
+}
+
+/// What is too much for one commit or pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest file that is taken, in bytes.
+    pub file_bytes_max: u64,
+    /// So many files may be removed at once, whatever part of the vault they are.
+    pub delete_files: u64,
+    /// Beyond that, what part of the vault's files may be removed at once, in percent.
+    pub delete_percent: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { file_bytes_max: 4096 << 20, delete_files: 20, delete_percent: 50 }
+    }
 }
 
 /// A vault's rules. The default is what holds without a `vault.toml`.
@@ -90,22 +113,28 @@ struct PathRule {
 pub struct VaultRules {
     reconcile: u32,
     paths: Vec<PathRule>,
+    limits: Limits,
+    false_alarms: Vec<String>,
 }
 
 impl Default for VaultRules {
     fn default() -> VaultRules {
-        let rule = |glob: &str, class, driver| PathRule {
+        let rule = |glob: &str, class, driver, syntax| PathRule {
             pattern: Pattern::from_bytes_without_negation(glob.as_bytes()).expect("the pattern is not empty"),
             class: Some(class),
             driver: Some(driver),
+            syntax,
+            allow: None,
         };
         VaultRules {
             reconcile: 1,
             paths: vec![
-                rule("/distillates/**", Class::Distillate, Driver::Text),
-                rule("*.jsonl", Class::Stream, Driver::Events),
-                rule("/continuity.md", Class::Canonical, Driver::Text),
+                rule("/distillates/**", Class::Distillate, Driver::Text, None),
+                rule("*.jsonl", Class::Stream, Driver::Events, None),
+                rule("/continuity.md", Class::Canonical, Driver::Text, Some(Syntax::Utf8)),
             ],
+            limits: Limits::default(),
+            false_alarms: Vec::new(),
         }
     }
 }
@@ -127,7 +156,34 @@ impl VaultRules {
         for table in tables(document.get("path"))? {
             rules.paths.push(path_rule(table)?);
         }
+        if let Some(item) = document.get("limits") {
+            rules.limits = limits(item)?;
+        }
+        if let Some(item) = document.get("secrets").and_then(|secrets| secrets.get("allow")) {
+            rules.false_alarms = strings(item, "secrets.allow")?;
+        }
         Ok(rules)
+    }
+
+    /// Returns the syntax that the file at `path` must have.
+    pub fn syntax_of(&self, path: &VaultPath) -> Option<Syntax> {
+        self.last_match(path, |rule| rule.syntax)
+    }
+
+    /// Tells whether a reason for refusal, by its code, does not count at `path`.
+    pub fn allows(&self, path: &VaultPath, code: &str) -> bool {
+        let rule = self.paths.iter().rev().find(|rule| rule.allow.is_some() && rule.matches(path));
+        rule.and_then(|rule| rule.allow.as_ref()).is_some_and(|codes| codes.iter().any(|c| c == code))
+    }
+
+    /// Returns the limits.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Tells whether credentials found in content of this SHA-256, in hexadecimal, are known to be none.
+    pub fn is_false_alarm(&self, sha256: &str) -> bool {
+        self.false_alarms.iter().any(|known| known.eq_ignore_ascii_case(sha256))
     }
 
     /// Returns the version of the merge rule that the vault asks for.
@@ -200,7 +256,40 @@ fn path_rule(table: &dyn TableLike) -> Result<PathRule, RulesError> {
     let glob = glob.ok_or_else(|| bad("path.match", "is missing or not a string"))?;
     let pattern = Pattern::from_bytes_without_negation(glob.as_bytes())
         .ok_or_else(|| bad("path.match", "is an empty pattern"))?;
-    Ok(PathRule { pattern, class: word(table, "class", &CLASSES)?, driver: word(table, "driver", &DRIVERS)? })
+    Ok(PathRule {
+        pattern,
+        class: word(table, "class", &CLASSES)?,
+        driver: word(table, "driver", &DRIVERS)?,
+        syntax: word(table, "syntax", &SYNTAXES)?,
+        allow: table.get("allow").map(|item| strings(item, "path.allow")).transpose()?,
+    })
+}
+
+/// Codes that no program of this version knows mean nothing, as unknown keys do.
+fn strings(item: &Item, key: &str) -> Result<Vec<String>, RulesError> {
+    let array = item.as_array().ok_or_else(|| bad(key, "is not a list of strings"))?;
+    let texts = array.iter().map(|value| value.as_str().map(str::to_owned));
+    texts.collect::<Option<_>>().ok_or_else(|| bad(key, "is not a list of strings"))
+}
+
+fn limits(item: &Item) -> Result<Limits, RulesError> {
+    let table = item.as_table_like().ok_or_else(|| bad("limits", "is not a table"))?;
+    let number = |key: &str, max: u64| match table.get(key) {
+        None => Ok(None),
+        Some(item) => {
+            let number = item.as_integer().and_then(|n| u64::try_from(n).ok());
+            let valid = number.filter(|n| (1..=max).contains(n));
+            valid
+                .map(Some)
+                .ok_or_else(|| bad(&format!("limits.{key}"), format!("is no number from 1 to {max}")))
+        }
+    };
+    let defaults = Limits::default();
+    Ok(Limits {
+        file_bytes_max: number("file_mib", 1 << 24)?.map_or(defaults.file_bytes_max, |mib| mib << 20),
+        delete_files: number("delete_files", 1 << 40)?.unwrap_or(defaults.delete_files),
+        delete_percent: number("delete_percent", 100)?.unwrap_or(defaults.delete_percent),
+    })
 }
 
 fn word<T: Copy>(table: &dyn TableLike, key: &str, words: &[(&str, T)]) -> Result<Option<T>, RulesError> {
@@ -268,6 +357,20 @@ mod tests {
     }
 
     #[test]
+    fn protections_are_read_path_by_path() {
+        let text = b"[limits]\nfile_mib = 2\ndelete_files = 5\n[secrets]\nallow = ['ab']\n\
+            [[path]]\nmatch = '*.json'\nsyntax = 'json'\nallow = ['secret', 'one of tomorrow']\n\
+            [[path]]\nmatch = '/safe/*.json'\nallow = []\n";
+        let rules = VaultRules::parse(Some(text)).expect("valid");
+        assert_eq!(rules.limits(), Limits { file_bytes_max: 2 << 20, delete_files: 5, delete_percent: 50 });
+        assert_eq!(rules.syntax_of(&path("a.json")), Some(Syntax::Json));
+        assert_eq!(rules.syntax_of(&path("continuity.md")), Some(Syntax::Utf8));
+        assert!(rules.allows(&path("a.json"), "secret") && !rules.allows(&path("a.json"), "emptied"));
+        assert!(!rules.allows(&path("safe/a.json"), "secret") && !rules.allows(&path("a.md"), "secret"));
+        assert!(rules.is_false_alarm("AB") && !rules.is_false_alarm("cd"));
+    }
+
+    #[test]
     fn unknown_drivers_and_wrong_types_make_the_file_invalid() {
         for text in [
             "[[path]]\nmatch='a'\ndriver='markdwon'",
@@ -279,6 +382,12 @@ mod tests {
             "reconcile = -1",
             "a = [",
             "reconcile = 1\nreconcile = 1",
+            "[[path]]\nmatch='a'\nsyntax='yaml'",
+            "[[path]]\nmatch='a'\nallow='secret'",
+            "limits = 3",
+            "[limits]\nfile_mib = 0",
+            "[limits]\ndelete_percent = 101",
+            "[secrets]\nallow = [1]",
         ] {
             assert!(VaultRules::parse(Some(text.as_bytes())).is_err(), "{text}");
         }

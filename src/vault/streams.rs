@@ -6,9 +6,12 @@
 //! - While the tree is parked, the line goes to the branch's head: parking looks at the past, and what
 //!   happens meanwhile happens now.
 
+use super::admission::Allowance;
 use super::commit::{CommitRequest, commit_locked};
+use super::refusal::os;
 use super::rules::Class;
 use super::transaction::CommitDraft;
+use super::write::refuse_secret_lines;
 use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
 use crate::events::{self, Epoch, Event, NewEvent, Stream};
 use crate::fs::Dir;
@@ -33,6 +36,8 @@ pub struct Record {
     pub body: Json,
     /// What the operation is called in the log.
     pub operation: &'static str,
+    /// What a person lets through.
+    pub allowed: Vec<Allowance>,
 }
 
 /// An event that was written.
@@ -92,14 +97,19 @@ pub fn record(vault: &mut Vault, record: Record) -> Result<Recorded> {
             "nothing was written; shorten or mend the event",
         )
     })?;
+    refuse_secret_lines(vault, &record.stream, &appended.bytes, &record.allowed)?;
     append(vault, &record.stream, before.len() as u64, &appended.bytes)?;
     let message = format!("{} {} of {}\n", appended.event.kind, appended.event.seq, appended.event.device);
-    let commit = commit_streams(vault, &lock, &[record.stream], message, record.operation)?;
+    let commit = commit_streams(vault, &lock, &[record.stream], message, record.operation, record.allowed)?;
     Ok(Recorded { event: appended.event, commit })
 }
 
 /// Adds lines from elsewhere to streams, each behind what is there, and commits them.
-pub fn import_streams(vault: &mut Vault, incoming: &[(VaultPath, Vec<u8>)]) -> Result<Vec<Added>> {
+pub fn import_streams(
+    vault: &mut Vault,
+    incoming: &[(VaultPath, Vec<u8>)],
+    allowed: &[Allowance],
+) -> Result<Vec<Added>> {
     let lock = vault.lock("events")?;
     let mut plans = Vec::new();
     for (stream, lines) in incoming {
@@ -111,6 +121,7 @@ pub fn import_streams(vault: &mut Vault, incoming: &[(VaultPath, Vec<u8>)]) -> R
                 "compare the two lines: one of them was changed after it was written",
             )
         })?;
+        refuse_secret_lines(vault, stream, &imported.bytes[before.len()..], allowed)?;
         plans.push((stream, before.len(), imported));
     }
     // Every stream was checked before the first one is written.
@@ -126,7 +137,14 @@ pub fn import_streams(vault: &mut Vault, incoming: &[(VaultPath, Vec<u8>)]) -> R
         outcome.iter().filter(|added| added.added > 0).map(|added| added.stream.clone()).collect();
     if !changed.is_empty() {
         let lines: usize = outcome.iter().map(|added| added.added).sum();
-        commit_streams(vault, &lock, &changed, format!("import {lines} events\n"), "events")?;
+        commit_streams(
+            vault,
+            &lock,
+            &changed,
+            format!("import {lines} events\n"),
+            "events",
+            allowed.to_vec(),
+        )?;
     }
     Ok(outcome)
 }
@@ -162,11 +180,6 @@ pub fn read_stream(vault: &Vault, path: &VaultPath) -> Result<Option<Vec<u8>>> {
         };
     }
     Ok(None)
-}
-
-fn os(part: &[u8]) -> &std::ffi::OsStr {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(part)
 }
 
 fn epoch(vault: &Vault) -> Result<Epoch> {
@@ -253,16 +266,22 @@ fn commit_streams(
     paths: &[VaultPath],
     message: String,
     operation: &'static str,
+    allowed: Vec<Allowance>,
 ) -> Result<Option<CommitId>> {
     if vault.parked().is_some() {
         return commit_beside(vault, lock, paths, message, operation).map(Some);
     }
-    let request =
-        CommitRequest { message: Some(message), paths: paths.to_vec(), is_strict: false, operation };
+    let request = CommitRequest {
+        message: Some(message),
+        paths: paths.to_vec(),
+        operation,
+        allowed,
+        ..CommitRequest::default()
+    };
     let outcome = commit_locked(vault, lock, &request)?;
     for refused in &outcome.refused {
         let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
-        vault.notices.push(format!("{path} was not committed: {}", refused.reason));
+        vault.notices.push(format!("{path} was not committed: {}", refused.words()));
     }
     Ok(outcome.commit.map(|(id, _)| id))
 }

@@ -157,7 +157,8 @@ fn move_back(vault: &mut Vault, lock: &VaultLock, target: Operation) -> Result<U
         operation = operation.set(RefName::Held, RefTarget::Set(held.clone()));
     }
     // After a commit the files stay as they are and are edits again; everything else takes them back.
-    let keeps_files = matches!(target.op.as_str(), "commit" | "note" | "events" | "write");
+    let keeps_files =
+        matches!(target.op.as_str(), "commit" | "note" | "events" | "write" | "seal" | "quarantine-restore");
     let moves_tree = target.change(&RefName::At).is_some() && !keeps_files;
     let moved = if moves_tree {
         let tree = standing_tree_after(vault, &operation)?;

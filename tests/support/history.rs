@@ -8,7 +8,7 @@ use mvault::env::{Env, Moment};
 use mvault::fs::RealDisk;
 use mvault::object::{CommitId, DeviceName, Kind, Mode, TreeId, VaultPath};
 use mvault::oplog::{Label, RefName, RefTarget};
-use mvault::vault::{Access, OpenOptions, ReconcileOutcome, Vault, reconcile_locked};
+use mvault::vault::{Accepts, Access, OpenOptions, ReconcileOutcome, Vault, reconcile_locked};
 use mvault::worktree::{TreeChange, write_tree};
 
 /// Opens a vault as a person at 2026-11-22 plus `minute` minutes.
@@ -50,5 +50,5 @@ pub fn pull_in(vault: &mut Vault, offered: CommitId) -> ReconcileOutcome {
     let lock = vault.lock("test").expect("nobody else holds it");
     let name = RefName::Remote(DeviceName::parse("pixel").expect("a name"), Label::main());
     let operation = vault.operation("pull").set(name, RefTarget::Set(BTreeSet::from([offered])));
-    reconcile_locked(vault, &lock, operation, &[offered]).expect("is reconciled")
+    reconcile_locked(vault, &lock, operation, &[offered], &Accepts::default()).expect("is reconciled")
 }

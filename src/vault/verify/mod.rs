@@ -3,6 +3,7 @@
 //! - It opens the parts one by one, so that damage in one does not hide what another has to tell.
 //! - Full: every byte of every pack is decoded and hashed, and every derived commit is computed again.
 //!   Quick: tables and checksums of packs, and every link.
+//! - Full as well: the seals of every branch's head.
 //! - In both: each line of the log, each ref that the log ever named and all that can be reached from it,
 //!   quarantined files, and the stat cache where it claims to know the present tree.
 //!
@@ -19,8 +20,10 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use self::links::Links;
+use super::checkout::rules_in;
 use super::config::Config;
 use super::open::check_format;
+use super::sealing::broken_seals;
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
 use crate::object::{CommitId, Source, TreeId};
@@ -118,6 +121,9 @@ pub fn verify(
     let vault_id = config.and_then(|config| config.vault);
     let mut links = Links::new(&store, depth, vault_id, &mut found);
     links.follow(named_commits(&log));
+    if depth == Depth::Full {
+        found.seals(&log, &store);
+    }
     if let Some(index) = index {
         found.index(&index, &log, &store);
     }
@@ -205,6 +211,25 @@ impl Verified {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the distillates of each branch's head fit their sidecars. What cannot be read is the
+    /// affair of the links.
+    fn seals(&mut self, log: &OpLog, store: &Store) {
+        for (label, head) in log.refs().branches() {
+            let Ok(tree) = store.find_commit(head).map(|commit| commit.tree) else { continue };
+            let broken =
+                rules_in(store, tree).and_then(|rules| broken_seals(store, &rules, TreeId::empty(), tree));
+            for path in broken.unwrap_or_default() {
+                let what = "it and its .sha256 do not fit each other";
+                self.report(
+                    "seal",
+                    format!("{label}:{path}"),
+                    what,
+                    format!("`mvault seal {path}` seals it anew"),
+                );
+            }
+        }
     }
 
     /// Checks what the stat cache remembers of the log, and its files if it is that of the present tree.

@@ -1,0 +1,562 @@
+//! Admission: what of a change may enter, by the rules in force and by what a person lets through once.
+//!
+//! - A check sees content once, while it is read anyway. The version before is read only where a check
+//!   needs it.
+//! - Whoever was let through is noted with the operation, so that the audit trail has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::protection::Protections;
+use super::rules::{Class, RULES_FILE};
+use super::{Error, Result, Vault, checkout};
+use crate::events::{self, Content, Stream};
+use crate::fs;
+use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
+use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path, leads_outside};
+use crate::gateway::sidecar::{Digest256, can_be_sealed};
+use crate::gateway::{Reason, secrets};
+use crate::object::{BlobId, Mode, Source, TreeId, VaultPath};
+use crate::store::{self, ObjectReader};
+use crate::worktree::{Candidate, Entry, Look, OnDisk, RealLook, Scan};
+
+/// The longest version of a file that is read whole to compare with, in bytes.
+const COMPARED_BYTES_MAX: u64 = 64 << 20;
+/// So much of what a large stream gained is looked through for torn lines.
+const TAIL_BYTES_MAX: usize = 8 << 20;
+/// So many zero bytes at the end of a text are no accident of its writer.
+const ZERO_TAIL_MIN: u64 = 4;
+
+/// Something that a person lets through once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// The reason that shall not count.
+    pub reason: Reason,
+    /// For this file, or all in this folder; `None` for the whole command.
+    pub path: Option<VaultPath>,
+}
+
+/// Why a file is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The reason.
+    pub reason: Reason,
+    /// Where in the file, in bytes.
+    pub offset: Option<u64>,
+    /// More words: which rule, how many. Never any content.
+    pub detail: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn new(reason: Reason) -> Finding {
+        Finding { reason, offset: None, detail: None }
+    }
+
+    fn at(mut self, offset: u64) -> Finding {
+        self.offset = Some(offset);
+        self
+    }
+
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Finding {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+/// What came of judging a file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verdict {
+    /// Why it is not taken.
+    pub refused: Option<Finding>,
+    /// What is worth a word though it is taken.
+    pub noticed: Option<Finding>,
+    /// The hash of its plain bytes, if it was needed.
+    pub digest: Option<Digest256>,
+}
+
+/// The content that is judged, as far as it is in memory.
+#[derive(Clone, Copy)]
+pub(super) enum Body<'a> {
+    Whole(&'a [u8]),
+    Large(&'a Growth<'a>),
+}
+
+/// What holds for one command.
+pub(super) struct Admission<'a> {
+    vault: &'a Vault,
+    /// The tree that the change is one of.
+    pub base: TreeId,
+    pub protections: Protections,
+    allowed: &'a [Allowance],
+    used: Mutex<BTreeSet<(Reason, VaultPath)>>,
+}
+
+impl<'a> Admission<'a> {
+    pub fn new(vault: &'a Vault, base: TreeId, allowed: &'a [Allowance]) -> Result<Admission<'a>> {
+        let protections = vault.protections(base)?;
+        Ok(Admission { vault, base, protections, allowed, used: Mutex::default() })
+    }
+
+    /// Tells whether a reason does not count at a path, and remembers that it was asked for.
+    pub fn permits(&self, reason: Reason, path: &VaultPath) -> bool {
+        if self.protections.allows(path, reason) {
+            return true;
+        }
+        let asked = self.allowed.iter().any(|allowance| {
+            allowance.reason == reason
+                && allowance.path.as_ref().is_none_or(|allowed| path.is_within(allowed))
+        });
+        if asked {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.insert((reason, path.clone()));
+        }
+        asked
+    }
+
+    /// Returns what was let through because a person asked for it, as `CODE:PATH`.
+    pub fn overrides(&self) -> Vec<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.iter().map(|(reason, path)| format!("{}:{path}", reason.code())).collect()
+    }
+
+    /// Returns the file that the tree before the change has at a path.
+    pub fn committed(&self, path: &VaultPath) -> Result<Option<Entry>> {
+        let entry = checkout::entry_at(&self.vault.store, self.base, path)?;
+        let file = entry.filter(|entry| !entry.mode.is_tree());
+        Ok(file.map(|entry| Entry { mode: entry.mode, id: BlobId::new(entry.id) }))
+    }
+
+    fn refuse(&self, path: &VaultPath, finding: Finding) -> Option<Finding> {
+        (!self.permits(finding.reason, path)).then_some(finding)
+    }
+
+    /// Judges names and lengths, before anything is read.
+    pub fn names(&self, scan: &Scan) -> Result<BTreeMap<VaultPath, Finding>> {
+        let mut refused = BTreeMap::new();
+        let mut folders = Folders::new(self);
+        let limit = self.protections.limits().file_bytes_max;
+        for candidate in &scan.candidates {
+            let path = &candidate.path;
+            let mut findings = Vec::new();
+            if candidate.old.is_none() {
+                if !is_portable_path(path)
+                    || (self.protections.is(path, Class::Distillate) && !can_be_sealed(path.name()))
+                {
+                    findings.push(Finding::new(Reason::NameNotPortable));
+                }
+                // A file system that does not tell them apart shows one of them only.
+                if !self.vault.traits().folds()
+                    && let Some(part) = folders.collision(path)?
+                {
+                    findings.push(Finding::new(Reason::NameCollides).detail(part));
+                }
+                if is_obeyed(path) {
+                    findings.push(Finding::new(Reason::ObeyedFile));
+                }
+            }
+            if candidate.stat.size > limit {
+                let detail = format!("the limit is {} MiB", limit >> 20);
+                findings.push(Finding::new(Reason::TooLarge).detail(detail));
+            }
+            if let Some(finding) = findings.into_iter().find_map(|finding| self.refuse(path, finding)) {
+                refused.insert(path.clone(), finding);
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Judges how many files would go at once, of so many that there were.
+    pub fn deletions(&self, gone: usize, files: usize) -> Option<Finding> {
+        let limits = self.protections.limits();
+        let (gone, files) = (gone as u64, files as u64);
+        if gone <= limits.delete_files
+            || gone.saturating_mul(100) <= files.saturating_mul(limits.delete_percent)
+        {
+            return None;
+        }
+        if self.allowed.iter().any(|allowance| allowance.reason == Reason::MassDelete) {
+            return None;
+        }
+        Some(Finding::new(Reason::MassDelete).detail(format!("{gone} of {files} files")))
+    }
+
+    /// Judges that a file is gone.
+    pub fn deletion(&self, path: &VaultPath) -> Option<Finding> {
+        let reason = match () {
+            () if self.protections.is(path, Class::Stream) => Reason::StreamRewritten,
+            () if self.protections.is(path, Class::Canonical) => Reason::Emptied,
+            () => return None,
+        };
+        self.refuse(path, Finding::new(reason).detail("the file is gone"))
+    }
+
+    /// Returns what is to be looked for in a file.
+    pub fn demands(&self, candidate: &Candidate) -> Demands {
+        if candidate.mode == Mode::Symlink {
+            return Demands::default();
+        }
+        let path = &candidate.path;
+        let syntax = self.protections.syntax_of(path);
+        let checked = |syntax| match syntax {
+            Syntax::Utf8 => Reason::NotUtf8,
+            Syntax::Json | Syntax::JsonLines => Reason::NotJson,
+        };
+        Demands {
+            syntax: syntax.filter(|syntax| !self.protections.allows(path, checked(*syntax))),
+            markers: self.is_guarded_text(path),
+            secrets: !self.protections.allows(path, Reason::Secret),
+            digest: self.protections.is(path, Class::Distillate),
+        }
+    }
+
+    fn is_guarded_text(&self, path: &VaultPath) -> bool {
+        path.as_bytes() == RULES_FILE.as_bytes() || self.protections.is(path, Class::Canonical)
+    }
+
+    /// Begins to compare a large stream with the version before it, while it is read.
+    pub fn growth(&self, candidate: &Candidate) -> Result<Growth<'_>, store::Error> {
+        let old = match candidate.old {
+            Some((Mode::File | Mode::Executable, id))
+                if self.protections.is(&candidate.path, Class::Stream) =>
+            {
+                self.vault.store.try_reader(id.object())?
+            }
+            _ => None,
+        };
+        Ok(Growth { old, block: None, holds: true, tail: Vec::new() })
+    }
+
+    /// Judges a file by what was seen in it.
+    pub fn judge(&self, candidate: &Candidate, seen: &Seen, body: Body<'_>) -> Result<Verdict> {
+        let path = &candidate.path;
+        let mut verdict = Verdict { digest: seen.digest, ..Verdict::default() };
+        if candidate.mode == Mode::Symlink {
+            if let Body::Whole(target) = body
+                && leads_outside(path, target)
+            {
+                verdict.refused = self.refuse(path, Finding::new(Reason::LinkOutside));
+            }
+            return Ok(verdict);
+        }
+        let before = Before::of(self.vault, candidate);
+        let checks: [&dyn Fn() -> Result<Option<Finding>>; 5] = [
+            &|| self.emptied(seen, &before),
+            &|| self.zeros(path, seen, &before),
+            &|| self.rewritten(path, body, &before),
+            &|| self.syntax(seen, &before),
+            &|| self.secret(seen, body, &before),
+        ];
+        for check in checks {
+            if let Some(finding) = check()?
+                && let Some(finding) = self.refuse(path, finding)
+            {
+                verdict.refused = Some(finding);
+                return Ok(verdict);
+            }
+        }
+        if self.protections.is(path, Class::Stream) {
+            verdict.noticed = torn(body, &before)?;
+        }
+        Ok(verdict)
+    }
+
+    fn emptied(&self, seen: &Seen, before: &Before<'_>) -> Result<Option<Finding>> {
+        let had_content = seen.size == 0 && before.size()? > 0;
+        Ok(had_content.then(|| Finding::new(Reason::Emptied)))
+    }
+
+    fn zeros(&self, path: &VaultPath, seen: &Seen, before: &Before<'_>) -> Result<Option<Finding>> {
+        if seen.zero_tail < ZERO_TAIL_MIN.min(seen.size.max(1)) {
+            return Ok(None);
+        }
+        let starts_at = seen.size - seen.zero_tail;
+        let filled = Finding::new(Reason::NulFilled).at(starts_at);
+        if before.is_none() {
+            let guarded = [Class::Canonical, Class::Distillate, Class::Stream];
+            let guards = guarded.iter().any(|class| self.protections.is(path, *class));
+            return Ok((guards && seen.is_all_zero()).then_some(filled));
+        }
+        let was_text = match before.bytes()? {
+            Some(bytes) => !bytes.is_empty() && !bytes.contains(&0),
+            None => false,
+        };
+        // A stream that was torn by a crash is read around; all of it being zeros is another matter.
+        let counts = seen.is_all_zero() || !self.protections.is(path, Class::Stream);
+        Ok((was_text && counts).then_some(filled))
+    }
+
+    fn rewritten(&self, path: &VaultPath, body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
+        if before.is_none() || !self.protections.is(path, Class::Stream) {
+            return Ok(None);
+        }
+        let finding = Finding::new(Reason::StreamRewritten);
+        let after = match body {
+            Body::Whole(bytes) => bytes,
+            Body::Large(growth) if growth.holds => return Ok(None),
+            Body::Large(_) => {
+                return Ok(Some(
+                    finding.detail("it does not begin with what was there, and is too long to compare"),
+                ));
+            }
+        };
+        let Some(bytes) = before.bytes()? else { return Ok(None) };
+        let shrinkage = events::shrinkage(&bytes, after);
+        Ok(match (shrinkage.lost.first(), shrinkage.moved) {
+            (Some(first), _) => {
+                let lost = shrinkage.lost.len();
+                Some(finding.detail(format!("{lost} lines are lost, the first is line {first}")))
+            }
+            (None, Some(line)) => Some(finding.detail(format!("line {line} was moved"))),
+            (None, None) => None,
+        })
+    }
+
+    fn syntax(&self, seen: &Seen, before: &Before<'_>) -> Result<Option<Finding>> {
+        if let Some(at) = seen.not_utf8_at {
+            return Ok(Some(Finding::new(Reason::NotUtf8).at(at)));
+        }
+        if let Some(at) = seen.not_json_at {
+            return Ok(Some(Finding::new(Reason::NotJson).at(at)));
+        }
+        let Some(at) = seen.markers_at else { return Ok(None) };
+        // What was there before as content is content.
+        let known = before.bytes()?.is_some_and(|bytes| has_markers(&bytes));
+        Ok((!known).then(|| Finding::new(Reason::ConflictMarkers).at(at)))
+    }
+
+    fn secret(&self, seen: &Seen, body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
+        if seen.secrets.is_empty() {
+            return Ok(None);
+        }
+        let mut new: Vec<&secrets::Secret> = seen.secrets.iter().collect();
+        if let Body::Whole(bytes) = body {
+            if self.protections.is_false_alarm(&Digest256::of(bytes).to_string()) {
+                return Ok(None);
+            }
+            // What the version before holds got in already, or was let in.
+            if let Some(old) = before.bytes()? {
+                let known: BTreeSet<(&str, &[u8])> =
+                    secrets::scan(&old).iter().map(|secret| (secret.rule, text_of(&old, secret))).collect();
+                new.retain(|secret| !known.contains(&(secret.rule, text_of(bytes, secret))));
+            }
+        } else if let Some(old) = before.bytes()? {
+            let known = secrets::scan(&old).len();
+            new.truncate(if seen.secrets.len() <= known { 0 } else { new.len() });
+        }
+        let Some(secret) = new.first() else { return Ok(None) };
+        let more = match new.len() {
+            0 | 1 => String::new(),
+            n => format!(", and {} more", n - 1),
+        };
+        Ok(Some(Finding::new(Reason::Secret).at(secret.offset).detail(format!("{}{more}", secret.what))))
+    }
+}
+
+fn text_of<'b>(bytes: &'b [u8], secret: &secrets::Secret) -> &'b [u8] {
+    let start = usize::try_from(secret.offset).unwrap_or(usize::MAX).min(bytes.len());
+    let end = start.saturating_add(usize::try_from(secret.length).unwrap_or(usize::MAX)).min(bytes.len());
+    &bytes[start..end]
+}
+
+/// Tells that the version before could not be read while a file was compared with it.
+pub(super) fn unread_before(candidate: &Candidate, error: io::Error) -> Error {
+    let path = candidate.path.to_string().into();
+    Error::Disk(fs::Error { action: "compare with the last version", path, source: error })
+}
+
+/// Finds lines that a stream gained and that make no sense.
+fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
+    let (old, gained): (usize, &[u8]) = match body {
+        Body::Large(growth) => (0, &growth.tail),
+        Body::Whole(bytes) => {
+            let old = before.bytes()?.filter(|old| bytes.starts_with(old)).map_or(0, |old| old.len());
+            (old, &bytes[old..])
+        }
+    };
+    // Where each line stands is told in the whole file only if that is at hand.
+    let is_whole = matches!(body, Body::Whole(_));
+    let mut count = 0_usize;
+    let mut first = None;
+    let mut at = old;
+    for line in gained.split_inclusive(|b| *b == b'\n') {
+        let parsed = Stream::parse(line);
+        if parsed.lines().iter().any(|line| matches!(line.content, Content::Opaque(..))) {
+            count += 1;
+            first = first.or(Some(at as u64));
+        }
+        at += line.len();
+    }
+    Ok(first.map(|at| {
+        let finding = Finding::new(Reason::TornLine).detail(format!("{count} of its new lines"));
+        if is_whole { finding.at(at) } else { finding }
+    }))
+}
+
+/// The version of a file before the change, read when it is asked for.
+struct Before<'a> {
+    vault: &'a Vault,
+    id: Option<BlobId>,
+    bytes: Mutex<Option<Option<Arc<[u8]>>>>,
+}
+
+impl<'a> Before<'a> {
+    fn of(vault: &'a Vault, candidate: &Candidate) -> Before<'a> {
+        let file = candidate.old.filter(|(mode, _)| *mode != Mode::Symlink);
+        Before { vault, id: file.map(|(_, id)| id), bytes: Mutex::default() }
+    }
+
+    fn is_none(&self) -> bool {
+        self.id.is_none()
+    }
+
+    fn size(&self) -> Result<u64> {
+        let Some(id) = self.id else { return Ok(0) };
+        Ok(self.vault.store.try_info(id.object())?.map_or(0, |(_, size)| size))
+    }
+
+    /// Returns the bytes; none if there was no file, it is too long to compare with, or it is damaged: what
+    /// cannot be read blocks nothing, and `verify` tells of it.
+    fn bytes(&self) -> Result<Option<Arc<[u8]>>> {
+        let mut kept = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = &*kept {
+            return Ok(bytes.clone());
+        }
+        let read = match self.id {
+            Some(id) if self.size()? <= COMPARED_BYTES_MAX => self.vault.store.find_blob(id).ok(),
+            _ => None,
+        };
+        *kept = Some(read.clone());
+        Ok(read)
+    }
+}
+
+/// Compares a large stream with the version before it while it is read: it should only have grown.
+pub(super) struct Growth<'a> {
+    old: Option<ObjectReader<'a>>,
+    block: Option<(Arc<[u8]>, usize)>,
+    /// Whether it begins with all that was there, as far as both were read.
+    pub holds: bool,
+    tail: Vec<u8>,
+}
+
+impl Growth<'_> {
+    fn update(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while self.holds && !bytes.is_empty() {
+            let Some((block, at)) = self.next_block()? else {
+                let room = TAIL_BYTES_MAX - self.tail.len().min(TAIL_BYTES_MAX);
+                self.tail.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                return Ok(());
+            };
+            let count = bytes.len().min(block.len() - at);
+            self.holds = block[at..at + count] == bytes[..count];
+            self.block = Some((block, at + count));
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    fn next_block(&mut self) -> io::Result<Option<(Arc<[u8]>, usize)>> {
+        if let Some((block, at)) = self.block.take()
+            && at < block.len()
+        {
+            return Ok(Some((block, at)));
+        }
+        let Some(old) = &mut self.old else { return Ok(None) };
+        match old.next_block().map_err(io::Error::other)? {
+            Some(block) => Ok(Some((block, 0))),
+            None => {
+                self.old = None;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Says that the file is at its end.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if self.holds && self.next_block()?.is_some() {
+            self.holds = false;
+        }
+        Ok(())
+    }
+}
+
+/// Hands a large file on and looks at it on the way.
+pub(super) struct Judging<'a, 'b> {
+    pub inner: &'a mut dyn io::Read,
+    pub judge: ContentJudge,
+    pub growth: Growth<'b>,
+}
+
+impl io::Read for Judging<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.judge.update(&buffer[..count]);
+        self.growth.update(&buffer[..count])?;
+        Ok(count)
+    }
+}
+
+/// The names of the folders that get new files, to find those that collide.
+struct Folders<'a, 'b> {
+    admission: &'a Admission<'b>,
+    names: BTreeMap<Vec<u8>, FoldedNames>,
+}
+
+impl<'a, 'b> Folders<'a, 'b> {
+    fn new(admission: &'a Admission<'b>) -> Folders<'a, 'b> {
+        Folders { admission, names: BTreeMap::new() }
+    }
+
+    /// Returns the part of a new path that collides with another name, if one does.
+    fn collision(&mut self, path: &VaultPath) -> Result<Option<String>> {
+        let bytes = path.as_bytes();
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = bytes[start..].iter().position(|b| *b == b'/').map_or(bytes.len(), |at| start + at);
+            let (folder, name) = (&bytes[..start], &bytes[start..end]);
+            if let Some(other) = self.folder(folder)?.add(name) {
+                let other = VaultPath::parse([folder, &other].concat());
+                if let Ok(other) = other
+                    && self.is_on_disk(&other)?
+                {
+                    return Ok(Some(format!("{other} differs from it only in form")));
+                }
+                // The other one was renamed to this.
+                self.folder(folder)?.replace(name);
+            }
+            start = end + 1;
+        }
+        Ok(None)
+    }
+
+    fn is_on_disk(&self, path: &VaultPath) -> Result<bool> {
+        let vault = self.admission.vault;
+        Ok(RealLook::new(&vault.root, &vault.root).kind(path)? != OnDisk::Nothing)
+    }
+
+    fn folder(&mut self, folder: &[u8]) -> Result<&mut FoldedNames> {
+        if !self.names.contains_key(folder) {
+            let mut names = FoldedNames::default();
+            for entry in self.entries(folder)? {
+                names.add(&entry);
+            }
+            self.names.insert(folder.to_vec(), names);
+        }
+        Ok(self.names.get_mut(folder).expect("it was just put in"))
+    }
+
+    fn entries(&self, folder: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let store = &self.admission.vault.store;
+        let tree = match folder.strip_suffix(b"/") {
+            None => Some(self.admission.base),
+            Some(folder) => {
+                let Ok(folder) = VaultPath::parse(folder) else { return Ok(Vec::new()) };
+                let entry = checkout::entry_at(store, self.admission.base, &folder)?;
+                entry.filter(|entry| entry.mode.is_tree()).map(|entry| TreeId::new(entry.id))
+            }
+        };
+        let Some(tree) = tree else { return Ok(Vec::new()) };
+        Ok(store.find_tree(tree)?.entries().iter().map(|entry| entry.name.clone()).collect())
+    }
+}

@@ -1,0 +1,319 @@
+//! Gathering: what differs on disk, judged and stored in a pack that is not published yet.
+//!
+//! - Each file is read once: hashed, compressed and judged on the way.
+//! - Refused content never stays in the pack. A large file is judged while it is stored; if it is refused,
+//!   the pack is given up and everything is gathered again without that file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use super::admission::{self, Admission, Finding, Judging, Verdict};
+use super::refusal::Refused;
+use super::{Result, Vault};
+use crate::gateway::Reason;
+use crate::gateway::content::ContentJudge;
+use crate::gateway::foreign::{self, Trace};
+use crate::gateway::sidecar::Digest256;
+use crate::object::{BlobId, Kind, Mode, ObjectId, VaultPath, hash_object};
+use crate::store::{NewObject, PackWriter, RECORD_MAX};
+use crate::worktree::{
+    self, Body, Candidate, Change, Entry, Index, ReadError, Scan, ScanInput, SeenFolder, SkipReason,
+    StatStamp,
+};
+
+/// So many files are read before they are stored: bounds the memory of a first commit.
+const FILES_AT_ONCE: usize = 256;
+
+/// The changes on disk, stored in a pack that is not published yet.
+pub(super) struct Gathered {
+    pub writer: PackWriter,
+    pub changes: Vec<Change>,
+    pub refreshed: Vec<Change>,
+    pub refused: Vec<Refused>,
+    pub passed_over: Vec<Refused>,
+    pub traces: Vec<(VaultPath, Trace)>,
+    /// The folders that were listed, and since when: the next walk need not list them again.
+    pub listed: (Vec<SeenFolder>, i128),
+    /// Hashes of the plain bytes of distillates among the changes.
+    pub digests: BTreeMap<VaultPath, Digest256>,
+    /// Sidecars to be written beside their files, and those to be removed with them.
+    pub sidecars: Vec<(VaultPath, Option<Vec<u8>>)>,
+}
+
+/// Stores what differs on disk. Without an admission everything that can be read is taken.
+pub(super) fn gather(
+    vault: &Vault,
+    index: &Index,
+    paths: &[VaultPath],
+    admission: Option<&Admission<'_>>,
+) -> Result<Gathered> {
+    let seen_ns = worktree::file_system_now(&vault.dot)?;
+    let scan = worktree::scan(ScanInput { root: &vault.root, index, traits: vault.traits(), paths })?;
+    let mut unwanted = match admission {
+        None => BTreeMap::new(),
+        Some(admission) => admission.names(&scan)?,
+    };
+    loop {
+        let mut gathered = Gathered::new(vault, seen_ns)?;
+        let mut given_up = BTreeMap::new();
+        let candidates: Vec<Candidate>;
+        let wanted = if unwanted.is_empty() {
+            &scan.candidates
+        } else {
+            let taken = scan.candidates.iter().filter(|candidate| !unwanted.contains_key(&candidate.path));
+            candidates = taken.cloned().collect();
+            &candidates
+        };
+        for batch in wanted.chunks(FILES_AT_ONCE) {
+            gathered.take(vault, batch, seen_ns, admission, &mut given_up)?;
+        }
+        if !given_up.is_empty() {
+            unwanted.extend(given_up);
+            continue;
+        }
+        for (path, finding) in unwanted {
+            gathered.refuse_on_disk(vault, &path, finding)?;
+        }
+        gathered.finish(scan, index.len(), admission);
+        return Ok(gathered);
+    }
+}
+
+fn missing(scan: &Scan) -> impl Iterator<Item = Change> + '_ {
+    scan.missing.iter().map(|missing| Change {
+        path: missing.path.clone(),
+        old: Some(Entry { mode: missing.old.0, id: missing.old.1 }),
+        new: None,
+        stamp: None,
+    })
+}
+
+/// A file's content on its way into the pack, with what was found in it.
+enum Loaded {
+    Bytes(Vec<u8>, Result<Verdict>),
+    Stored(Result<ObjectId, crate::store::Error>, Result<Verdict>),
+}
+
+impl Gathered {
+    fn new(vault: &Vault, seen_ns: i128) -> Result<Gathered> {
+        Ok(Gathered {
+            writer: vault.store.writer()?,
+            changes: Vec::new(),
+            refreshed: Vec::new(),
+            refused: Vec::new(),
+            passed_over: Vec::new(),
+            traces: Vec::new(),
+            listed: (Vec::new(), seen_ns),
+            digests: BTreeMap::new(),
+            sidecars: Vec::new(),
+        })
+    }
+
+    fn pass_over(&mut self, path: &[u8], reason: SkipReason) {
+        let known = match reason {
+            SkipReason::Special => Reason::Special,
+            SkipReason::Unreadable => Reason::Unreadable,
+            SkipReason::TooLong => Reason::NameTooLong,
+            SkipReason::Reserved => Reason::ReservedFolder,
+            SkipReason::IgnoreFile => Reason::IgnoreFile,
+        };
+        let entry = Refused::new(path, Finding::new(known));
+        match reason {
+            SkipReason::Special | SkipReason::Reserved => self.passed_over.push(entry),
+            _ => self.refused.push(entry),
+        }
+    }
+
+    /// Refuses a file whose content is not at hand; a copy is made of what is on disk now.
+    fn refuse_on_disk(&mut self, vault: &Vault, path: &VaultPath, finding: Finding) -> Result<()> {
+        let mut refused = Refused::new(path.as_bytes(), finding);
+        if refused.reason.keeps_copy()
+            && let Some((digest, size)) = vault.quarantine_file(path)?
+        {
+            (refused.sha256, refused.size, refused.is_kept) = (Some(digest), Some(size), true);
+        }
+        self.refused.push(refused);
+        Ok(())
+    }
+
+    /// Refuses a file whose content is at hand.
+    fn refuse_bytes(
+        &mut self,
+        vault: &Vault,
+        path: &VaultPath,
+        bytes: &[u8],
+        finding: Finding,
+    ) -> Result<()> {
+        let mut refused = Refused::new(path.as_bytes(), finding);
+        refused.size = Some(bytes.len() as u64);
+        refused.blob = Some(BlobId::new(hash_object(Kind::Blob, bytes)));
+        refused.sha256 = Some(Digest256::of(bytes));
+        if refused.reason.keeps_copy() && !bytes.is_empty() {
+            vault.quarantine(bytes)?;
+            refused.is_kept = true;
+        }
+        self.refused.push(refused);
+        Ok(())
+    }
+
+    /// Reads a batch of files in parallel, judges them, and stores their content. A large file that is
+    /// refused when it is in the pack already comes back in `given_up`.
+    fn take(
+        &mut self,
+        vault: &Vault,
+        batch: &[Candidate],
+        seen_ns: i128,
+        admission: Option<&Admission<'_>>,
+        given_up: &mut BTreeMap<VaultPath, Finding>,
+    ) -> Result<()> {
+        let writer = Mutex::new(&mut self.writer);
+        let load = |candidate: &Candidate, body: Body<'_>| load(candidate, body, admission, &writer);
+        let read = worktree::read_candidates(&vault.root, batch, RECORD_MAX as u64, &load);
+        let mut whole = Vec::new();
+        let mut done = Vec::new();
+        for (candidate, outcome) in batch.iter().zip(read) {
+            let path = &candidate.path;
+            match outcome {
+                Ok((Loaded::Bytes(bytes, verdict), stat)) => match self.note(candidate, verdict?) {
+                    Some(finding) => self.refuse_bytes(vault, path, &bytes, finding)?,
+                    None => whole.push((candidate, Mutex::new(bytes), stat)),
+                },
+                Ok((Loaded::Stored(id, verdict), stat)) => {
+                    let id = id?;
+                    match self.note(candidate, verdict?) {
+                        Some(finding) => {
+                            given_up.insert(path.clone(), finding);
+                        }
+                        None => done.push((candidate, id, stat)),
+                    }
+                }
+                Err(error) => self.unread(candidate, &error),
+            }
+        }
+        let ids = self.writer.add_many(&whole, |(candidate, bytes, _)| {
+            let data = std::mem::take(&mut *bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            let base = candidate.old.map(|(_, id)| id.object());
+            Ok::<_, std::convert::Infallible>(NewObject { kind: Kind::Blob, data, base })
+        })?;
+        for ((candidate, _, stat), Ok(id)) in whole.iter().zip(ids) {
+            done.push((candidate, id, *stat));
+        }
+        for (candidate, id, stat) in done {
+            let stamp = StatStamp::of(&stat, seen_ns);
+            let old = candidate.old.map(|(mode, id)| Entry { mode, id });
+            let new = Some(Entry { mode: candidate.mode, id: BlobId::new(id) });
+            let change = Change { path: candidate.path.clone(), old, new, stamp };
+            if old == new { self.refreshed.push(change) } else { self.changes.push(change) }
+        }
+        Ok(())
+    }
+
+    /// Notes what was found in a file; returns why it is refused, if it is.
+    fn note(&mut self, candidate: &Candidate, verdict: Verdict) -> Option<Finding> {
+        if verdict.refused.is_some() {
+            return verdict.refused;
+        }
+        if let Some(digest) = verdict.digest {
+            self.digests.insert(candidate.path.clone(), digest);
+        }
+        if let Some(noticed) = verdict.noticed {
+            self.refused.push(Refused::new(candidate.path.as_bytes(), noticed));
+        }
+        None
+    }
+
+    fn unread(&mut self, candidate: &Candidate, error: &ReadError) {
+        let path = candidate.path.as_bytes();
+        match error {
+            ReadError::Vanished => {
+                if let Some((mode, id)) = candidate.old {
+                    let old = Some(Entry { mode, id });
+                    self.changes.push(Change { path: candidate.path.clone(), old, new: None, stamp: None });
+                }
+            }
+            ReadError::ChangedWhileRead => {
+                self.refused.push(Refused::new(path, Finding::new(Reason::ChangedWhileRead)));
+            }
+            ReadError::NotAFile => self.pass_over(path, SkipReason::Special),
+            ReadError::Disk(_) => self.pass_over(path, SkipReason::Unreadable),
+        }
+    }
+
+    /// Adds what is missing and what the walk left alone, and sorts.
+    fn finish(&mut self, scan: Scan, files: usize, admission: Option<&Admission<'_>>) {
+        for skipped in &scan.skipped {
+            self.pass_over(&skipped.path, skipped.reason);
+        }
+        let gone: Vec<Change> = missing(&scan).collect();
+        match admission.and_then(|admission| admission.deletions(gone.len(), files)) {
+            Some(finding) => self.refused.push(Refused::new(b".", finding)),
+            None => self.changes.extend(gone),
+        }
+        if let Some(admission) = admission {
+            self.judge_deletions(admission);
+            let new = self.changes.iter().filter(|change| change.old.is_none() && change.new.is_some());
+            self.traces =
+                new.filter_map(|c| foreign::trace(&c.path).map(|trace| (c.path.clone(), trace))).collect();
+        }
+        self.listed.0 = scan.folders;
+        self.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        self.refused.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// A guarded file that is gone stays in the commit, unless it only moved.
+    fn judge_deletions(&mut self, admission: &Admission<'_>) {
+        let new = self.changes.iter().filter(|change| change.old.is_none());
+        let moved: BTreeSet<BlobId> = new.filter_map(|change| change.new.map(|entry| entry.id)).collect();
+        let refused = &mut self.refused;
+        self.changes.retain(|change| {
+            let (Some(old), None) = (change.old, change.new) else { return true };
+            if old.mode == Mode::Symlink || moved.contains(&old.id) {
+                return true;
+            }
+            let Some(finding) = admission.deletion(&change.path) else { return true };
+            refused.push(Refused::new(change.path.as_bytes(), finding));
+            false
+        });
+    }
+}
+
+/// Reads one file: judges it and, if it is large, stores it on the way.
+fn load(
+    candidate: &Candidate,
+    body: Body<'_>,
+    admission: Option<&Admission<'_>>,
+    writer: &Mutex<&mut PackWriter>,
+) -> Loaded {
+    let locked = || writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let base = candidate.old.map(|(_, id)| id.object());
+    let Some(admission) = admission else {
+        let unjudged = Ok(Verdict::default());
+        return match body {
+            Body::Whole(bytes) => Loaded::Bytes(bytes, unjudged),
+            Body::Large(size, reader) => {
+                Loaded::Stored(locked().add_stream(Kind::Blob, size, reader, base), unjudged)
+            }
+        };
+    };
+    let demands = admission.demands(candidate);
+    match body {
+        Body::Whole(bytes) => {
+            let seen = ContentJudge::judge(demands, &bytes);
+            let verdict = admission.judge(candidate, &seen, admission::Body::Whole(&bytes));
+            Loaded::Bytes(bytes, verdict)
+        }
+        Body::Large(size, inner) => {
+            let growth = match admission.growth(candidate) {
+                Ok(growth) => growth,
+                Err(error) => return Loaded::Stored(Err(error), Ok(Verdict::default())),
+            };
+            let mut judging = Judging { inner, judge: ContentJudge::new(demands), growth };
+            let id = locked().add_stream(Kind::Blob, size, &mut judging, base);
+            let Judging { judge, mut growth, .. } = judging;
+            let verdict = growth.finish().map_err(|error| admission::unread_before(candidate, error));
+            let verdict = verdict
+                .and_then(|()| admission.judge(candidate, &judge.finish(), admission::Body::Large(&growth)));
+            Loaded::Stored(id, verdict)
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The guard before reconcile: what other devices' commits would do to this tree.
+//!
+//! What came by pull is history already and cannot be refused in part. What it would do here can be held:
+//! head and files stay, the heads stay known, until a person allows it or the other device mends it.
+//! Credentials and names that do not travel are told and hold nothing: they are in the history anyway.
+
+use std::collections::BTreeSet;
+
+use super::Result;
+use super::admission::{Admission, Finding};
+use super::refusal::Refused;
+use super::rules::Class;
+use super::sealing::seal_holds;
+use crate::events;
+use crate::gateway::content::has_markers;
+use crate::gateway::name::{is_obeyed, is_portable_path, leads_outside};
+use crate::gateway::{Reason, secrets};
+use crate::object::{BlobId, Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
+use crate::store::Store;
+use crate::worktree::{self, TreeDiff};
+
+/// The longest incoming file that is looked into, in bytes.
+const LOOKED_AT_BYTES_MAX: u64 = 64 << 20;
+
+/// What the guard found.
+#[derive(Debug, Default)]
+pub(super) struct Guarded {
+    /// What holds the reconcile.
+    pub held: Vec<Refused>,
+    /// What is worth a word.
+    pub told: Vec<Refused>,
+}
+
+/// Returns the store together with the objects that a merge made.
+pub(super) fn with_objects<'a>(
+    store: &'a Store,
+    objects: &std::collections::BTreeMap<ObjectId, Object>,
+) -> Overlay<&'a Store> {
+    let overlay = Overlay::new(store);
+    for object in objects.values() {
+        overlay.put(object.kind, &object.data);
+    }
+    overlay
+}
+
+/// Judges a move of the branch's tree to one that other devices had a part in.
+pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) -> Result<Guarded> {
+    let diffs = worktree::diff_trees(source, admission.base, to)?;
+    let mut guard = Guard { admission, source, to, guarded: Guarded::default() };
+    let new_ids: BTreeSet<ObjectId> =
+        diffs.iter().filter(|diff| diff.old.is_none()).filter_map(|diff| diff.new.map(|new| new.1)).collect();
+    let gone = diffs.iter().filter(|diff| diff.new.is_none());
+    let lost = gone.clone().filter(|diff| diff.old.is_some_and(|old| !new_ids.contains(&old.1))).count();
+    let total = || -> Result<usize> {
+        let mut files = 0;
+        worktree::list_tree(source, admission.base, &mut |_, _, _| {
+            files += 1;
+            Ok(())
+        })?;
+        Ok(files)
+    };
+    if lost > 0
+        && admission.deletions(lost, 0).is_some()
+        && let Some(finding) = admission.deletions(lost, total()?)
+    {
+        guard.guarded.held.push(Refused::new(b".", finding));
+    }
+    for diff in gone {
+        let moved = diff.old.is_some_and(|old| new_ids.contains(&old.1));
+        if !moved && let Some(finding) = admission.deletion(&diff.path) {
+            guard.guarded.held.push(Refused::new(diff.path.as_bytes(), finding));
+        }
+    }
+    let mut sealed = BTreeSet::new();
+    for diff in &diffs {
+        guard.look(diff)?;
+        let protections = &admission.protections;
+        sealed.extend(protections.sealed_by(&diff.path));
+        sealed.extend(protections.sidecar_of(&diff.path).map(|_| diff.path.clone()));
+    }
+    for path in sealed {
+        guard.seal(&path)?;
+    }
+    Ok(guard.guarded)
+}
+
+struct Guard<'a, 'b> {
+    admission: &'a Admission<'b>,
+    source: &'a dyn Source,
+    to: TreeId,
+    guarded: Guarded,
+}
+
+impl Guard<'_, '_> {
+    fn hold(&mut self, path: &VaultPath, blob: ObjectId, finding: Finding) {
+        if !self.admission.permits(finding.reason, path) {
+            let mut refused = Refused::new(path.as_bytes(), finding);
+            refused.blob = Some(BlobId::new(blob));
+            self.guarded.held.push(refused);
+        }
+    }
+
+    fn tell(&mut self, path: &VaultPath, blob: ObjectId, finding: Finding) {
+        if !self.admission.protections.allows(path, finding.reason) {
+            let mut refused = Refused::new(path.as_bytes(), finding);
+            refused.blob = Some(BlobId::new(blob));
+            self.guarded.told.push(refused);
+        }
+    }
+
+    /// Reads a blob to look into it; none if it is too long.
+    fn read(&self, id: ObjectId) -> Result<Option<std::sync::Arc<[u8]>>> {
+        match self.source.try_info(id)? {
+            Some((Kind::Blob, size)) if size <= LOOKED_AT_BYTES_MAX => {
+                Ok(Some(self.source.find_blob(BlobId::new(id))?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn look(&mut self, diff: &TreeDiff) -> Result<()> {
+        let Some((mode, id)) = diff.new else { return Ok(()) };
+        let path = &diff.path;
+        if diff.old.is_none() {
+            if is_obeyed(path) {
+                self.hold(path, id, Finding::new(Reason::ObeyedFile));
+            }
+            if !is_portable_path(path) {
+                self.tell(path, id, Finding::new(Reason::NameNotPortable));
+            }
+        }
+        if diff.old.is_some_and(|old| old.1 == id) {
+            return Ok(());
+        }
+        let Some(bytes) = self.read(id)? else { return Ok(()) };
+        if mode == Mode::Symlink {
+            if leads_outside(path, &bytes) {
+                self.hold(path, id, Finding::new(Reason::LinkOutside));
+            }
+            return Ok(());
+        }
+        let old = match diff.old {
+            Some((mode, id)) if mode != Mode::Symlink => self.read(id)?,
+            _ => None,
+        };
+        let old = old.as_deref().unwrap_or_default();
+        if self.admission.protections.is(path, Class::Canonical) {
+            self.canonical(path, id, old, &bytes);
+        }
+        if self.admission.protections.is(path, Class::Stream) && diff.old.is_some() {
+            let shrinkage = events::shrinkage(old, &bytes);
+            if !shrinkage.is_none() {
+                let detail = format!("{} lines would be lost", shrinkage.lost.len());
+                self.hold(path, id, Finding::new(Reason::StreamRewritten).detail(detail));
+            }
+        }
+        let found = secrets::scan(&bytes);
+        if found.len() > secrets::scan(old).len() {
+            self.tell(path, id, Finding::new(Reason::Secret).detail(found[0].what));
+        }
+        Ok(())
+    }
+
+    fn canonical(&mut self, path: &VaultPath, id: ObjectId, old: &[u8], new: &[u8]) {
+        if new.is_empty() && !old.is_empty() {
+            self.hold(path, id, Finding::new(Reason::Emptied));
+        }
+        if !new.is_empty() && new.iter().all(|b| *b == 0) {
+            self.hold(path, id, Finding::new(Reason::NulFilled));
+        }
+        if has_markers(new) && !has_markers(old) {
+            self.hold(path, id, Finding::new(Reason::ConflictMarkers));
+        }
+    }
+
+    /// A distillate of the new tree must fit its sidecar, if it has one or had one.
+    fn seal(&mut self, path: &VaultPath) -> Result<()> {
+        let Some(sidecar) = self.admission.protections.sidecar_of(path) else { return Ok(()) };
+        let entry = |tree, path: &VaultPath| super::checkout::entry_at(self.source, tree, path);
+        let Some(file) =
+            entry(self.to, path)?.filter(|file| file.mode != Mode::Symlink && !file.mode.is_tree())
+        else {
+            return Ok(());
+        };
+        let sealed = entry(self.to, &sidecar)?.map(|entry| entry.id);
+        let was_sealed = entry(self.admission.base, &sidecar)?.is_some();
+        match seal_holds(self.source, path.name(), file.id, sealed)? {
+            Some(true) => {}
+            None if !was_sealed => {}
+            _ => self.hold(path, file.id, Finding::new(Reason::SidecarMismatch)),
+        }
+        Ok(())
+    }
+}

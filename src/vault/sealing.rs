@@ -1,0 +1,306 @@
+//! Seals: every distillate is committed together with its sidecar.
+//!
+//! - A sidecar is made before the commit and stands beside its file before the operation is appended: killed
+//!   between, it is a file that the next commit takes as it is.
+//! - A sealed distillate that changed is refused until somebody seals it anew. A sidecar that was edited
+//!   is refused; one that was removed is put back.
+
+use std::collections::BTreeSet;
+
+use super::admission::{Admission, Finding};
+use super::commit::CommitRequest;
+use super::gather::Gathered;
+use super::refusal::{Refused, os};
+use super::rules::VaultRules;
+use super::{Result, Vault, checkout};
+use crate::fs::{self, Dir};
+use crate::gateway::Reason;
+use crate::gateway::sidecar::{self, Digest256, SIDECAR_BYTES_MAX};
+use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath};
+use crate::worktree::{self, Change, Entry};
+
+/// Looks after the sidecars of what was gathered: takes them into the changes, or refuses what does not fit.
+pub(super) fn seal(
+    vault: &Vault,
+    admission: &Admission<'_>,
+    request: &CommitRequest,
+    gathered: &mut Gathered,
+) -> Result<()> {
+    let mut sealer = Sealer { vault, admission, reseals: request.reseals, gathered };
+    if request.reseals {
+        sealer.unchanged(&request.paths)?;
+    }
+    let changed: Vec<Change> = sealer.gathered.changes.clone();
+    for change in &changed {
+        let Some(sidecar) = admission.protections.sidecar_of(&change.path) else { continue };
+        match change.new {
+            Some(entry) if entry.mode != Mode::Symlink => sealer.sealed_file(change, &sidecar)?,
+            Some(_) => {}
+            None => sealer.file_gone(&sidecar)?,
+        }
+    }
+    for change in &changed {
+        let Some(sealed) = admission.protections.sealed_by(&change.path) else { continue };
+        if !changed.iter().any(|other| other.path == sealed) {
+            sealer.sidecar_alone(change, &sealed)?;
+        }
+    }
+    gathered.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    gathered.refused.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(())
+}
+
+struct Sealer<'a, 'b> {
+    vault: &'a Vault,
+    admission: &'a Admission<'b>,
+    reseals: bool,
+    gathered: &'a mut Gathered,
+}
+
+impl Sealer<'_, '_> {
+    /// Distillates that did not change, but whose sidecar is missing or does not fit them.
+    fn unchanged(&mut self, paths: &[VaultPath]) -> Result<()> {
+        let mut files = Vec::new();
+        worktree::list_tree(&self.vault.store, self.admission.base, &mut |path, mode, id| {
+            let is_file = matches!(mode, Mode::File | Mode::Executable);
+            let path = VaultPath::parse(path)?;
+            if is_file && paths.iter().any(|wanted| path.is_within(wanted)) {
+                files.push((path, id));
+            }
+            Ok(())
+        })?;
+        for (path, id) in files {
+            let Some(sidecar) = self.admission.protections.sidecar_of(&path) else { continue };
+            if self.gathered.changes.iter().any(|change| change.path == path || change.path == sidecar) {
+                continue;
+            }
+            let committed = self.admission.committed(&sidecar)?;
+            let sealed = committed.map(|entry| entry.id.object());
+            if seal_holds(&self.vault.store, path.name(), id, sealed)? != Some(true) {
+                let digest = Digest256(self.vault.store.content_sha256(BlobId::new(id))?);
+                self.put(&sidecar, committed, sidecar::encode(path.name(), digest))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A distillate that is new or changed.
+    fn sealed_file(&mut self, change: &Change, sidecar: &VaultPath) -> Result<()> {
+        let path = &change.path;
+        let Some(digest) = self.gathered.digests.get(path).copied() else { return Ok(()) };
+        let committed = self.admission.committed(sidecar)?;
+        let is_edit = change.old.is_some_and(|old| Some(old.id) != change.new.map(|new| new.id));
+        if is_edit && committed.is_some() && !self.reseals && !self.admission.permits(Reason::Sealed, path) {
+            self.drop_change(sidecar);
+            return self.refuse(path, Finding::new(Reason::Sealed));
+        }
+        let wanted = sidecar::encode(path.name(), digest);
+        let on_disk = self.read_sidecar(sidecar)?;
+        let given = on_disk.as_deref().and_then(|bytes| sidecar::decode(bytes, path.name()));
+        if given == Some(digest) {
+            return Ok(()); // it stands there as a change of its own, or as it was
+        }
+        // A sidecar that is not the committed one was made for other content than stands there now.
+        let is_new =
+            on_disk.is_some() && !self.is_committed(committed, on_disk.as_deref().unwrap_or_default());
+        if is_new && !self.reseals && !self.admission.permits(Reason::SidecarMismatch, path) {
+            self.drop_change(sidecar);
+            return self.refuse(path, Finding::new(Reason::SidecarMismatch));
+        }
+        self.put(sidecar, committed, wanted)
+    }
+
+    fn is_committed(&self, committed: Option<Entry>, bytes: &[u8]) -> bool {
+        committed.is_some_and(|entry| entry.id == BlobId::new(crate::object::hash_object(Kind::Blob, bytes)))
+    }
+
+    /// A distillate that is gone takes its sidecar along, unless that was edited.
+    fn file_gone(&mut self, sidecar: &VaultPath) -> Result<()> {
+        let Some(old) = self.admission.committed(sidecar)? else { return Ok(()) };
+        let Some(bytes) = self.read_sidecar(sidecar)? else { return Ok(()) };
+        if self.is_committed(Some(old), &bytes) {
+            self.drop_change(sidecar);
+            self.gathered.changes.push(Change {
+                path: sidecar.clone(),
+                old: Some(old),
+                new: None,
+                stamp: None,
+            });
+            self.gathered.sidecars.push((sidecar.clone(), None));
+        }
+        Ok(())
+    }
+
+    /// A sidecar that changed while its distillate did not.
+    fn sidecar_alone(&mut self, change: &Change, sealed: &VaultPath) -> Result<()> {
+        let Some(file) = self.admission.committed(sealed)?.filter(|entry| entry.mode != Mode::Symlink) else {
+            return Ok(());
+        };
+        let digest = Digest256(self.vault.store.content_sha256(file.id)?);
+        match (change.new, change.old) {
+            (None, Some(old)) => {
+                let bytes = self.vault.store.find_blob(old.id)?.to_vec();
+                self.drop_change(&change.path);
+                self.gathered.sidecars.push((change.path.clone(), Some(bytes)));
+                Ok(())
+            }
+            (Some(_), _) => {
+                let bytes = self.read_sidecar(&change.path)?.unwrap_or_default();
+                let fits = sidecar::decode(&bytes, sealed.name()) == Some(digest);
+                if fits || self.admission.permits(Reason::SidecarMismatch, &change.path) {
+                    return Ok(());
+                }
+                if self.reseals {
+                    self.drop_change(&change.path);
+                    return self.put(&change.path, change.old, sidecar::encode(sealed.name(), digest));
+                }
+                self.refuse(&change.path, Finding::new(Reason::SidecarMismatch))
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Takes a sidecar into the commit, and notes that it is to be written.
+    fn put(&mut self, path: &VaultPath, old: Option<Entry>, bytes: Vec<u8>) -> Result<()> {
+        self.drop_change(path);
+        let id = self.gathered.writer.add(Kind::Blob, &bytes, None)?;
+        let new = Some(Entry { mode: Mode::File, id: BlobId::new(id) });
+        if new != old {
+            self.gathered.changes.push(Change { path: path.clone(), old, new, stamp: None });
+        }
+        self.gathered.sidecars.push((path.clone(), Some(bytes)));
+        Ok(())
+    }
+
+    fn drop_change(&mut self, path: &VaultPath) {
+        self.gathered.changes.retain(|change| change.path != *path);
+    }
+
+    fn refuse(&mut self, path: &VaultPath, finding: Finding) -> Result<()> {
+        let change = self.gathered.changes.iter().find(|change| change.path == *path);
+        let blob = change.and_then(|change| change.new).map(|entry| entry.id);
+        self.drop_change(path);
+        let mut refused = Refused::new(path.as_bytes(), finding);
+        refused.blob = blob;
+        if let Some((digest, size)) = self.vault.quarantine_file(path)? {
+            (refused.sha256, refused.size, refused.is_kept) = (Some(digest), Some(size), true);
+        }
+        self.gathered.refused.push(refused);
+        Ok(())
+    }
+
+    /// Reads a sidecar as it stands on disk; what is too long for one counts as a wrong one.
+    fn read_sidecar(&self, path: &VaultPath) -> Result<Option<Vec<u8>>> {
+        let Some(dir) = folder_of(&self.vault.root, path)? else { return Ok(None) };
+        match dir.try_stat(os(path.name()))? {
+            None => Ok(None),
+            Some(stat) if stat.size > SIDECAR_BYTES_MAX => Ok(Some(Vec::new())),
+            Some(_) => Ok(Some(dir.read(os(path.name()), SIDECAR_BYTES_MAX)?)),
+        }
+    }
+}
+
+/// Opens the folder that `path` is in, following no link; `None` if there is none.
+pub(super) fn folder_of(root: &Dir, path: &VaultPath) -> Result<Option<Dir>> {
+    let mut dir = root.clone();
+    let Some(folder) = path.parent() else { return Ok(Some(dir)) };
+    for part in folder.parts() {
+        dir = match dir.open_dir(os(part)) {
+            Err(error) if error.is_gone() => return Ok(None),
+            other => other?,
+        };
+    }
+    Ok(Some(dir))
+}
+
+impl Gathered {
+    /// Writes sidecars beside their files and removes those of files that are gone.
+    pub(super) fn write_sidecars(&self, vault: &Vault) -> Result<()> {
+        for (path, bytes) in &self.sidecars {
+            let Some(dir) = folder_of(&vault.root, path)? else { continue };
+            match bytes {
+                Some(bytes) => vault.place_file(&dir, path, bytes, 0o644)?,
+                None => {
+                    dir.remove_file(os(path.name()))?;
+                    dir.sync()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Vault {
+    /// Puts a whole file in place of what stands at `path`, in its folder `dir`: written aside, synced, read
+    /// again and compared, renamed over, the folder synced. After a crash it is the old or the new one.
+    pub(super) fn place_file(&self, dir: &Dir, path: &VaultPath, bytes: &[u8], mode: u32) -> Result<()> {
+        let aside = self.dot.open_or_create_dir("tmp")?;
+        let temp = fs::temp_name();
+        let file = aside.create_new(&temp, mode)?;
+        let placed = file.write_at(bytes, 0).and_then(|()| file.set_mode(mode)).and_then(|()| file.sync());
+        let placed = placed.and_then(|()| file.read_all(bytes.len() as u64 + 1));
+        let placed = placed.map_err(super::Error::from).and_then(|read| {
+            if read != bytes {
+                return Err(super::Error::refused(
+                    super::ErrorKind::Damage,
+                    format!("{path} did not read back as it was written; the old one is untouched"),
+                    "check the disk: it does not keep what is written to it",
+                ));
+            }
+            aside.rename(&temp, dir, os(path.name()))?;
+            Ok(dir.sync()?)
+        });
+        if placed.is_err() {
+            let _rubbish_is_harmless = aside.remove_file(&temp);
+        }
+        placed
+    }
+}
+
+/// Returns the distillates of `to` that differ from `from`, or whose sidecars do, and that do not fit their
+/// sidecars. One without a sidecar is not sealed.
+pub(super) fn broken_seals(
+    source: &dyn Source,
+    rules: &VaultRules,
+    from: TreeId,
+    to: TreeId,
+) -> Result<BTreeSet<VaultPath>> {
+    let mut sealed = BTreeSet::new();
+    for diff in worktree::diff_trees(source, from, to)? {
+        let file = rules.sealed_by(&diff.path);
+        sealed.extend(file.or_else(|| rules.sidecar_of(&diff.path).map(|_| diff.path)));
+    }
+    let mut broken = BTreeSet::new();
+    for path in sealed {
+        let Some(sidecar) = rules.sidecar_of(&path) else { continue };
+        let file = checkout::entry_at(source, to, &path)?;
+        let Some(file) = file.filter(|file| matches!(file.mode, Mode::File | Mode::Executable)) else {
+            continue;
+        };
+        let sidecar = checkout::entry_at(source, to, &sidecar)?.map(|entry| entry.id);
+        if seal_holds(source, path.name(), file.id, sidecar)? == Some(false) {
+            broken.insert(path);
+        }
+    }
+    Ok(broken)
+}
+
+/// Returns whether a sealed file and its sidecar, both in a tree, fit each other. `None` if there is no
+/// sidecar.
+pub(super) fn seal_holds(
+    source: &dyn Source,
+    name: &[u8],
+    file: ObjectId,
+    sidecar: Option<ObjectId>,
+) -> Result<Option<bool>> {
+    let Some(sidecar) = sidecar else { return Ok(None) };
+    let long = source.try_info(sidecar)?.is_none_or(|(_, length)| length > SIDECAR_BYTES_MAX);
+    if long {
+        return Ok(Some(false));
+    }
+    let given = sidecar::decode(&source.find_blob(BlobId::new(sidecar))?, name);
+    Ok(Some(match given {
+        Some(digest) => digest == Digest256(source.content_sha256(BlobId::new(file))?),
+        None => false,
+    }))
+}
