@@ -345,6 +345,8 @@ pub struct ResolveArgs {
     /// What your editor makes of both versions
     #[arg(long, group = "how")]
     edit: bool,
+    #[command(flatten)]
+    allow: AllowArgs,
 }
 
 /// Chooses for one conflict.
@@ -356,7 +358,8 @@ pub fn run_resolve(cx: &mut Context<'_>, args: &ResolveArgs) -> CommandResult {
         (None, Some(file)) => Resolve::Bytes(read_choice(cx, &cx.path(file))?),
         (None, None) => Resolve::Bytes(super::editor::edit_conflict(cx, &vault, &path)?),
     };
-    let outcome = vault::resolve(&mut vault, &path, how)?;
+    let allowed = args.allow.parse(cx, &vault, &[])?;
+    let outcome = vault::resolve(&mut vault, &path, how, &allowed)?;
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {
         let mut object = Map::new();

@@ -191,6 +191,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_manual_has_a_row_for_every_reason() {
+        let page = include_str!("../../docs/manual/refusals.md");
+        let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+        for reason in Reason::all() {
+            let code = format!("{}`", reason.code());
+            let has_row =
+                rows.iter().any(|row| row.split('|').next().is_some_and(|cell| cell.contains(&code)));
+            assert!(has_row, "docs/manual/refusals.md has no row for {code}");
+        }
+    }
+
+    #[test]
     fn codes_are_unique_and_found_again() {
         let mut codes: Vec<&str> = Reason::all().map(Reason::code).collect();
         for reason in Reason::all() {

@@ -13,6 +13,7 @@ use super::guard;
 use super::moving::{Edits, Move, Moved, move_tree};
 use super::refusal::Refused;
 use super::transaction::CommitDraft;
+use super::write::refuse_content;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs;
 use crate::merge::{self, Choices, Conflict, Reconciled, Take};
@@ -305,7 +306,13 @@ pub struct ResolveOutcome {
 }
 
 /// Chooses for the conflict at `path`; the last choice commits the resolution.
-pub fn resolve(vault: &mut Vault, path: &VaultPath, how: Resolve) -> Result<ResolveOutcome> {
+/// Content from outside is judged as if it were written to the path; `allowed` is let through.
+pub fn resolve(
+    vault: &mut Vault,
+    path: &VaultPath,
+    how: Resolve,
+    allowed: &[Allowance],
+) -> Result<ResolveOutcome> {
     let lock = vault.lock("resolve")?;
     let now = pending(vault)?;
     let conflict = now.conflicts.iter().find(|c| c.path == *path).ok_or_else(|| no_conflict(path))?;
@@ -315,6 +322,9 @@ pub fn resolve(vault: &mut Vault, path: &VaultPath, how: Resolve) -> Result<Reso
             "the tree is parked at an older state; nothing was chosen",
             format!("`mvault checkout {}` goes back to the branch, then resolve", vault.branch()),
         ));
+    }
+    if let Resolve::Bytes(bytes) = &how {
+        refuse_content(vault, path, bytes, allowed)?;
     }
     let take = match how {
         Resolve::Device(device) => Take::Device(device),

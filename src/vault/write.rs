@@ -227,6 +227,27 @@ fn judge(
     Ok(breaks_seal.then(|| Finding::new(Reason::Sealed)))
 }
 
+/// Refuses content that a person chose for a path if admission would.
+pub(super) fn refuse_content(
+    vault: &Vault,
+    path: &VaultPath,
+    bytes: &[u8],
+    allowed: &[Allowance],
+) -> Result<()> {
+    let admission = Admission::new(vault, vault.tree_of(vault.head()?)?, allowed)?;
+    let Some(finding) = judge(&admission, path, None, bytes)? else { return Ok(()) };
+    if finding.reason == Reason::Sealed {
+        return Ok(()); // a resolution is sealed anew
+    }
+    let code = finding.reason.code();
+    let refused = Refused::new(path.as_bytes(), finding);
+    Err(Error::refused(
+        ErrorKind::Admission,
+        format!("{path} was not resolved: {}", refused.words()),
+        format!("mend the content, or say `--allow {code}`; nothing was chosen"),
+    ))
+}
+
 /// Keeps what stands at the path if no commit of the head has it.
 fn keep(vault: &mut Vault, lock: &VaultLock, path: &VaultPath, present: &Present) -> Result<Option<u64>> {
     let head = vault.tree_of(vault.head()?)?;
