@@ -16,6 +16,7 @@
 // Unit tests may look at files from outside the seam.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod agent;
 pub mod cli;
 pub mod commands;
 pub mod env;

@@ -27,7 +27,7 @@ const FLOORS: [(&str, u8); 17] = [
 ];
 
 /// Arrows within a floor.
-const SIDEWAYS: [(&str, &str); 1] = [("oplog", "store")];
+const SIDEWAYS: [(&str, &str); 2] = [("oplog", "store"), ("commands", "agent")];
 
 /// About 600: a little above is still one thing.
 const FILE_LINES_MAX: usize = 640;

@@ -1,0 +1,15 @@
+//! The agent's side: what hosts of agents (Claude Code, Codex, Gemini, Cursor) and the vault say to each
+//! other.
+//!
+//! - [`hooks`] reads what a host says and answers by its contract, one thin adapter a host.
+//! - [`install`] wires a host to mvault in the host's own settings, and takes that back.
+//! - [`transcript`] tells from a host's transcript whether a boot was delivered.
+//! - [`neutral`] makes stored text harmless before a model reads it.
+//!
+//! The rooms here know contracts and files of hosts; what a vault does comes in through
+//! [`hooks::run::HookVault`].
+
+pub mod hooks;
+pub mod install;
+pub mod neutral;
+pub mod transcript;
