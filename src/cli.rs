@@ -7,7 +7,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{self, CommandError, CommandResult, Context, ErrorKind, VaultStart};
 use crate::env::{Env, Moment};
-use crate::fs::{RealDisk, terminal_columns};
+use crate::fs::{Disk, RealDisk, TracedDisk, terminal_columns};
 use crate::ui::graph::Glyphs;
 use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity};
 
@@ -244,7 +244,7 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
     let args = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     work_on_one_thread_if_asked(&vars)?;
     let mut cx = Context {
-        disk: Arc::new(RealDisk),
+        disk: disk(&vars, &dir)?,
         env: surroundings(&vars)?,
         ui,
         dir,
@@ -266,6 +266,13 @@ fn surroundings(vars: &BTreeMap<OsString, OsString>) -> Result<Env, CommandError
     })?;
     let seed = vars.get(OsStr::new("MVAULT_TEST_SEED")).map(|seed| seed.to_string_lossy().into_owned());
     Ok(Env::fixed(moment, &seed.unwrap_or_default()))
+}
+
+/// Returns the machine's disk. With `MVAULT_TEST_TRACE` set, each call that can change something is
+/// written down at the end of the file of that name.
+fn disk(vars: &BTreeMap<OsString, OsString>, dir: &Path) -> Result<Arc<dyn Disk>, CommandError> {
+    let Some(trace) = vars.get(OsStr::new("MVAULT_TEST_TRACE")) else { return Ok(Arc::new(RealDisk)) };
+    Ok(Arc::new(TracedDisk::new(Arc::new(RealDisk), &dir.join(trace))?))
 }
 
 /// With `MVAULT_TEST_ONE_THREAD` set, parallel work happens on the main thread, in one order: for tests

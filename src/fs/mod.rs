@@ -7,7 +7,7 @@
 //! - Errors say what was being done to which path; `std::io::Error` stays inside [`Error`].
 //!
 //! Two implementations: [`RealDisk`] for the machine and [`SimDisk`] for tests, which cuts, fails and
-//! forgets as a plan tells it to.
+//! forgets as a plan tells it to. [`TracedDisk`] around one of them writes down what is asked of it.
 //!
 //! Limits: no hard links, no `openat2`, no flags for `renameat2`: Android has none of them.
 
@@ -16,6 +16,7 @@ mod lock;
 mod probe;
 mod real;
 pub mod sim;
+mod trace;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -28,6 +29,7 @@ pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
 pub use real::{RealDisk, host_name, terminal_columns};
 pub use sim::SimDisk;
+pub use trace::TracedDisk;
 
 /// What went wrong with a file: the act, the path and the cause.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +188,18 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn open_dir(&self, path: &Path) -> Result<Dir>;
 
     /// Makes a folder and those above it that are missing, durably, and opens it.
-    fn create_dir_all(&self, path: &Path) -> Result<Dir>;
+    fn create_dir_all(&self, path: &Path) -> Result<Dir> {
+        match self.open_dir(path) {
+            Err(error) if error.is_not_found() => {
+                let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                    return Err(error);
+                };
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                self.create_dir_all(parent)?.open_or_create_dir(name)
+            }
+            other => other,
+        }
+    }
 
     /// Returns `path` with all symbolic links resolved.
     fn canonicalize(&self, path: &Path) -> Result<PathBuf>;

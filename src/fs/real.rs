@@ -29,19 +29,6 @@ impl Disk for RealDisk {
         }
     }
 
-    fn create_dir_all(&self, path: &Path) -> Result<Dir> {
-        match self.open_dir(path) {
-            Err(error) if error.is_not_found() => {
-                let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-                    return Err(error);
-                };
-                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-                self.create_dir_all(parent)?.open_or_create_dir(name)
-            }
-            other => other,
-        }
-    }
-
     fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
         fs::canonicalize(path).map_err(|source| Error { action: "find", path: path.to_path_buf(), source })
     }

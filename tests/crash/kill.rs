@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::{Place, optimized};
 
 /// The calls that can change what is on disk. Those with a question mark do not exist on every machine.
-const CALLS: &str = "write,?writev,pwrite64,?pwritev,?pwritev2,fsync,fdatasync,?syncfs,?sync_file_range,\
+pub const CALLS: &str = "write,?writev,pwrite64,?pwritev,?pwritev2,fsync,fdatasync,?syncfs,?sync_file_range,\
                      ?rename,?renameat,?renameat2,?unlink,unlinkat,?mkdir,mkdirat,?rmdir,?symlink,symlinkat,\
                      ?link,linkat,ftruncate,?truncate,?fallocate,fchmod,?chmod,fchmodat,?fchmodat2,?utimensat,\
                      ?copy_file_range,?sendfile,?open,openat,?openat2,?creat";
@@ -35,7 +35,8 @@ pub fn mvault(place: &Place, args: &[&str]) -> crate::support::Run {
     SURROUNDINGS.into_iter().fold(run, |run, (name, value)| run.env(name, value))
 }
 
-fn strace(place: &Place, options: &[&str], args: &[&str]) -> std::process::Output {
+/// Runs the command under strace; the options are strace's.
+pub fn strace(place: &Place, options: &[&str], args: &[&str]) -> std::process::Output {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-y"]).args(options).arg(optimized()).args(args);
     command.current_dir(place.work()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

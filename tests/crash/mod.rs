@@ -8,6 +8,7 @@
 
 mod kill;
 mod sweep;
+mod trace;
 
 use crate::support::Place;
 use sweep::Sweep;

@@ -208,16 +208,6 @@ impl Disk for SimDisk {
         Ok(Dir::new(Arc::new(raw), path.to_path_buf()))
     }
 
-    fn create_dir_all(&self, path: &Path) -> Result<Dir> {
-        match self.open_dir(path) {
-            Err(error) if error.is_not_found() => match (path.parent(), path.file_name()) {
-                (Some(parent), Some(name)) => self.create_dir_all(parent)?.open_or_create_dir(name),
-                _ => Err(error),
-            },
-            other => other,
-        }
-    }
-
     fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
         let real = resolve_real(&self.lock(), path);
         real.map(|(_, real)| real).map_err(|source| error("find", path, source))
