@@ -1,0 +1,66 @@
+//! Passwords in URLs: `scheme://user:password@host`.
+
+use super::{Certainty, Hit, Look, judge};
+
+/// How long the part between `://` and the path may be.
+const AUTHORITY_MAX: usize = 320;
+
+/// Passwords of documents and of machines that nobody else reaches.
+const TRIVIAL: [&str; 34] = [
+    "admin", "root", "user", "username", "pass", "pw", "pwd", "guest", "postgres", "mysql", "redis", "mongo", "rabbit",
+    "rabbitmq", "minio", "test", "demo", "foo", "bar", "baz", "abc", "hello", "welcome", "dev", "local", "db", "key",
+    "1234", "123", "qwe", "docker", "elastic", "neo4j", "sesame",
+];
+
+/// Hosts of documents.
+const HOSTS_OF_DOCUMENTS: [&str; 5] = ["example.com", "example.org", "example.net", ".example", ".test"];
+
+/// Looks for a password before the host of a URL.
+pub(super) fn password(look: Look<'_>) -> Option<Hit> {
+    let slashes = look.place + 4;
+    let rest = look.text.get(slashes..)?;
+    let is_end = |b: u8| b <= b' ' || matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b')');
+    let length = rest.iter().take(AUTHORITY_MAX).position(|b| is_end(*b)).unwrap_or(rest.len());
+    let authority = rest.get(..length.min(AUTHORITY_MAX))?;
+    let at = authority.iter().rposition(|b| *b == b'@')?;
+    let colon = authority[..at].iter().position(|b| *b == b':')?;
+    let (user, secret, host) = (&authority[..colon], &authority[colon + 1..at], &authority[at + 1..]);
+    if !is_secret(user, secret) || !is_real(host) {
+        return None;
+    }
+    let start = slashes + colon + 1;
+    let (rule, what) = ("url-password", "a password in a URL");
+    Some(Hit { rule, what, start, end: start + secret.len(), certainty: Certainty::Place })
+}
+
+/// Says whether this is a password that somebody chose or drew, rather than a word in its place.
+fn is_secret(user: &[u8], secret: &[u8]) -> bool {
+    let is_template = |b: &u8| matches!(b, b'$' | b'{' | b'}' | b'[' | b']' | b'(' | b'*' | b'|' | b',') || !b.is_ascii();
+    let escapes = secret.iter().enumerate().filter(|(_, b)| **b == b'%');
+    let has_format = escapes.into_iter().any(|(n, _)| {
+        !secret.get(n + 1..n + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+    });
+    if secret.len() < 6 || secret.iter().any(is_template) || has_format || judge::is_stand_in(secret) {
+        return false;
+    }
+    let lower = secret.to_ascii_lowercase();
+    let lower = String::from_utf8_lossy(&lower);
+    let word = lower.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+    if TRIVIAL.contains(&word) || word.is_empty() || secret.eq_ignore_ascii_case(user) {
+        return false;
+    }
+    let stem: String = lower.replace(['0', '3', '4', '1', '$', '@'], "");
+    if ["pss", "pass", "scrt", "secrt", "pw", "pwd"].iter().any(|word| stem.contains(word)) {
+        return false;
+    }
+    let has_digit = secret.iter().any(u8::is_ascii_digit);
+    let has_letter = secret.iter().any(u8::is_ascii_alphabetic);
+    has_letter && (has_digit || secret.len() >= 16) && judge::surprise(secret) >= 0.35
+}
+
+fn is_real(host: &[u8]) -> bool {
+    let name = host.split(|b| *b == b':').next().unwrap_or_default().to_ascii_lowercase();
+    let is_template = name.iter().any(|b| matches!(b, b'$' | b'{' | b'<' | b'%' | b'*'));
+    let in_documents = HOSTS_OF_DOCUMENTS.iter().any(|end| name.ends_with(end.as_bytes()));
+    !name.is_empty() && !is_template && !in_documents
+}

@@ -1,0 +1,215 @@
+//! Credentials in a text, known by their shape.
+//!
+//! - A pure function of bytes. What it returns holds no byte of what it found: a rule, an offset, a length.
+//! - Four bytes that begin a shape (a needle) are looked for first; only round those anything else is done.
+//! - What is decided at a needle depends on [`BACK`] bytes before it and [`AHEAD`] bytes after it and on nothing
+//!   else. So a text in pieces gives what it gives whole.
+//! - At most [`FOUND_MAX`] credentials are told of: the answer to the first is the answer to the rest.
+//!
+//! Limits: a phrase of plain words that serves as a password looks like prose and is not found; neither is what
+//! was encoded once more (base64 of a file, compressed content), nor a value on another line than its name. A file
+//! with a zero byte near its start is searched for shapes alone, since names and values mean little there.
+
+mod judge;
+mod keys;
+mod links;
+mod named;
+mod needles;
+mod rules;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use needles::{Needles, Trigger};
+
+/// How many bytes before a needle count.
+const BACK: usize = 256;
+/// How many bytes from a needle on count.
+const AHEAD: usize = 8192;
+/// Where a zero byte makes a file one without names.
+const BINARY_WITHIN: usize = 8000;
+/// How many credentials are told of.
+const FOUND_MAX: usize = 64;
+/// How much is copied at a time, so that a large piece needs no large buffer.
+const COPY_BYTES: usize = 256 * 1024;
+
+/// One credential found. Holds no byte of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// The rule, an id that never changes: `aws-access-key`.
+    pub rule: &'static str,
+    /// The same in words for a person: `an AWS access key`.
+    pub what: &'static str,
+    /// Where it starts.
+    pub offset: u64,
+    /// How many bytes it has, as far as they were looked at.
+    pub length: u64,
+}
+
+/// What one look found: a place in the window, not yet in the text.
+#[derive(Clone, Copy)]
+struct Hit {
+    rule: &'static str,
+    what: &'static str,
+    start: usize,
+    end: usize,
+    certainty: Certainty,
+}
+
+/// Which of two hits on the same bytes is told of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Certainty {
+    /// A random value behind a telling name.
+    Name,
+    /// A password at the place where URLs have one.
+    Place,
+    /// A shape that its maker gave it.
+    Shape,
+}
+
+/// Looks for credentials in a text that comes in pieces.
+pub struct Scanner {
+    /// The bytes not yet decided and those before them that count.
+    kept: Vec<u8>,
+    /// Where `kept` starts in the text.
+    kept_at: u64,
+    /// How much of `kept` is decided.
+    decided: usize,
+    has_names: Option<bool>,
+    found: Found,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scanner {
+    /// Starts at the beginning of a text.
+    pub fn new() -> Self {
+        Self { kept: Vec::new(), kept_at: 0, decided: 0, has_names: None, found: Found::default() }
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        for bytes in bytes.chunks(COPY_BYTES) {
+            if self.found.is_full() {
+                return;
+            }
+            self.kept.extend_from_slice(bytes);
+            if self.kept.len() > self.decided + AHEAD {
+                self.decide(self.kept.len() - AHEAD);
+            }
+            if self.decided > BACK + COPY_BYTES / 4 {
+                self.forget();
+            }
+        }
+    }
+
+    /// Returns what was found, by offset.
+    pub fn finish(mut self) -> Vec<Secret> {
+        self.decide(self.kept.len());
+        self.found.sorted()
+    }
+
+    fn decide(&mut self, until: usize) {
+        let kept = &self.kept;
+        let has_names = *self.has_names.get_or_insert_with(|| !is_binary(kept));
+        hunt(kept, self.decided..until, has_names, self.kept_at, &mut self.found);
+        self.decided = until;
+    }
+
+    /// Drops what nothing depends on any more.
+    fn forget(&mut self) {
+        let gone = self.decided - BACK;
+        self.kept.drain(..gone);
+        self.kept_at += gone as u64;
+        self.decided = BACK;
+    }
+}
+
+/// Looks for credentials in a text at hand. Sorted by offset, at most 64.
+pub fn scan(bytes: &[u8]) -> Vec<Secret> {
+    let mut found = Found::default();
+    hunt(bytes, 0..bytes.len(), !is_binary(bytes), 0, &mut found);
+    found.sorted()
+}
+
+fn is_binary(start: &[u8]) -> bool {
+    start[..start.len().min(BINARY_WITHIN)].contains(&0)
+}
+
+/// Looks at every needle in a part of `bytes`, which is at `at` in the text.
+fn hunt(bytes: &[u8], part: std::ops::Range<usize>, has_names: bool, at: u64, found: &mut Found) {
+    let needles = Needles::get();
+    let mut from = part.start;
+    while let Some((place, gram)) = needles.next(bytes, from, part.end) {
+        from = place + 1;
+        let start = place.saturating_sub(BACK);
+        let window = &bytes[start..bytes.len().min(place + AHEAD)];
+        let look = Look { text: window, place: place - start };
+        for trigger in needles.triggers(gram) {
+            if let Some(hit) = look.at(trigger, has_names) {
+                found.add(hit, at + start as u64);
+            }
+        }
+        if found.is_full() {
+            return;
+        }
+    }
+}
+
+/// A needle and the text round it.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    text: &'a [u8],
+    place: usize,
+}
+
+impl Look<'_> {
+    fn at(self, trigger: Trigger, has_names: bool) -> Option<Hit> {
+        match trigger {
+            Trigger::Shape(rule, start) => shape::find(self, rule, start),
+            Trigger::PrivateKey => keys::private_key(self),
+            Trigger::WebToken => keys::web_token(self),
+            Trigger::Link => links::password(self),
+            Trigger::Name(word) if has_names => named::find(self, word),
+            Trigger::Name(_) => None,
+        }
+    }
+}
+
+/// The credentials so far, none of which overlap.
+#[derive(Default)]
+struct Found(Vec<(Secret, Certainty)>);
+
+impl Found {
+    /// Keeps a hit whose window starts at `at`, unless the same bytes are known as something more certain.
+    fn add(&mut self, hit: Hit, at: u64) {
+        let secret = Secret {
+            rule: hit.rule,
+            what: hit.what,
+            offset: at + hit.start as u64,
+            length: (hit.end - hit.start) as u64,
+        };
+        let overlaps = |known: &Secret| {
+            known.offset < secret.offset + secret.length && secret.offset < known.offset + known.length
+        };
+        if self.0.iter().any(|(known, certainty)| overlaps(known) && *certainty >= hit.certainty) {
+            return;
+        }
+        self.0.retain(|(known, _)| !overlaps(known));
+        self.0.push((secret, hit.certainty));
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= FOUND_MAX
+    }
+
+    fn sorted(self) -> Vec<Secret> {
+        let mut secrets: Vec<Secret> = self.0.into_iter().map(|(secret, _)| secret).collect();
+        secrets.sort_by_key(|secret| secret.offset);
+        secrets
+    }
+}
