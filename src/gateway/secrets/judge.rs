@@ -17,12 +17,12 @@ const FOLLOWERS: [u32; 26] = [
 ];
 
 /// What stands for a secret in a document. In lower case, with nothing but letters and digits.
-const STAND_INS: [&str; 46] = [
+const STAND_INS: [&str; 48] = [
     "example", "exampl", "change", "your", "dummy", "sample", "redact", "placehold", "xxxx", "secret", "password",
     "passwd", "passwort", "token", "apikey", "insert", "replace", "todo", "fixme", "undefined", "null", "hunter2",
     "qwerty", "letmein", "here", "somekey", "mykey", "default", "value", "string", "random", "generate", "hidden",
     "masked", "private", "public", "fake", "mock", "invalid", "deadbeef", "cafebabe", "notreal", "testing",
-    "foobar", "access", "swordfish",
+    "foobar", "access", "swordfish", "custom", "pssw",
 ];
 
 /// Keys that their makers publish for everybody: the storage emulator's, the cloud's in its manuals.
@@ -30,6 +30,9 @@ const PUBLISHED: [&str; 3] = ["Eby8vdM02xNOcqFl", "wJalrXUtnFEMI", "je7MtGbClwBF
 
 /// How many of a character in a row, or of a series like 12345, nobody draws.
 const SERIES: usize = 5;
+
+/// Up to which length digits are read as letters. Longer texts were drawn, and hold any word by chance.
+const MASKED_MAX: usize = 32;
 
 /// The least surprise of what is taken as drawn.
 pub(super) const SURPRISE_MIN: f32 = 0.45;
@@ -46,7 +49,24 @@ pub(super) fn is_stand_in(text: &[u8]) -> bool {
     }
     let plain: Vec<u8> =
         text.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
-    STAND_INS.iter().any(|word| plain.windows(word.len()).any(|at| at == word.as_bytes())) || has_series(text)
+    let holds_word = |plain: &[u8]| {
+        STAND_INS.iter().any(|word| plain.windows(word.len()).any(|at| at == word.as_bytes()))
+    };
+    has_series(text) || holds_word(&plain) || (text.len() <= MASKED_MAX && holds_word(&unmasked(text)))
+}
+
+/// Returns a text with the digits and signs that stand for letters as those letters: `S3cr3t`, `P@ssw0rd`.
+fn unmasked(text: &[u8]) -> Vec<u8> {
+    let letter = |b: &u8| match b {
+        b'0' => b'o',
+        b'1' | b'!' => b'i',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
+        b'7' => b't',
+        _ => b.to_ascii_lowercase(),
+    };
+    text.iter().map(letter).filter(u8::is_ascii_alphanumeric).collect()
 }
 
 /// Says whether neighbours repeat, climb or fall for too long: `AAAAA`, `12345`, `fedcb`.

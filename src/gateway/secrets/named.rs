@@ -99,7 +99,8 @@ struct Value<'a> {
 }
 
 /// Looks for a value behind a telling word.
-pub(super) fn find(look: Look<'_>, word: &'static Word) -> Option<Hit> {
+pub(super) fn find(look: Look<'_>, word: u8) -> Option<Hit> {
+    let word = &WORDS[usize::from(word)];
     let start = (look.place + word.lead).checked_sub(word.at)?;
     let end = start + word.word.len();
     let text = look.text;
@@ -112,11 +113,11 @@ pub(super) fn find(look: Look<'_>, word: &'static Word) -> Option<Hit> {
         _ => {}
     }
     let after = name_end(text, end)?;
+    let value = value_after(text, start, after)?;
     let name = name_before(text, start, after);
     if !is_telling(text, start, word.kind, &name) {
         return None;
     }
-    let value = value_after(text, start, after)?;
     let (rule, what) = verdict(word.kind, &name, value.text, line_before(text, start))?;
     let end = value.start + value.text.len();
     Some(Hit { rule, what, start: value.start, end, certainty: Certainty::Name })
@@ -247,6 +248,12 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
     if is_no_value(value) || judge::is_stand_in(value) || is_digest(value, name, line) {
         return None;
     }
+    // Kubernetes and others have base64 of what a person wrote.
+    let plain = keys::base64(value).filter(|plain| plain.iter().all(|b| b.is_ascii_graphic() || *b == b' '));
+    let value = plain.as_deref().unwrap_or(value);
+    if is_no_value(value) || judge::is_stand_in(value) {
+        return None;
+    }
     let is_base64 = value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
     if value.len() == 40 && is_base64 && kind == Kind::Key && name.contains("secret") && judge::is_drawn(value) {
         return Some(("aws-secret-key", "an AWS secret key"));
@@ -265,9 +272,9 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
 
 /// Says whether a value is a reference, a call, a path, a template or an id.
 fn is_no_value(value: &[u8]) -> bool {
-    const FORMS: [&str; 20] = [
+    const FORMS: [&str; 21] = [
         "$", "@", "%", "&", "#", "/", "./", "~", "..", "sha1", "sha256", "sha512", "sha384", "md5", "ssh-", "AAAAB3Nza",
-        "AAAAC3Nza", "age1", "vault:", "data:",
+        "AAAAC3Nza", "age1", "vault:", "data:", "eyJ",
     ];
     let is_foreign = |b: &u8| !b.is_ascii_graphic() || matches!(b, b'(' | b'[' | b'{' | b'<' | b'>' | b'}');
     let holds = |part: &[u8]| value.windows(part.len()).any(|at| at == part);

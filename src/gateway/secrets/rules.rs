@@ -111,7 +111,7 @@ pub(super) static RULES: &[Rule] = &[
     rule("docker-token", "a Docker Hub token", &["dckr_pat_", "dckr_oat_"], &[Run(URL64, 27, 32)]),
     rule("github-token", "a GitHub token", &["ghp_", "gho_", "ghu_", "ghr_", "ghs_"], &[Run(ALNUM, 36, 36)]).proof(Proof::Crc32),
     rule("github-token", "a GitHub token", &["ghr_", "ghs_", "ghu_"], &[Run(ALNUM, 70, 400)]),
-    rule("github-token", "a GitHub token", &["github_pat_"], &[Run(ALNUM, 22, 22), Mark("_"), Run(ALNUM, 59, 59)]),
+    rule("github-token", "a GitHub token", &["github_pat_"], &[Run(ALNUM, 22, 22), Mark("_"), Run(ALNUM, 59, 59)]).needle_at(5),
     rule(
         "gitlab-token",
         "a GitLab token",
@@ -159,9 +159,11 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "discord-webhook",
         "a Discord webhook",
-        &["discord.com/api/webhooks/", "discordapp.com/api/webhooks/"],
+        &[".com/api/webhooks/"],
         &[Run(DIGIT, 17, 20), Mark("/"), Run(URL64, 60, 80)],
-    ),
+    )
+    .needle_at(8)
+    .before(LETTER, 7, 10),
     rule("mailchimp-key", "a Mailchimp key", &["-us"], &[Run(DIGIT, 1, 2)]).before(HEX, 32, 32),
     rule("mailgun-key", "a Mailgun key", &["key-"], &[Run(HEX, 32, 32)]),
     rule("resend-key", "a Resend key", &["re_"], &[Run(ALNUM, 8, 8), Mark("_"), Run(ALNUM, 24, 24)]),

@@ -4,7 +4,7 @@
 //! - A shape stands alone: no letter, digit or underscore before or after it. The letter of an escape (`\n`)
 //!   is no letter, because transcripts of agents are JSON.
 
-use super::rules::Rule;
+use super::rules::RULES;
 use super::{Certainty, Hit, Look, judge};
 
 /// The bytes that a run may have.
@@ -33,9 +33,10 @@ pub(super) enum Proof {
     OpenAi,
 }
 
-/// Looks whether a rule holds round its needle.
-pub(super) fn find(look: Look<'_>, rule: &'static Rule, start: &str) -> Option<Hit> {
-    let text = look.text;
+/// Looks whether a rule holds round the needle of one of its beginnings.
+pub(super) fn find(look: Look<'_>, rule: u8, start: u8) -> Option<Hit> {
+    let rule = &RULES[usize::from(rule)];
+    let (text, start) = (look.text, rule.starts[usize::from(start)]);
     let begin = look.place.checked_sub(rule.needle_at)?;
     let rest = text[begin..].strip_prefix(start.as_bytes())?;
     let origin = match rule.before {
