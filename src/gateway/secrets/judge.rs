@@ -10,23 +10,99 @@
 
 /// For each letter the letters that often follow it, as bits.
 const FOLLOWERS: [u32; 26] = [
-    0x019e_b96e, 0x0110_4911, 0x000e_4db1, 0x0006_4159, 0x01ef_b87f, 0x0006_4971, 0x0006_0110, 0x0008_4111,
-    0x02ae_f87d, 0x0000_0000, 0x0000_0010, 0x011c_4939, 0x0010_c111, 0x001c_c97d, 0x007e_fc2c, 0x011e_c911,
-    0x0010_0000, 0x011e_715d, 0x011c_c195, 0x011e_c19d, 0x000e_b956, 0x0000_0111, 0x0002_0181, 0x0008_8000,
-    0x000c_8000, 0x0000_0010,
+    0x019e_b96e,
+    0x0110_4911,
+    0x000e_4db1,
+    0x0006_4159,
+    0x01ef_b87f,
+    0x0006_4971,
+    0x0006_0110,
+    0x0008_4111,
+    0x02ae_f87d,
+    0x0000_0000,
+    0x0000_0010,
+    0x011c_4939,
+    0x0010_c111,
+    0x001c_c97d,
+    0x007e_fc2c,
+    0x011e_c911,
+    0x0010_0000,
+    0x011e_715d,
+    0x011c_c195,
+    0x011e_c19d,
+    0x000e_b956,
+    0x0000_0111,
+    0x0002_0181,
+    0x0008_8000,
+    0x000c_8000,
+    0x0000_0010,
 ];
 
 /// What stands for a secret in a document. In lower case, with nothing but letters and digits.
 const STAND_INS: [&str; 48] = [
-    "example", "exampl", "change", "your", "dummy", "sample", "redact", "placehold", "xxxx", "secret", "password",
-    "passwd", "passwort", "token", "apikey", "insert", "replace", "todo", "fixme", "undefined", "null", "hunter2",
-    "qwerty", "letmein", "here", "somekey", "mykey", "default", "value", "string", "random", "generate", "hidden",
-    "masked", "private", "public", "fake", "mock", "invalid", "deadbeef", "cafebabe", "notreal", "testing",
-    "foobar", "access", "swordfish", "custom", "pssw",
+    "example",
+    "exampl",
+    "change",
+    "your",
+    "dummy",
+    "sample",
+    "redact",
+    "placehold",
+    "xxxx",
+    "secret",
+    "password",
+    "passwd",
+    "passwort",
+    "token",
+    "apikey",
+    "insert",
+    "replace",
+    "todo",
+    "fixme",
+    "undefined",
+    "null",
+    "hunter2",
+    "qwerty",
+    "letmein",
+    "here",
+    "somekey",
+    "mykey",
+    "default",
+    "value",
+    "string",
+    "random",
+    "generate",
+    "hidden",
+    "masked",
+    "private",
+    "public",
+    "fake",
+    "mock",
+    "invalid",
+    "deadbeef",
+    "cafebabe",
+    "notreal",
+    "testing",
+    "foobar",
+    "access",
+    "swordfish",
+    "custom",
+    "pssw",
 ];
 
-/// Keys that their makers publish for everybody: the storage emulator's, the cloud's in its manuals.
-const PUBLISHED: [&str; 3] = ["Eby8vdM02xNOcqFl", "wJalrXUtnFEMI", "je7MtGbClwBF"];
+/// Keys that their makers publish for everybody: the storage emulator's, the cloud's in its manuals, those in
+/// RFC 5849, RFC 6749 and RFC 6750.
+const PUBLISHED: [&str; 9] = [
+    "Eby8vdM02xNOcqFl",
+    "wJalrXUtnFEMI",
+    "je7MtGbClwBF",
+    "2YotnFZFEjr1zCsi",
+    "tGzv3JOkF0XG5Qx2",
+    "gX1fBat3bV",
+    "mF_9.B5f-4.1JqM",
+    "kkk9d7dh3k39sjv7",
+    "ad180jjd733klru7",
+];
 
 /// How many of a character in a row, or of a series like 12345, nobody draws.
 const SERIES: usize = 5;
@@ -39,7 +115,15 @@ pub(super) const SURPRISE_MIN: f32 = 0.45;
 
 /// Says whether the body of a shape looks drawn.
 pub(super) fn is_drawn(body: &[u8]) -> bool {
-    !is_stand_in(body) && is_even(body) && surprise(body) >= SURPRISE_MIN
+    !is_stand_in(body) && is_even(body) && surprise_in_parts(body) >= SURPRISE_MIN
+}
+
+/// Returns the surprise without the neighbours that a joint separates: shapes have joints of their own.
+fn surprise_in_parts(body: &[u8]) -> f32 {
+    let pairs = body.windows(2).filter(|pair| !is_joint(pair[0]) && !is_joint(pair[1]));
+    let (sum, count) =
+        pairs.fold((0.0, 0), |(sum, count), pair| (sum + surprise_of(pair[0], pair[1]), count + 1));
+    sum / count.max(1) as f32
 }
 
 /// Says whether a text stands for a secret, or is one that everybody knows.
@@ -49,9 +133,8 @@ pub(super) fn is_stand_in(text: &[u8]) -> bool {
     }
     let plain: Vec<u8> =
         text.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
-    let holds_word = |plain: &[u8]| {
-        STAND_INS.iter().any(|word| plain.windows(word.len()).any(|at| at == word.as_bytes()))
-    };
+    let holds_word =
+        |plain: &[u8]| STAND_INS.iter().any(|word| plain.windows(word.len()).any(|at| at == word.as_bytes()));
     has_series(text) || holds_word(&plain) || (text.len() <= MASKED_MAX && holds_word(&unmasked(text)))
 }
 
@@ -94,7 +177,8 @@ pub(super) fn entropy(text: &[u8]) -> f32 {
 
 /// Says whether the bytes of a text are spread as evenly as chance spreads them.
 pub(super) fn is_even(text: &[u8]) -> bool {
-    let letters = if text.iter().all(u8::is_ascii_hexdigit) { 16.0 } else { 36.0 };
+    let is_hex = text.iter().all(|b| b.is_ascii_hexdigit() || is_joint(*b));
+    let letters = if is_hex { 16.0 } else { 36.0 };
     let most = (text.len() as f32).min(letters).log2();
     entropy(text) >= 0.72 * most
 }

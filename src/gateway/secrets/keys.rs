@@ -15,7 +15,8 @@ pub(super) fn private_key(look: Look<'_>) -> Option<Hit> {
     const START: &[u8] = b"-----BEGIN ";
     let start = look.place.checked_sub(4)?;
     let rest = look.text[start..].strip_prefix(START)?;
-    let label_end = rest.iter().take(48).position(|b| !(b.is_ascii_uppercase() || *b == b' ' || *b == b'2'))?;
+    let label_end =
+        rest.iter().take(48).position(|b| !(b.is_ascii_uppercase() || *b == b' ' || *b == b'2'))?;
     let label = &rest[..label_end];
     if !(label.ends_with(b"PRIVATE KEY") || label.ends_with(b"PRIVATE KEY BLOCK")) {
         return None;
@@ -32,7 +33,8 @@ pub(super) fn private_key(look: Look<'_>) -> Option<Hit> {
         (body_at + mark + 9 + dashes).min(look.text.len())
     });
     let before = &look.text[start.saturating_sub(24)..start];
-    let from_google = before.windows(12).any(|at| at == b"private_key\"") || before.ends_with(b"private_key\\\": \\\"");
+    let from_google =
+        before.windows(12).any(|at| at == b"private_key\"") || before.ends_with(b"private_key\\\": \\\"");
     let (rule, what) = match from_google {
         true => ("gcp-service-account", "the private key of a Google service account"),
         false => ("private-key", "a private key"),

@@ -7,9 +7,9 @@ const AUTHORITY_MAX: usize = 320;
 
 /// Passwords of documents and of machines that nobody else reaches.
 const TRIVIAL: [&str; 34] = [
-    "admin", "root", "user", "username", "pass", "pw", "pwd", "guest", "postgres", "mysql", "redis", "mongo", "rabbit",
-    "rabbitmq", "minio", "test", "demo", "foo", "bar", "baz", "abc", "hello", "welcome", "dev", "local", "db", "key",
-    "1234", "123", "qwe", "docker", "elastic", "neo4j", "sesame",
+    "admin", "root", "user", "username", "pass", "pw", "pwd", "guest", "postgres", "mysql", "redis", "mongo",
+    "rabbit", "rabbitmq", "minio", "test", "demo", "foo", "bar", "baz", "abc", "hello", "welcome", "dev",
+    "local", "db", "key", "1234", "123", "qwe", "docker", "elastic", "neo4j", "sesame",
 ];
 
 /// Hosts of documents.
@@ -19,7 +19,9 @@ const HOSTS_OF_DOCUMENTS: [&str; 5] = ["example.com", "example.org", "example.ne
 pub(super) fn password(look: Look<'_>) -> Option<Hit> {
     let slashes = look.place + 4;
     let rest = look.text.get(slashes..)?;
-    let is_end = |b: u8| b <= b' ' || matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b')');
+    let is_end = |b: u8| {
+        b <= b' ' || matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b')')
+    };
     let length = rest.iter().take(AUTHORITY_MAX).position(|b| is_end(*b)).unwrap_or(rest.len());
     let authority = rest.get(..length.min(AUTHORITY_MAX))?;
     let at = authority.iter().rposition(|b| *b == b'@')?;
@@ -35,11 +37,12 @@ pub(super) fn password(look: Look<'_>) -> Option<Hit> {
 
 /// Says whether this is a password that somebody chose or drew, rather than a word in its place.
 fn is_secret(user: &[u8], secret: &[u8]) -> bool {
-    let is_template = |b: &u8| matches!(b, b'$' | b'{' | b'}' | b'[' | b']' | b'(' | b'*' | b'|' | b',') || !b.is_ascii();
+    let is_template =
+        |b: &u8| matches!(b, b'$' | b'{' | b'}' | b'[' | b']' | b'(' | b'*' | b'|' | b',') || !b.is_ascii();
     let escapes = secret.iter().enumerate().filter(|(_, b)| **b == b'%');
-    let has_format = escapes.into_iter().any(|(n, _)| {
-        !secret.get(n + 1..n + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
-    });
+    let has_format = escapes
+        .into_iter()
+        .any(|(n, _)| !secret.get(n + 1..n + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)));
     if secret.len() < 6 || secret.iter().any(is_template) || has_format || judge::is_stand_in(secret) {
         return false;
     }

@@ -68,21 +68,69 @@ pub(super) static WORDS: &[Word] = &[
 
 /// What a key is for that must stay unknown.
 const KEYS: [&str; 24] = [
-    "api", "access", "secret", "private", "account", "auth", "encryption", "encrypt", "signing", "master", "app",
-    "application", "admin", "service", "shared", "storage", "session", "jwt", "hmac", "cipher", "authkey", "rpc",
-    "subscription", "license",
+    "api",
+    "access",
+    "secret",
+    "private",
+    "account",
+    "auth",
+    "encryption",
+    "encrypt",
+    "signing",
+    "master",
+    "app",
+    "application",
+    "admin",
+    "service",
+    "shared",
+    "storage",
+    "session",
+    "jwt",
+    "hmac",
+    "cipher",
+    "authkey",
+    "rpc",
+    "subscription",
+    "license",
 ];
 
 /// Tokens that open nothing.
-const TOKENS_FOR_ALL: [&str; 16] = [
-    "page", "next", "csrf", "xsrf", "continuation", "sync", "cursor", "cancel", "cancellation", "pad", "eos", "bos",
-    "mask", "special", "public", "csrfmiddleware",
+const TOKENS_FOR_ALL: [&str; 17] = [
+    "page",
+    "next",
+    "csrf",
+    "xsrf",
+    "continuation",
+    "sync",
+    "cursor",
+    "cancel",
+    "cancellation",
+    "pad",
+    "eos",
+    "bos",
+    "mask",
+    "special",
+    "public",
+    "csrfmiddleware",
+    "client",
 ];
 
 /// Words beside a hexadecimal value that make it a digest.
 const DIGESTS: [&str; 14] = [
-    "sha", "hash", "digest", "checksum", "md5", "commit", "revision", "etag", "fingerprint", "blob", "integrity",
-    "object", "crc", "blake",
+    "sha",
+    "hash",
+    "digest",
+    "checksum",
+    "md5",
+    "commit",
+    "revision",
+    "etag",
+    "fingerprint",
+    "blob",
+    "integrity",
+    "object",
+    "crc",
+    "blake",
 ];
 
 const NAME_MAX: usize = 48;
@@ -90,6 +138,8 @@ const VALUE_MAX: usize = 512;
 const BLANKS_MAX: usize = 24;
 const PASSWORD_MIN: usize = 8;
 const DRAWN_MIN: usize = 16;
+/// Hexadecimal numbers shorter than this are ids and short digests.
+const HEX_MIN: usize = 24;
 
 /// A value, where it starts, and whether quotes enclose it.
 #[derive(Clone, Copy)]
@@ -148,7 +198,8 @@ fn line_before(text: &[u8], place: usize) -> &[u8] {
 
 /// Says whether a name that ends with the word names something to be kept.
 fn is_telling(text: &[u8], start: usize, kind: Kind, name: &str) -> bool {
-    let stem = |word: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(word).to_owned();
+    let stem =
+        |word: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(word).to_owned();
     match kind {
         Kind::Key => {
             let stem = stem("key");
@@ -174,7 +225,8 @@ fn value_after(text: &[u8], start: usize, after: usize) -> Option<Value<'_>> {
     let mut at = skip_blanks(text, after + marks);
     let blanks = at - after - marks;
     let sign = text.get(at..)?;
-    let is_option = text[..start].iter().rev().take(NAME_MAX).take_while(|b| !b.is_ascii_whitespace()).count();
+    let is_option =
+        text[..start].iter().rev().take(NAME_MAX).take_while(|b| !b.is_ascii_whitespace()).count();
     let is_option = text[start - is_option..start].starts_with(b"--");
     at += match sign {
         [b':', b'=', ..] | [b'=', b'>', ..] => 2,
@@ -190,12 +242,11 @@ fn value_after(text: &[u8], start: usize, after: usize) -> Option<Value<'_>> {
     if let [b'b' | b'r' | b'f' | b'u' | b'@', b'"' | b'\'', ..] = text[at..] {
         at += 1;
     }
+    let bold = text[at..].iter().take(3).take_while(|b| **b == b'*').count();
+    at = if bold > 0 { skip_blanks(text, at + bold) } else { at };
     let opening = text[at..].iter().take(4).take_while(is_mark).count();
     let quote = text[at..at + opening].iter().rev().find(|b| matches!(b, b'"' | b'\'' | b'`')).copied();
     at += opening;
-    if quote.is_none() && opening > 0 {
-        at = skip_blanks(text, at);
-    }
     for scheme in [&b"bearer "[..], b"token ", b"basic ", b"base64:"] {
         if text[at..].len() > scheme.len() && text[at..at + scheme.len()].eq_ignore_ascii_case(scheme) {
             at += scheme.len();
@@ -216,8 +267,12 @@ fn skip_blanks(text: &[u8], at: usize) -> usize {
 /// Skips a type between a name and its value: `token: &str = "…"`.
 fn after_type(text: &[u8], at: usize) -> usize {
     let near = &text[at..text.len().min(at + 40)];
-    let Some(equals) = near.windows(3).position(|w| w[0] == b' ' && w[1] == b'=' && w[2] == b' ') else { return at };
-    let is_type = near[..equals].iter().all(|b| is_word(*b) || matches!(b, b'&' | b'<' | b'>' | b'\'' | b':' | b'?' | b'.' | b' '));
+    let Some(equals) = near.windows(3).position(|w| w[0] == b' ' && w[1] == b'=' && w[2] == b' ') else {
+        return at;
+    };
+    let is_type = near[..equals]
+        .iter()
+        .all(|b| is_word(*b) || matches!(b, b'&' | b'<' | b'>' | b'\'' | b':' | b'?' | b'.' | b' '));
     if is_type { skip_blanks(text, at + equals + 2) } else { at }
 }
 
@@ -225,7 +280,13 @@ fn after_type(text: &[u8], at: usize) -> usize {
 fn value_at(text: &[u8], at: usize, quote: Option<u8>) -> Option<&[u8]> {
     let is_end = |b: u8| match quote {
         Some(quote) => b == quote || b == b'\\' || b == b'\n',
-        None => b <= b' ' || matches!(b, b',' | b';' | b'"' | b'\'' | b'`' | b'<' | b'>' | b')' | b']' | b'}' | b'|' | b'\\'),
+        None => {
+            b <= b' '
+                || matches!(
+                    b,
+                    b',' | b';' | b'"' | b'\'' | b'`' | b'<' | b'>' | b')' | b']' | b'}' | b'|' | b'\\'
+                )
+        }
     };
     let rest = &text[at..text.len().min(at + VALUE_MAX)];
     let length = rest.iter().position(|b| is_end(*b)).unwrap_or(rest.len());
@@ -233,7 +294,8 @@ fn value_at(text: &[u8], at: usize, quote: Option<u8>) -> Option<&[u8]> {
         return None;
     }
     let value = &rest[..length];
-    let trimmed = value.iter().rposition(|b| !matches!(b, b'.' | b'*' | b':' | b'!' | b'?')).map_or(0, |last| last + 1);
+    let trimmed =
+        value.iter().rposition(|b| !matches!(b, b'.' | b'*' | b':' | b'!' | b'?')).map_or(0, |last| last + 1);
     Some(if quote.is_some() { value } else { &value[..trimmed] })
 }
 
@@ -255,7 +317,12 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
         return None;
     }
     let is_base64 = value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
-    if value.len() == 40 && is_base64 && kind == Kind::Key && name.contains("secret") && judge::is_drawn(value) {
+    if value.len() == 40
+        && is_base64
+        && kind == Kind::Key
+        && name.contains("secret")
+        && judge::is_drawn(value)
+    {
         return Some(("aws-secret-key", "an AWS secret key"));
     }
     let may_be_short = matches!(kind, Kind::Password | Kind::ShortPassword);
@@ -273,15 +340,36 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
 /// Says whether a value is a reference, a call, a path, a template or an id.
 fn is_no_value(value: &[u8]) -> bool {
     const FORMS: [&str; 21] = [
-        "$", "@", "%", "&", "#", "/", "./", "~", "..", "sha1", "sha256", "sha512", "sha384", "md5", "ssh-", "AAAAB3Nza",
-        "AAAAC3Nza", "age1", "vault:", "data:", "eyJ",
+        "$",
+        "@",
+        "%",
+        "&",
+        "#",
+        "/",
+        "./",
+        "~",
+        "..",
+        "sha1",
+        "sha256",
+        "sha512",
+        "sha384",
+        "md5",
+        "ssh-",
+        "AAAAB3Nza",
+        "AAAAC3Nza",
+        "age1",
+        "vault:",
+        "data:",
+        "eyJ",
     ];
     let is_foreign = |b: &u8| !b.is_ascii_graphic() || matches!(b, b'(' | b'[' | b'{' | b'<' | b'>' | b'}');
     let holds = |part: &[u8]| value.windows(part.len()).any(|at| at == part);
     let is_address = value.len() == 42 && value.starts_with(b"0x");
+    let is_id = value.len() < HEX_MIN && value.iter().all(u8::is_ascii_hexdigit);
     value.iter().any(is_foreign)
         || FORMS.iter().any(|form| value.starts_with(form.as_bytes()))
         || is_address
+        || is_id
         || holds(b"://")
         || holds(b"...")
         || holds(b"::")
@@ -333,7 +421,12 @@ fn bearer(text: &[u8], start: usize, end: usize) -> Option<Hit> {
     }
     let at = end + 1;
     let value = value_at(text, at, None)?;
-    if value.len() < 20 || is_no_value(value) || is_uuid(value) || judge::is_stand_in(value) || !is_secret(value, false) {
+    if value.len() < 20
+        || is_no_value(value)
+        || is_uuid(value)
+        || judge::is_stand_in(value)
+        || !is_secret(value, false)
+    {
         return None;
     }
     let (rule, what) = ("bearer-token", "a bearer token");
@@ -350,7 +443,13 @@ fn basic(text: &[u8], start: usize, end: usize) -> Option<Hit> {
     let at = end + 1;
     let value = value_at(text, at, None)?;
     let (rule, what) = ("basic-auth", "a login in base64");
-    is_login(value).then_some(Hit { rule, what, start: at, end: at + value.len(), certainty: Certainty::Place })
+    is_login(value).then_some(Hit {
+        rule,
+        what,
+        start: at,
+        end: at + value.len(),
+        certainty: Certainty::Place,
+    })
 }
 
 /// Says whether a value is base64 of a user and a password that is no placeholder.

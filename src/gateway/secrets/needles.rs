@@ -65,7 +65,9 @@ impl Needles {
         }
         triggers.push((gram(b"-beg"), Trigger::PrivateKey));
         // `{"` and a first letter, `{ "`, and `{` with a line break or a tab, as base64 writes them.
-        for start in [b"eyJ0", b"eyJh", b"eyJr", b"eyJl", b"eyJj", b"eyJ6", b"eyJ4", b"eyJq", b"eyJi", b"eyJ1"] {
+        for start in
+            [b"eyJ0", b"eyJh", b"eyJr", b"eyJl", b"eyJj", b"eyJ6", b"eyJ4", b"eyJq", b"eyJi", b"eyJ1"]
+        {
             triggers.push((gram(start), Trigger::WebToken));
         }
         for start in [b"eyAi", b"ewog", b"ewoJ", b"ewkK"] {
@@ -123,7 +125,10 @@ impl Needles {
     /// Returns what to look for at a gram; nothing when the table was wrong about it.
     pub(super) fn triggers(&self, gram: u32) -> impl Iterator<Item = Trigger> + '_ {
         let first = self.triggers.partition_point(|(known, _)| *known < gram);
-        self.triggers[first..].iter().take_while(move |(known, _)| *known == gram).map(|(_, trigger)| *trigger)
+        self.triggers[first..]
+            .iter()
+            .take_while(move |(known, _)| *known == gram)
+            .map(|(_, trigger)| *trigger)
     }
 }
 

@@ -43,10 +43,11 @@ pub(super) fn find(look: Look<'_>, rule: u8, start: u8) -> Option<Hit> {
         None => begin,
         Some((Alphabet(alphabet), min, max)) => {
             let run = text[..begin].iter().rev().take(max + 1).take_while(|b| alphabet(**b)).count();
+            let run = run - usize::from(run > 0 && starts_after_escape(text, begin - run + 1));
             (run >= min && run <= max).then(|| begin - run)?
         }
     };
-    if !starts_alone(text, origin) {
+    if is_word(text[origin]) && !starts_alone(text, origin) {
         return None;
     }
     let length = rule.rest.iter().try_fold(0, |at, piece| piece.after(rest, at))?;
@@ -56,7 +57,9 @@ pub(super) fn find(look: Look<'_>, rule: u8, start: u8) -> Option<Hit> {
     }
     let drawn = &rest[..length];
     let proven = match rule.proof {
-        Proof::Random => judge::is_drawn(drawn) || (rule.before.is_some() && judge::is_drawn(&text[origin..end])),
+        Proof::Random => {
+            judge::is_drawn(drawn) || (rule.before.is_some() && judge::is_drawn(&text[origin..end]))
+        }
         Proof::Crc32 => judge::is_drawn(drawn) && has_crc(drawn),
         Proof::Bech32 => judge::is_drawn(drawn) && has_bech32(&text[begin..end]),
         Proof::OpenAi => judge::is_drawn(drawn) && drawn.windows(8).any(|at| at == b"T3BlbkFJ"),
@@ -73,6 +76,8 @@ impl Piece {
             Self::Mark(mark) => rest.starts_with(mark.as_bytes()).then_some(at + mark.len()),
             Self::Run(Alphabet(alphabet), min, max) => {
                 let run = rest.iter().take(max + 1).take_while(|b| alphabet(**b)).count();
+                let stops = rest[..run].iter().rev().take_while(|b| **b == b'.').count(); // of a sentence
+                let run = run - stops;
                 (run >= min && run <= max).then_some(at + run)
             }
         }
@@ -88,9 +93,13 @@ pub(super) fn is_word(byte: u8) -> bool {
 pub(super) fn starts_alone(text: &[u8], at: usize) -> bool {
     match text[..at] {
         [] => true,
-        [.., b'\\', b'n' | b't' | b'r'] => true,
-        [.., byte] => !is_word(byte),
+        [.., byte] => !is_word(byte) || starts_after_escape(text, at),
     }
+}
+
+/// Says whether `\n` or the like ends at a place.
+fn starts_after_escape(text: &[u8], at: usize) -> bool {
+    matches!(text[..at], [.., b'\\', b'n' | b't' | b'r'])
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
