@@ -131,6 +131,8 @@ enum Verb {
     Note(commands::note::NoteArgs),
     /// Add, list, check, export and import events
     Events(commands::events::EventsArgs),
+    /// Wire agents to the vault
+    Hooks(commands::hooks::HooksArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
     /// Move history to git
@@ -174,6 +176,7 @@ impl Verb {
             Verb::Cat(args) => commands::cat::run(cx, args),
             Verb::Note(args) => commands::note::run(cx, args),
             Verb::Events(args) => commands::events::run(cx, args),
+            Verb::Hooks(args) => commands::hooks::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Git(args) => commands::git::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),
