@@ -68,6 +68,10 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "write" -d 'Write a fi
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "seal" -d 'Give edited distillates a new seal'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "rejections" -d 'Tell what was refused'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "quarantine" -d 'List, show, bring back or drop what was refused'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "boot" -d 'Tell what an agent should know when it starts'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "session" -d 'Begin, end, list and show agents\' sessions'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "hook" -d 'Answer a host of agents; hosts run it'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "hooks" -d 'Wire agents to the vault'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -534,6 +538,112 @@ complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_see
 complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand quarantine; and __fish_seen_subcommand_from drop" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -l budget -d 'At most so many characters' -r
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -l agent -d 'Who asks, for the receipt in the audit trail' -r
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand boot" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -f -a "start" -d 'Begin a session, and print its id'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -f -a "end" -d 'Close a session: commit what is on disk in its name'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -f -a "list" -d 'List the sessions of this device'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -f -a "show" -d 'Show one'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from start" -l agent -d 'Which agent' -r
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from start" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from start" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from start" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from start" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from start" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from end" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from end" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from end" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from end" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from end" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from end" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from list" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from list" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from list" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from list" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from show" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from show" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from show" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from show" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand session; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -f -a "install" -d 'Put mvault\'s hooks into an agent\'s settings'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -f -a "uninstall" -d 'Take mvault\'s hooks out of an agent\'s settings'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -f -a "status" -d 'Tell what is wired'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l scope -d 'For all sessions of this user, or for those in this folder' -r -f -a "user\t''
+project\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l dry-run -d 'Only show what would change, as a diff'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l scope -d 'For all sessions of this user, or for those in this folder' -r -f -a "user\t''
+project\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l dry-run -d 'Only show what would change, as a diff'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l scope -d 'Only the settings of this user, or only those of this folder' -r -f -a "user\t''
+project\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -18,7 +18,7 @@ use crate::commands::{self, CommandError, CommandResult, Context, ErrorKind, Vau
 use crate::env::{Env, Moment};
 use crate::fs::{Disk, RealDisk, TracedDisk, terminal_columns};
 use crate::ui::graph::Glyphs;
-use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity};
+use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity, harmless_line};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -139,6 +139,12 @@ enum Verb {
     Rejections(commands::rejections::RejectionsArgs),
     /// List, show, bring back or drop what was refused
     Quarantine(commands::rejections::QuarantineArgs),
+    /// Tell what an agent should know when it starts
+    Boot(commands::boot::BootArgs),
+    /// Begin, end, list and show agents' sessions
+    Session(commands::session::SessionArgs),
+    /// Answer a host of agents; hosts run it
+    Hook(commands::hook::HookArgs),
     /// Wire agents to the vault
     Hooks(commands::hooks::HooksArgs),
     /// Print the id that files would have
@@ -188,6 +194,9 @@ impl Verb {
             Verb::Seal(args) => commands::write::run_seal(cx, args),
             Verb::Rejections(args) => commands::rejections::run(cx, args),
             Verb::Quarantine(args) => commands::rejections::run_quarantine(cx, args),
+            Verb::Boot(args) => commands::boot::run(cx, args),
+            Verb::Session(args) => commands::session::run(cx, args),
+            Verb::Hook(args) => commands::hook::run(cx, args),
             Verb::Hooks(args) => commands::hooks::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Git(args) => commands::git::run(cx, args),
@@ -207,8 +216,10 @@ pub fn main() -> ExitCode {
     let interruptible = handle_signals();
     let words: Vec<OsString> = std::env::args_os().collect();
     let vars: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let is_hook = commands::hook::is_asked(&words);
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
+        Err(error) if is_hook && error.use_stderr() => return answer_host_all_the_same(&error.to_string()),
         Err(error) => return tell_usage(&error, &words),
     };
     let mut ui = Ui::new(options(&cli.global, &vars, interruptible));
@@ -219,6 +230,7 @@ pub fn main() -> ExitCode {
     let result = result.and_then(|exit| finished.map(|()| exit));
     match result {
         Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) if is_hook => answer_host_all_the_same(&error.message),
         Err(error) => {
             if error.kind != ErrorKind::ClosedPipe {
                 ui.error(error.kind.as_str(), &error.message, error.hint.as_deref());
@@ -309,6 +321,14 @@ fn options(
         columns: var("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
         glyphs: Glyphs::choose(var),
     }
+}
+
+/// A host of agents gets a valid answer and success whatever happens; the reason goes to standard error.
+fn answer_host_all_the_same(reason: &str) -> ExitCode {
+    let mut ui = Ui::new(Options::default());
+    ui.warn(harmless_line(reason.as_bytes()));
+    let _the_host_went_away = ui.bytes(commands::hook::EMPTY_ANSWER).and_then(|()| ui.finish());
+    ExitCode::SUCCESS
 }
 
 /// Tells what is wrong with the command line, or prints the help that was asked for.

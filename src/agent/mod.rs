@@ -15,4 +15,5 @@ pub mod hooks;
 pub mod install;
 pub mod neutral;
 pub mod news;
+pub mod sessions;
 pub mod transcript;

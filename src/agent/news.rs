@@ -148,7 +148,8 @@ fn new_events(vault: &Vault, rules: &VaultRules, olds: &[TreeId], new: TreeId) -
             }
         }
     }
-    let key = |news: &EventNews| (news.event.lamport, news.event.device.clone(), news.event.seq, news.event.id);
+    let key =
+        |news: &EventNews| (news.event.lamport, news.event.device.clone(), news.event.seq, news.event.id);
     found.sort_by_key(key);
     found.dedup_by_key(|news| news.event.id);
     Ok(found)

@@ -8,15 +8,19 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{CommandResult, Context, Exit, VaultStart};
-use crate::agent::hooks::run::{BootKind, Briefing, HookError, HookVault, Request, deadline, respond};
-use crate::agent::hooks::{Agent, Caller, Event, HookInput, STDIN_BYTES_MAX, Surroundings, Trigger};
+use crate::agent::hooks::run::{HookError, HookVault, Request, deadline, respond};
+use crate::agent::hooks::{Agent, Caller, Event, HookInput, STDIN_BYTES_MAX, Surroundings};
+use crate::agent::sessions::SessionVault;
 use crate::fs::Disk;
+use crate::object::SessionId;
 use crate::ui::harmless_line;
 use crate::vault::config::default_vault;
 use crate::vault::{self, Access, OpenOptions};
@@ -147,7 +151,7 @@ impl Opener {
         let folder = self.find(&input.caller)?;
         let mut options = self.options.map_err(HookError::Vault)?;
         options.session = input.caller.session.clone().or(options.session);
-        Ok(Box::new(SessionVault { folder, options }))
+        Ok(Box::new(SessionVault::new(folder, options, Box::new(finish_detached))))
     }
 
     /// Returns the vault's folder: the one that `MVAULT_DIR` names; the nearest around the folder we run in,
@@ -175,45 +179,13 @@ impl Opener {
     }
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// TO BE FILLED: the vault's side. Until it is, every call answers with an error, which hosts are told as
-// such, and the verb is not registered in `cli.rs`.
-// ---------------------------------------------------------------------------------------------------------
-
-/// The vault of a session. Runs on a thread that may be cut at any moment.
-struct SessionVault {
-    folder: PathBuf,
-    options: OpenOptions,
-}
-
-impl SessionVault {
-    fn not_built<T>(&self) -> Result<T, HookError> {
-        let folder = self.folder.display();
-        let session = self.options.session.as_ref().map_or("unknown", |session| session.as_str());
-        Err(HookError::Vault(format!("hooks of the vault in {folder} are not built (session {session})")))
-    }
-}
-
-impl HookVault for SessionVault {
-    fn boot(&mut self, _: &Caller, _: BootKind, _units_max: usize) -> Result<Briefing, HookError> {
-        self.not_built()
-    }
-
-    fn checkpoint(&mut self, _: &Caller, _: Trigger) -> Result<(), HookError> {
-        self.not_built()
-    }
-
-    fn keep_summary(&mut self, _: &Caller, _summary: &str) -> Result<(), HookError> {
-        self.not_built()
-    }
-
-    fn journal_turn(&mut self, _: &Caller, _text: Option<&str>) -> Result<(), HookError> {
-        self.not_built()
-    }
-
-    fn close(&mut self, _: &Caller, _reason: Option<&str>) -> Result<(), HookError> {
-        self.not_built()
-    }
+/// Starts a process of its own that closes the session: hosts allow the end of a session too little time for a
+/// commit, and end what the hook started together with it.
+fn finish_detached(folder: &Path, session: &SessionId) -> io::Result<()> {
+    let mut finisher = std::process::Command::new(std::env::current_exe()?);
+    finisher.arg("-C").arg(folder).args(["session", "end", session.as_str()]);
+    finisher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    finisher.process_group(0).spawn().map(|_| ())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //!   next.
 
 pub mod audit;
+pub mod boot;
 pub mod branch;
 pub mod cat;
 mod changes;
@@ -35,6 +36,7 @@ pub mod rejections;
 pub mod remote;
 pub mod rollback;
 pub mod serve;
+pub mod session;
 pub mod show;
 pub mod status;
 pub mod sync;

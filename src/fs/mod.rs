@@ -14,6 +14,7 @@
 mod atomic;
 mod lock;
 mod probe;
+mod process;
 mod real;
 pub mod sim;
 mod trace;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub use atomic::{TEMP_PREFIX, remove_tree, replace_file, temp_name};
 pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
+pub use process::process_mark;
 pub use real::{RealDisk, host_name, terminal_columns};
 pub use sim::SimDisk;
 pub use trace::TracedDisk;

@@ -118,17 +118,9 @@ pub fn reconcile_locked(
         return Ok(outcome);
     }
     let all_pending = || result.frontier.iter().filter(|id| **id != own).copied().collect();
-    if vault.parked().is_some() {
+    if let Some(hold) = files_must_stay(vault, accepts)? {
         append_if_news(vault, lock, operation)?;
-        outcome.on_hold = Some(Hold::Parked);
-        outcome.pending = all_pending();
-        return Ok(outcome);
-    }
-    if !accepts.session
-        && let Some(open) = vault.open_session(vault.session())?
-    {
-        append_if_news(vault, lock, operation)?;
-        outcome.on_hold = Some(Hold::Session(open.id));
+        outcome.on_hold = Some(hold);
         outcome.pending = all_pending();
         return Ok(outcome);
     }
@@ -169,6 +161,17 @@ pub fn reconcile_locked(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Tells why the files must not move now, whatever came.
+fn files_must_stay(vault: &Vault, accepts: &Accepts) -> Result<Option<Hold>> {
+    if vault.parked().is_some() {
+        return Ok(Some(Hold::Parked));
+    }
+    if accepts.session {
+        return Ok(None);
+    }
+    Ok(vault.open_session(vault.session())?.map(|open| Hold::Session(open.id)))
 }
 
 /// Moves branch and files to the head that a reconcile computed.

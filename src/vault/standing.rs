@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::admission::{Admission, Finding};
 use super::history::Walk;
+use super::refusal::os;
 use super::sealing::{folder_of, seal_holds};
 use super::write::judge_bytes;
-use super::refusal::os;
 use super::{Result, Vault, checkout};
 use crate::fs::FileKind;
 use crate::object::{BlobId, CommitId, Kind, ObjectId, Source, VaultPath, hash_object};

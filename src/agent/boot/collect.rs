@@ -100,7 +100,8 @@ pub fn paths_of(source: &dyn Source, tree: TreeId, pattern: &str) -> Result<Vec<
     let first_wild = plain.find(['*', '?', '[', '\\']);
     if first_wild.is_none() && (pattern.contains('/') || !plain.is_empty()) {
         let path = VaultPath::parse(plain).ok();
-        let path = path.filter(|path| matches!(entry_at(source, tree, path), Ok(Some(entry)) if !entry.mode.is_tree()));
+        let path = path
+            .filter(|path| matches!(entry_at(source, tree, path), Ok(Some(entry)) if !entry.mode.is_tree()));
         return Ok(path.into_iter().collect());
     }
     let folder = plain[..first_wild.unwrap_or(0)].rfind('/').map_or("", |at| &plain[..at]);
@@ -241,7 +242,8 @@ pub fn open_items(vault: &Vault) -> Result<(Vec<Item>, Vec<String>)> {
     let pending = vault::pending(vault)?;
     if !pending.conflicts.is_empty() {
         let told = pending.conflicts.iter().take(CONFLICTS_TOLD);
-        let text: String = told.map(|conflict| format!("- {} ({})\n", conflict.path, conflict.kind)).collect();
+        let text: String =
+            told.map(|conflict| format!("- {} ({})\n", conflict.path, conflict.kind)).collect();
         words.push(format!("{} pending", count(pending.conflicts.len(), "conflict")));
         items.push(Item {
             name: "pending conflicts".into(),
@@ -257,7 +259,8 @@ pub fn open_items(vault: &Vault) -> Result<(Vec<Item>, Vec<String>)> {
         let torn = Reason::TornLine.code();
         let told: Vec<_> = refused.iter().filter(|rejection| rejection.reason != torn).collect();
         if !told.is_empty() {
-            let of = session.as_ref().map_or("outside of a session".to_owned(), |id| format!("in session {id}"));
+            let of =
+                session.as_ref().map_or("outside of a session".to_owned(), |id| format!("in session {id}"));
             words.push(format!("{} {of}", count(told.len(), "rejection")));
             let lines = told.iter().rev().take(REJECTIONS_TOLD);
             let text: String = lines.map(|r| format!("- {} ({}): {}\n", r.path, r.reason, r.hint)).collect();
@@ -284,8 +287,10 @@ pub fn devices(vault: &Vault) -> Result<Vec<String>> {
             continue;
         }
         let head = heads.iter().next().map_or("no head".to_owned(), |head| format!("at {}", head.short()));
-        let seen = met.get(device.as_str()).and_then(|memory| crate::env::Moment::parse_rfc3339(&memory.seen));
-        let seen = seen.map_or(String::new(), |seen| format!(", met {}", time::relative(seen.seconds(), now)));
+        let seen =
+            met.get(device.as_str()).and_then(|memory| crate::env::Moment::parse_rfc3339(&memory.seen));
+        let seen =
+            seen.map_or(String::new(), |seen| format!(", met {}", time::relative(seen.seconds(), now)));
         lines.push(format!("{device} {head}{seen}"));
     }
     Ok(lines)

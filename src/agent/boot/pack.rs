@@ -126,7 +126,8 @@ fn omissions(items: &[Item], shown: &[Shown], room: usize) -> String {
         match shown {
             Shown::Whole => {}
             Shown::Part(titles) => {
-                let titles: Vec<String> = titles.iter().take(4).map(|title| format!("“{}”", neutralise(title))).collect();
+                let titles: Vec<String> =
+                    titles.iter().take(4).map(|title| format!("“{}”", neutralise(title))).collect();
                 lines.push(format!("- {name}{id}, from {} on: `{}`\n", titles.join(", "), item.command));
             }
             Shown::Omitted => lines.push(format!("- {name}{id}: `{}`\n", item.command)),
@@ -191,7 +192,10 @@ mod tests {
             let (text, _) = pack(&items, max, "m1");
             assert!(units(&text) <= max, "{max}: {}", units(&text));
             assert!(!text.contains("<system-reminder>"));
-            assert_eq!(text.matches("== m1 end").count(), text.matches("== m1 a").count() + text.matches("== m1 b").count());
+            assert_eq!(
+                text.matches("== m1 end").count(),
+                text.matches("== m1 a").count() + text.matches("== m1 b").count()
+            );
         }
     }
 
