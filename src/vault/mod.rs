@@ -40,7 +40,7 @@ pub mod rules;
 
 pub use admission::{Allowance, Finding};
 pub use checkout::{
-    CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, rollback, switch,
+    CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, is_there, rollback, switch,
 };
 pub use commit::{CommitOutcome, CommitRequest, commit, commit_locked, describe, local_changes};
 pub use doctor::{Check, Weight, check_default_vault, examine};
@@ -53,7 +53,8 @@ pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find,
 pub use peers::PeerMemory;
 pub use protection::Protections;
 pub use reconcile::{
-    Accepts, Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
+    Accepts, Hold, ReconcileOutcome, Resolve, ResolveOutcome, choices, pending, reconcile, reconcile_locked,
+    resolve,
 };
 pub use refusal::{Quarantined, Refused};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
