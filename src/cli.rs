@@ -139,6 +139,8 @@ enum Verb {
     Rejections(commands::rejections::RejectionsArgs),
     /// List, show, bring back or drop what was refused
     Quarantine(commands::rejections::QuarantineArgs),
+    /// Wire agents to the vault
+    Hooks(commands::hooks::HooksArgs),
     /// Print the id that files would have
     Hash(commands::hash::HashArgs),
     /// Move history to git
@@ -186,6 +188,7 @@ impl Verb {
             Verb::Seal(args) => commands::write::run_seal(cx, args),
             Verb::Rejections(args) => commands::rejections::run(cx, args),
             Verb::Quarantine(args) => commands::rejections::run_quarantine(cx, args),
+            Verb::Hooks(args) => commands::hooks::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Git(args) => commands::git::run(cx, args),
             Verb::Completions(args) => commands::completions::run(cx, args),

@@ -1,6 +1,7 @@
 //! The agent's side: what hosts of agents (Claude Code, Codex, Gemini, Cursor) and the vault say to each
 //! other.
 //!
+//! - [`boot`] tells an agent that starts what it should know; [`news`] is what other devices added.
 //! - [`hooks`] reads what a host says and answers by its contract, one thin adapter a host.
 //! - [`install`] wires a host to mvault in the host's own settings, and takes that back.
 //! - [`transcript`] tells from a host's transcript whether a boot was delivered.
@@ -9,7 +10,9 @@
 //! The rooms here know contracts and files of hosts; what a vault does comes in through
 //! [`hooks::run::HookVault`].
 
+pub mod boot;
 pub mod hooks;
 pub mod install;
 pub mod neutral;
+pub mod news;
 pub mod transcript;

@@ -24,6 +24,8 @@ pub mod error;
 pub mod events;
 pub mod git;
 pub mod hash;
+pub mod hook;
+pub mod hooks;
 pub mod init;
 pub mod log;
 pub mod man;

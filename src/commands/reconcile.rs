@@ -10,7 +10,7 @@ use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side};
 use crate::object::{DeviceName, Mode};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
-use crate::ui::{harmless_line, json};
+use crate::ui::{harmless, harmless_line, json};
 use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Vault};
 
 /// The narrowest terminal on which two sides stand beside each other.
@@ -37,7 +37,7 @@ pub struct ReconcileArgs {
 /// Retries what is pending, and takes in what an undo had held back.
 pub fn run_reconcile(cx: &mut Context<'_>, args: &ReconcileArgs) -> CommandResult {
     let mut vault = cx.open_vault(Access::Tree)?;
-    let accepts = accepts(cx, &vault, &args.allow, &[RULES_WORD])?;
+    let accepts = accepts(cx, &vault, &args.allow, &[])?;
     let outcome = vault::reconcile(&mut vault, &accepts)?;
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {
@@ -49,16 +49,23 @@ pub fn run_reconcile(cx: &mut Context<'_>, args: &ReconcileArgs) -> CommandResul
 }
 
 /// The word that accepts a `vault.toml`.
-pub const RULES_WORD: &str = "rules";
+const RULES_WORD: &str = "rules";
+/// The word that lets files change under an open session.
+const SESSION_WORD: &str = "session";
 
-/// Returns what a person lets other devices' work do; `words` are no codes of reasons.
+/// Returns what a person lets other devices' work do; `words` are further ones that are no codes of reasons.
 pub fn accepts(
     cx: &Context<'_>,
     vault: &Vault,
     allow: &AllowArgs,
     words: &[&str],
 ) -> Result<Accepts, CommandError> {
-    Ok(Accepts { allowed: allow.parse(cx, vault, words)?, rules: allow.has_word(RULES_WORD) })
+    let words: Vec<&str> = words.iter().copied().chain([RULES_WORD, SESSION_WORD]).collect();
+    Ok(Accepts {
+        allowed: allow.parse(cx, vault, &words)?,
+        rules: allow.has_word(RULES_WORD),
+        session: allow.has_word(SESSION_WORD),
+    })
 }
 
 /// Returns what a reconcile came to as JSON.
@@ -96,6 +103,7 @@ fn hold_word(hold: &Hold) -> &'static str {
         Hold::UnknownRule(_) => "unknown-rule",
         Hold::Dirty(_) => "dirty",
         Hold::Guarded(_) => "guarded",
+        Hold::Session(_) => "session",
     }
 }
 
@@ -115,6 +123,10 @@ pub fn tell_outcome(
     }
     for told in &outcome.told {
         cx.ui.warn(format_args!("{}: {}", harmless_line(&told.path), told.words()));
+    }
+    if let Some(Hold::Session(id)) = &outcome.on_hold {
+        cx.ui.line(format_args!("what came waits until session {} closes", harmless(id)))?;
+        cx.ui.note("`mvault session end ID` closes it; `--allow session` lets the files change under it");
     }
     if !held(outcome).is_empty() {
         cx.ui.line("what came waits for a yes; no file was touched and no head moved:")?;
@@ -168,7 +180,7 @@ pub fn exit_of(outcome: &ReconcileOutcome) -> CommandResult {
         )
         .hint("install a newer mvault, then `mvault reconcile`")),
         None if outcome.pending.is_empty() => Ok(Exit::Done),
-        None | Some(Hold::Guarded(_)) => Ok(Exit::Conflicts),
+        None | Some(Hold::Guarded(_) | Hold::Session(_)) => Ok(Exit::Conflicts),
     }
 }
 

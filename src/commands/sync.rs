@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::commit::{AllowArgs, refused_json, tell_refused};
-use super::reconcile::{RULES_WORD, accepts, exit_of, held, pending_json, tell_outcome};
+use super::reconcile::{accepts, exit_of, held, pending_json, tell_outcome};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 
 use crate::sync::session::{CallerOptions, Summary};
@@ -105,7 +105,7 @@ fn exchange(
     args: &SyncArgs,
     verb: Verb,
 ) -> Result<(Vault, Exit), CommandError> {
-    let accepts = accepts(cx, &vault, &args.allow, &[UNRELATED_WORD, RULES_WORD])?;
+    let accepts = accepts(cx, &vault, &args.allow, &[UNRELATED_WORD])?;
     let mut endpoint = VaultEndpoint::new(vault, verb, args.allow.has_word(UNRELATED_WORD));
     endpoint.accepts = accepts;
     let binary = args.far_program.clone().or_else(|| remote.binary.clone());

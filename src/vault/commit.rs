@@ -23,6 +23,8 @@ use crate::worktree::{self, Change, Index, RealLook, ScanInput, SeenFolder, Stat
 pub struct CommitRequest {
     /// The message, or `None` for one made from the changes.
     pub message: Option<String>,
+    /// Words to stand before a message that is made from the changes.
+    pub title: Option<String>,
     /// Only these files and folders; empty for everything.
     pub paths: Vec<VaultPath>,
     /// Refuse the whole commit if any file is refused.
@@ -134,7 +136,10 @@ fn place(
     changes: &[Change],
 ) -> Result<(Vec<CommitId>, CommitDraft, NewOperation)> {
     let head = vault.head()?;
-    let message = request.message.clone().unwrap_or_else(|| describe(changes));
+    let message = request.message.clone().unwrap_or_else(|| match &request.title {
+        Some(title) => format!("{title}: {}", describe(changes)),
+        None => describe(changes),
+    });
     let operation = vault.operation(request.operation);
     let Some(parked) = vault.parked() else {
         return Ok((vec![head], CommitDraft { message, restores: None }, operation));

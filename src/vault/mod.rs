@@ -26,6 +26,8 @@ mod reconcile;
 mod reference;
 mod refusal;
 mod sealing;
+mod session;
+mod standing;
 mod streams;
 mod transaction;
 mod undo;
@@ -57,6 +59,8 @@ pub use reconcile::{
     resolve,
 };
 pub use refusal::{Quarantined, Refused};
+pub use session::{Session, SessionOrigin, SessionState, Turn, close_session, finish_orphans};
+pub use standing::{Reliable, Standing, reliable, standing};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};

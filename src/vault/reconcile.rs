@@ -56,6 +56,8 @@ pub enum Hold {
     Dirty(Vec<VaultPath>),
     /// It would do what only a person should allow.
     Guarded(Vec<Refused>),
+    /// An agent's session is open: what it has read does not change under it.
+    Session(String),
 }
 
 /// What a person lets other devices' work do here, this once.
@@ -65,6 +67,8 @@ pub struct Accepts {
     pub allowed: Vec<Allowance>,
     /// Whether the protections of a `vault.toml` that came are accepted.
     pub rules: bool,
+    /// Whether files may change under an open session.
+    pub session: bool,
 }
 
 /// Computes what reconciling would come to, and changes nothing.
@@ -117,6 +121,14 @@ pub fn reconcile_locked(
     if vault.parked().is_some() {
         append_if_news(vault, lock, operation)?;
         outcome.on_hold = Some(Hold::Parked);
+        outcome.pending = all_pending();
+        return Ok(outcome);
+    }
+    if !accepts.session
+        && let Some(open) = vault.open_session(vault.session())?
+    {
+        append_if_news(vault, lock, operation)?;
+        outcome.on_hold = Some(Hold::Session(open.id));
         outcome.pending = all_pending();
         return Ok(outcome);
     }

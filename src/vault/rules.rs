@@ -84,6 +84,7 @@ const SYNTAXES: [(&str, Syntax); 3] =
 
 #[derive(Clone, Debug)]
 struct PathRule {
+    glob: String,
     pattern: Pattern,
     class: Option<Class>,
     driver: Option<Driver>,
@@ -115,11 +116,30 @@ pub struct VaultRules {
     paths: Vec<PathRule>,
     limits: Limits,
     false_alarms: Vec<String>,
+    boot: BootRules,
+}
+
+/// What an agent is told when it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootRules {
+    /// Patterns of files, in the order in which they are told; none for the canonical files.
+    pub files: Vec<String>,
+    /// So many distillates, the newest.
+    pub distillates: usize,
+    /// So many events of other devices, the newest.
+    pub events: usize,
+}
+
+impl Default for BootRules {
+    fn default() -> BootRules {
+        BootRules { files: Vec::new(), distillates: 3, events: 40 }
+    }
 }
 
 impl Default for VaultRules {
     fn default() -> VaultRules {
         let rule = |glob: &str, class, driver, syntax| PathRule {
+            glob: glob.to_owned(),
             pattern: Pattern::from_bytes_without_negation(glob.as_bytes()).expect("the pattern is not empty"),
             class: Some(class),
             driver: Some(driver),
@@ -135,6 +155,7 @@ impl Default for VaultRules {
             ],
             limits: Limits::default(),
             false_alarms: Vec::new(),
+            boot: BootRules::default(),
         }
     }
 }
@@ -162,7 +183,26 @@ impl VaultRules {
         if let Some(item) = document.get("secrets").and_then(|secrets| secrets.get("allow")) {
             rules.false_alarms = strings(item, "secrets.allow")?;
         }
+        if let Some(item) = document.get("boot") {
+            rules.boot = boot(item)?;
+        }
         Ok(rules)
+    }
+
+    /// Returns what an agent is told when it starts; its files are the patterns of canonical files unless the
+    /// vault names others.
+    pub fn boot(&self) -> BootRules {
+        let mut boot = self.boot.clone();
+        if boot.files.is_empty() {
+            boot.files = self.patterns_of(Class::Canonical);
+        }
+        boot
+    }
+
+    /// Returns the patterns that make a file one of a class, as they stand in `.gitignore` syntax.
+    pub fn patterns_of(&self, class: Class) -> Vec<String> {
+        let rules = self.paths.iter().filter(|rule| rule.class == Some(class));
+        rules.map(|rule| rule.glob.clone()).collect()
     }
 
     /// Returns the syntax that the file at `path` must have.
@@ -257,6 +297,7 @@ fn path_rule(table: &dyn TableLike) -> Result<PathRule, RulesError> {
     let pattern = Pattern::from_bytes_without_negation(glob.as_bytes())
         .ok_or_else(|| bad("path.match", "is an empty pattern"))?;
     Ok(PathRule {
+        glob: glob.to_owned(),
         pattern,
         class: word(table, "class", &CLASSES)?,
         driver: word(table, "driver", &DRIVERS)?,
@@ -270,6 +311,23 @@ fn strings(item: &Item, key: &str) -> Result<Vec<String>, RulesError> {
     let array = item.as_array().ok_or_else(|| bad(key, "is not a list of strings"))?;
     let texts = array.iter().map(|value| value.as_str().map(str::to_owned));
     texts.collect::<Option<_>>().ok_or_else(|| bad(key, "is not a list of strings"))
+}
+
+fn boot(item: &Item) -> Result<BootRules, RulesError> {
+    let table = item.as_table_like().ok_or_else(|| bad("boot", "is not a table"))?;
+    let number = |key: &str, or: usize| match table.get(key) {
+        None => Ok(or),
+        Some(item) => {
+            let number = item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= 1000);
+            number.ok_or_else(|| bad(&format!("boot.{key}"), "is no number from 0 to 1000"))
+        }
+    };
+    let defaults = BootRules::default();
+    Ok(BootRules {
+        files: table.get("files").map_or(Ok(Vec::new()), |item| strings(item, "boot.files"))?,
+        distillates: number("distillates", defaults.distillates)?,
+        events: number("events", defaults.events)?,
+    })
 }
 
 fn limits(item: &Item) -> Result<Limits, RulesError> {
@@ -388,6 +446,8 @@ mod tests {
             "[limits]\nfile_mib = 0",
             "[limits]\ndelete_percent = 101",
             "[secrets]\nallow = [1]",
+            "[boot]\nfiles = 'x'",
+            "[boot]\ndistillates = -1",
         ] {
             assert!(VaultRules::parse(Some(text.as_bytes())).is_err(), "{text}");
         }

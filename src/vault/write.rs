@@ -227,6 +227,15 @@ fn judge(
     Ok(breaks_seal.then(|| Finding::new(Reason::Sealed)))
 }
 
+/// Judges bytes as if they were written to a path.
+pub(super) fn judge_bytes(
+    admission: &Admission<'_>,
+    path: &VaultPath,
+    bytes: &[u8],
+) -> Result<Option<Finding>> {
+    judge(admission, path, None, bytes)
+}
+
 /// Refuses content that a person chose for a path if admission would.
 pub(super) fn refuse_content(
     vault: &Vault,

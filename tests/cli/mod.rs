@@ -7,5 +7,6 @@ mod doctor;
 mod events;
 mod handles;
 mod history;
+mod hooks;
 mod refusals;
 mod verify;

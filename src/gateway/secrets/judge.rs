@@ -39,7 +39,7 @@ const FOLLOWERS: [u32; 26] = [
 ];
 
 /// What stands for a secret in a document. In lower case, with nothing but letters and digits.
-const STAND_INS: [&str; 46] = [
+const STAND_INS: [&str; 48] = [
     "example",
     "exampl",
     "change",
@@ -86,20 +86,44 @@ const STAND_INS: [&str; 46] = [
     "foobar",
     "access",
     "swordfish",
+    "custom",
+    "pssw",
 ];
 
-/// Keys that their makers publish for everybody: the storage emulator's, the cloud's in its manuals.
-const PUBLISHED: [&str; 3] = ["Eby8vdM02xNOcqFl", "wJalrXUtnFEMI", "je7MtGbClwBF"];
+/// Keys that their makers publish for everybody: the storage emulator's, the cloud's in its manuals, those in
+/// RFC 5849, RFC 6749 and RFC 6750.
+const PUBLISHED: [&str; 9] = [
+    "Eby8vdM02xNOcqFl",
+    "wJalrXUtnFEMI",
+    "je7MtGbClwBF",
+    "2YotnFZFEjr1zCsi",
+    "tGzv3JOkF0XG5Qx2",
+    "gX1fBat3bV",
+    "mF_9.B5f-4.1JqM",
+    "kkk9d7dh3k39sjv7",
+    "ad180jjd733klru7",
+];
 
 /// How many of a character in a row, or of a series like 12345, nobody draws.
 const SERIES: usize = 5;
+
+/// Up to which length digits are read as letters. Longer texts were drawn, and hold any word by chance.
+const MASKED_MAX: usize = 32;
 
 /// The least surprise of what is taken as drawn.
 pub(super) const SURPRISE_MIN: f32 = 0.45;
 
 /// Says whether the body of a shape looks drawn.
 pub(super) fn is_drawn(body: &[u8]) -> bool {
-    !is_stand_in(body) && is_even(body) && surprise(body) >= SURPRISE_MIN
+    !is_stand_in(body) && is_even(body) && surprise_in_parts(body) >= SURPRISE_MIN
+}
+
+/// Returns the surprise without the neighbours that a joint separates: shapes have joints of their own.
+fn surprise_in_parts(body: &[u8]) -> f32 {
+    let pairs = body.windows(2).filter(|pair| !is_joint(pair[0]) && !is_joint(pair[1]));
+    let (sum, count) =
+        pairs.fold((0.0, 0), |(sum, count), pair| (sum + surprise_of(pair[0], pair[1]), count + 1));
+    sum / count.max(1) as f32
 }
 
 /// Says whether a text stands for a secret, or is one that everybody knows.
@@ -109,7 +133,23 @@ pub(super) fn is_stand_in(text: &[u8]) -> bool {
     }
     let plain: Vec<u8> =
         text.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
-    STAND_INS.iter().any(|word| plain.windows(word.len()).any(|at| at == word.as_bytes())) || has_series(text)
+    let holds_word =
+        |plain: &[u8]| STAND_INS.iter().any(|word| plain.windows(word.len()).any(|at| at == word.as_bytes()));
+    has_series(text) || holds_word(&plain) || (text.len() <= MASKED_MAX && holds_word(&unmasked(text)))
+}
+
+/// Returns a text with the digits and signs that stand for letters as those letters: `S3cr3t`, `P@ssw0rd`.
+fn unmasked(text: &[u8]) -> Vec<u8> {
+    let letter = |b: &u8| match b {
+        b'0' => b'o',
+        b'1' | b'!' => b'i',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
+        b'7' => b't',
+        _ => b.to_ascii_lowercase(),
+    };
+    text.iter().map(letter).filter(u8::is_ascii_alphanumeric).collect()
 }
 
 /// Says whether neighbours repeat, climb or fall for too long: `AAAAA`, `12345`, `fedcb`.
@@ -137,7 +177,8 @@ pub(super) fn entropy(text: &[u8]) -> f32 {
 
 /// Says whether the bytes of a text are spread as evenly as chance spreads them.
 pub(super) fn is_even(text: &[u8]) -> bool {
-    let letters = if text.iter().all(u8::is_ascii_hexdigit) { 16.0 } else { 36.0 };
+    let is_hex = text.iter().all(|b| b.is_ascii_hexdigit() || is_joint(*b));
+    let letters = if is_hex { 16.0 } else { 36.0 };
     let most = (text.len() as f32).min(letters).log2();
     entropy(text) >= 0.72 * most
 }

@@ -46,19 +46,32 @@ fn is_secret(user: &[u8], secret: &[u8]) -> bool {
     if secret.len() < 6 || secret.iter().any(is_template) || has_format || judge::is_stand_in(secret) {
         return false;
     }
+    let secret = &without_escapes(secret)[..];
     let lower = secret.to_ascii_lowercase();
     let lower = String::from_utf8_lossy(&lower);
     let word = lower.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
     if TRIVIAL.contains(&word) || word.is_empty() || secret.eq_ignore_ascii_case(user) {
         return false;
     }
-    let stem: String = lower.replace(['0', '3', '4', '1', '$', '@'], "");
-    if ["pss", "pass", "scrt", "secrt", "pw", "pwd"].iter().any(|word| stem.contains(word)) {
+    if judge::is_stand_in(secret) || lower.contains("pass") {
         return false;
     }
     let has_digit = secret.iter().any(u8::is_ascii_digit);
     let has_letter = secret.iter().any(u8::is_ascii_alphabetic);
     has_letter && (has_digit || secret.len() >= 16) && judge::surprise(secret) >= 0.35
+}
+
+/// Returns a text with its `%2F` as bytes.
+fn without_escapes(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.first_chunk::<2>().and_then(|two| std::str::from_utf8(two).ok());
+        let code = code.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%');
+        plain.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    plain
 }
 
 fn is_real(host: &[u8]) -> bool {

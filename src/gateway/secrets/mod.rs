@@ -2,9 +2,9 @@
 //!
 //! - A pure function of bytes. What it returns holds no byte of what it found: a rule, an offset, a length.
 //! - Four bytes that begin a shape (a needle) are looked for first; only round those anything else is done.
-//! - What is decided at a needle depends on [`BACK`] bytes before it and [`AHEAD`] bytes after it and on nothing
-//!   else. So a text in pieces gives what it gives whole.
-//! - At most [`FOUND_MAX`] credentials are told of: the answer to the first is the answer to the rest.
+//! - What is decided at a needle depends on 256 bytes before it and 8 KiB from it on, and on nothing else. So a
+//!   text in pieces gives what it gives whole.
+//! - At most 64 credentials are told of: the answer to the first is the answer to the rest.
 //!
 //! Limits: a phrase of plain words that serves as a password looks like prose and is not found; neither is what
 //! was encoded once more (base64 of a file, compressed content), nor a value on another line than its name. A file

@@ -95,7 +95,7 @@ const KEYS: [&str; 24] = [
 ];
 
 /// Tokens that open nothing.
-const TOKENS_FOR_ALL: [&str; 16] = [
+const TOKENS_FOR_ALL: [&str; 17] = [
     "page",
     "next",
     "csrf",
@@ -112,6 +112,7 @@ const TOKENS_FOR_ALL: [&str; 16] = [
     "special",
     "public",
     "csrfmiddleware",
+    "client",
 ];
 
 /// Words beside a hexadecimal value that make it a digest.
@@ -137,6 +138,8 @@ const VALUE_MAX: usize = 512;
 const BLANKS_MAX: usize = 24;
 const PASSWORD_MIN: usize = 8;
 const DRAWN_MIN: usize = 16;
+/// Hexadecimal numbers shorter than this are ids and short digests.
+const HEX_MIN: usize = 24;
 
 /// A value, where it starts, and whether quotes enclose it.
 #[derive(Clone, Copy)]
@@ -146,7 +149,8 @@ struct Value<'a> {
 }
 
 /// Looks for a value behind a telling word.
-pub(super) fn find(look: Look<'_>, word: &'static Word) -> Option<Hit> {
+pub(super) fn find(look: Look<'_>, word: u8) -> Option<Hit> {
+    let word = &WORDS[usize::from(word)];
     let start = (look.place + word.lead).checked_sub(word.at)?;
     let end = start + word.word.len();
     let text = look.text;
@@ -159,11 +163,11 @@ pub(super) fn find(look: Look<'_>, word: &'static Word) -> Option<Hit> {
         _ => {}
     }
     let after = name_end(text, end)?;
+    let value = value_after(text, start, after)?;
     let name = name_before(text, start, after);
     if !is_telling(text, start, word.kind, &name) {
         return None;
     }
-    let value = value_after(text, start, after)?;
     let (rule, what) = verdict(word.kind, &name, value.text, line_before(text, start))?;
     let end = value.start + value.text.len();
     Some(Hit { rule, what, start: value.start, end, certainty: Certainty::Name })
@@ -238,12 +242,11 @@ fn value_after(text: &[u8], start: usize, after: usize) -> Option<Value<'_>> {
     if let [b'b' | b'r' | b'f' | b'u' | b'@', b'"' | b'\'', ..] = text[at..] {
         at += 1;
     }
+    let bold = text[at..].iter().take(3).take_while(|b| **b == b'*').count();
+    at = if bold > 0 { skip_blanks(text, at + bold) } else { at };
     let opening = text[at..].iter().take(4).take_while(is_mark).count();
     let quote = text[at..at + opening].iter().rev().find(|b| matches!(b, b'"' | b'\'' | b'`')).copied();
     at += opening;
-    if quote.is_none() && opening > 0 {
-        at = skip_blanks(text, at);
-    }
     for scheme in [&b"bearer "[..], b"token ", b"basic ", b"base64:"] {
         if text[at..].len() > scheme.len() && text[at..at + scheme.len()].eq_ignore_ascii_case(scheme) {
             at += scheme.len();
@@ -307,6 +310,12 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
     if is_no_value(value) || judge::is_stand_in(value) || is_digest(value, name, line) {
         return None;
     }
+    // Kubernetes and others have base64 of what a person wrote.
+    let plain = keys::base64(value).filter(|plain| plain.iter().all(|b| b.is_ascii_graphic() || *b == b' '));
+    let value = plain.as_deref().unwrap_or(value);
+    if is_no_value(value) || judge::is_stand_in(value) {
+        return None;
+    }
     let is_base64 = value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
     if value.len() == 40
         && is_base64
@@ -330,7 +339,7 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
 
 /// Says whether a value is a reference, a call, a path, a template or an id.
 fn is_no_value(value: &[u8]) -> bool {
-    const FORMS: [&str; 20] = [
+    const FORMS: [&str; 21] = [
         "$",
         "@",
         "%",
@@ -351,13 +360,16 @@ fn is_no_value(value: &[u8]) -> bool {
         "age1",
         "vault:",
         "data:",
+        "eyJ",
     ];
     let is_foreign = |b: &u8| !b.is_ascii_graphic() || matches!(b, b'(' | b'[' | b'{' | b'<' | b'>' | b'}');
     let holds = |part: &[u8]| value.windows(part.len()).any(|at| at == part);
     let is_address = value.len() == 42 && value.starts_with(b"0x");
+    let is_id = value.len() < HEX_MIN && value.iter().all(u8::is_ascii_hexdigit);
     value.iter().any(is_foreign)
         || FORMS.iter().any(|form| value.starts_with(form.as_bytes()))
         || is_address
+        || is_id
         || holds(b"://")
         || holds(b"...")
         || holds(b"::")

@@ -2,6 +2,84 @@
 //!
 //! | rule | finds |
 //! |---|---|
+//! | `aws-access-key` | an AWS access key: `AKIA`, `ASIA`, `ABIA`, `ACCA` |
+//! | `aws-bedrock-key` | an AWS Bedrock key: `ABSK` |
+//! | `azure-storage-key` | an Azure storage key: `AccountKey=` |
+//! | `azure-sas` | an Azure shared access signature: `&sig=`, `?sig=` |
+//! | `azure-client-secret` | an Azure client secret: `7Q~`, `8Q~` |
+//! | `azure-devops-token` | an Azure DevOps token: `AZDO` |
+//! | `alibaba-access-key` | an Alibaba Cloud access key: `LTAI` |
+//! | `cloudflare-origin-key` | a Cloudflare origin key: `v1.0-` |
+//! | `digitalocean-token` | a DigitalOcean token: `dop_v1_`, `doo_v1_`, `dor_v1_` |
+//! | `fly-token` | a Fly.io token: `fo1_`, `fm2_`, `fm1a_`, `fm1r_` |
+//! | `google-api-key` | a Google API key: `AIza` |
+//! | `google-oauth-secret` | a Google OAuth client secret: `GOCSPX-` |
+//! | `google-oauth-token` | a Google OAuth token: `ya29.` |
+//! | `heroku-api-key` | a Heroku API key: `HRKU-` |
+//! | `netlify-token` | a Netlify token: `nfp_` |
+//! | `planetscale-secret` | a PlanetScale secret: `pscale_tkn_`, `pscale_pw_`, `pscale_oauth_` |
+//! | `supabase-secret` | a Supabase secret: `sbp_`, `sb_secret_` |
+//! | `tailscale-key` | a Tailscale key: `tskey-` |
+//! | `terraform-token` | a Terraform Cloud token: `.atlasv1.` |
+//! | `pulumi-token` | a Pulumi token: `pul-` |
+//! | `atlassian-token` | an Atlassian token: `ATATT3`, `ATCTT3` |
+//! | `bitbucket-password` | a Bitbucket app password: `ATBB` |
+//! | `cratesio-token` | a crates.io token: `cio` |
+//! | `docker-token` | a Docker Hub token: `dckr_pat_`, `dckr_oat_` |
+//! | `github-token` | a GitHub token: `ghp_`, `gho_`, `ghu_`, `ghr_`, `ghs_` … |
+//! | `gitlab-token` | a GitLab token: `glpat-`, `gldt-`, `glrt-`, `glptt-`, `glft-` … |
+//! | `npm-token` | an npm token: `npm_` |
+//! | `nuget-key` | a NuGet key: `oy2` |
+//! | `pypi-token` | a PyPI token: `pypi-AgEIcHlwaS5vcmc`, `pypi-AgENdGVzdC5weXBpLm9yZ` |
+//! | `rubygems-key` | a RubyGems key: `rubygems_` |
+//! | `anthropic-key` | an Anthropic key: `sk-ant-` |
+//! | `cerebras-key` | a Cerebras key: `csk-` |
+//! | `e2b-key` | an E2B key: `e2b_` |
+//! | `elevenlabs-key` | an ElevenLabs key: `sk_` |
+//! | `groq-key` | a Groq key: `gsk_` |
+//! | `huggingface-token` | a Hugging Face token: `hf_`, `api_org_` |
+//! | `jina-key` | a Jina key: `jina_` |
+//! | `langfuse-key` | a Langfuse key: `sk-lf-` |
+//! | `langsmith-key` | a LangSmith key: `lsv2_pt_`, `lsv2_sk_` |
+//! | `nvidia-key` | an NVIDIA key: `nvapi-` |
+//! | `openai-key` | an OpenAI key: `sk-` |
+//! | `model-key` | a key of a model vendor: `sk-` |
+//! | `openrouter-key` | an OpenRouter key: `sk-or-v1-` |
+//! | `perplexity-key` | a Perplexity key: `pplx-` |
+//! | `pinecone-key` | a Pinecone key: `pcsk_` |
+//! | `replicate-token` | a Replicate token: `r8_` |
+//! | `tavily-key` | a Tavily key: `tvly-` |
+//! | `xai-key` | an xAI key: `xai-` |
+//! | `brevo-key` | a Brevo key: `xkeysib-` |
+//! | `discord-token` | a Discord bot token: a number in base64, two dots |
+//! | `discord-webhook` | a Discord webhook: `.com/api/webhooks/` |
+//! | `mailchimp-key` | a Mailchimp key: `-us` |
+//! | `mailgun-key` | a Mailgun key: `key-` |
+//! | `resend-key` | a Resend key: `re_` |
+//! | `sendgrid-key` | a SendGrid key: `SG.` |
+//! | `slack-token` | a Slack token: `xoxb-`, `xoxp-`, `xoxa-`, `xoxr-`, `xoxs-` … |
+//! | `slack-webhook` | a Slack webhook: `hooks.slack.com/services/T`, `hooks.slack.com/workflows/T`, `hooks.slack.com/triggers/T` |
+//! | `teams-webhook` | a Teams webhook: `.webhook.office.com/webhookb2/` |
+//! | `telegram-token` | a Telegram bot token: `:AA` |
+//! | `twilio-key` | a Twilio key: `SK` |
+//! | `shopify-token` | a Shopify token: `shpat_`, `shpss_`, `shpca_`, `shppa_` |
+//! | `square-token` | a Square token: `sq0atp-`, `sq0csp-` |
+//! | `stripe-key` | a Stripe key: `sk_live_`, `rk_live_` |
+//! | `stripe-webhook-secret` | a Stripe webhook secret: `whsec_` |
+//! | `age-key` | an age secret key: `AGE-SECRET-KEY-1` |
+//! | `airtable-token` | an Airtable token: `pat` |
+//! | `databricks-token` | a Databricks token: `dapi` |
+//! | `doppler-token` | a Doppler token: `dp.pt.`, `dp.st.`, `dp.sa.` |
+//! | `figma-token` | a Figma token: `figd_` |
+//! | `grafana-token` | a Grafana token: `glsa_`, `glc_eyJ` |
+//! | `linear-key` | a Linear key: `lin_api_` |
+//! | `newrelic-key` | a New Relic key: `NRAK-` |
+//! | `notion-token` | a Notion token: `ntn_`, `secret_` |
+//! | `onepassword-token` | a 1Password service token: `ops_eyJ` |
+//! | `postman-key` | a Postman key: `PMAK-` |
+//! | `sentry-token` | a Sentry token: `sntryu_`, `sntrys_eyJ` |
+//! | `sourcegraph-token` | a Sourcegraph token: `sgp_` |
+//! | `vault-token` | a HashiCorp Vault token: `hvs.`, `hvb.`, `hvr.` |
 //! | `private-key` | blocks of PEM, OpenSSH and PGP with a private key and its body |
 //! | `gcp-service-account` | the same as a Google service account's JSON has it |
 //! | `jwt` | signed JSON web tokens whose header decodes |
@@ -140,6 +218,14 @@ pub(super) static RULES: &[Rule] = &[
         "a GitHub token",
         &["github_pat_"],
         &[Run(ALNUM, 22, 22), Mark("_"), Run(ALNUM, 59, 59)],
+    )
+    .needle_at(5),
+    // Of two rules that hold, the first counts: the longer shape stands first.
+    rule(
+        "gitlab-token",
+        "a GitLab token",
+        &["glpat-", "gldt-", "glrt-"],
+        &[Run(URL64, 27, 300), Mark("."), Run(LOWER, 2, 2), Mark("."), Run(LOWER, 7, 9)],
     ),
     rule(
         "gitlab-token",
@@ -149,12 +235,6 @@ pub(super) static RULES: &[Rule] = &[
             "glagent-",
         ],
         &[Run(URL64, 20, 64)],
-    ),
-    rule(
-        "gitlab-token",
-        "a GitLab token",
-        &["glpat-", "gldt-", "glrt-"],
-        &[Run(URL64, 27, 300), Mark("."), Run(LOWER, 2, 2), Mark("."), Run(LOWER, 7, 9)],
     ),
     rule("gitlab-token", "a GitLab token", &["glcbt-"], &[Run(ALNUM, 1, 5), Mark("_"), Run(URL64, 20, 20)]),
     rule("npm-token", "an npm token", &["npm_"], &[Run(ALNUM, 36, 36)]),
@@ -209,9 +289,11 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "discord-webhook",
         "a Discord webhook",
-        &["discord.com/api/webhooks/", "discordapp.com/api/webhooks/"],
+        &[".com/api/webhooks/"],
         &[Run(DIGIT, 17, 20), Mark("/"), Run(URL64, 60, 80)],
-    ),
+    )
+    .needle_at(8)
+    .before(LETTER, 7, 10),
     rule("mailchimp-key", "a Mailchimp key", &["-us"], &[Run(DIGIT, 1, 2)]).before(HEX, 32, 32),
     rule("mailgun-key", "a Mailgun key", &["key-"], &[Run(HEX, 32, 32)]),
     rule("resend-key", "a Resend key", &["re_"], &[Run(ALNUM, 8, 8), Mark("_"), Run(ALNUM, 24, 24)]),

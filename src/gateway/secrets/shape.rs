@@ -4,7 +4,7 @@
 //! - A shape stands alone: no letter, digit or underscore before or after it. The letter of an escape (`\n`)
 //!   is no letter, because transcripts of agents are JSON.
 
-use super::rules::Rule;
+use super::rules::RULES;
 use super::{Certainty, Hit, Look, judge};
 
 /// The bytes that a run may have.
@@ -33,19 +33,21 @@ pub(super) enum Proof {
     OpenAi,
 }
 
-/// Looks whether a rule holds round its needle.
-pub(super) fn find(look: Look<'_>, rule: &'static Rule, start: &str) -> Option<Hit> {
-    let text = look.text;
+/// Looks whether a rule holds round the needle of one of its beginnings.
+pub(super) fn find(look: Look<'_>, rule: u8, start: u8) -> Option<Hit> {
+    let rule = &RULES[usize::from(rule)];
+    let (text, start) = (look.text, rule.starts[usize::from(start)]);
     let begin = look.place.checked_sub(rule.needle_at)?;
     let rest = text[begin..].strip_prefix(start.as_bytes())?;
     let origin = match rule.before {
         None => begin,
         Some((Alphabet(alphabet), min, max)) => {
             let run = text[..begin].iter().rev().take(max + 1).take_while(|b| alphabet(**b)).count();
+            let run = run - usize::from(run > 0 && starts_after_escape(text, begin - run + 1));
             (run >= min && run <= max).then(|| begin - run)?
         }
     };
-    if !starts_alone(text, origin) {
+    if is_word(text[origin]) && !starts_alone(text, origin) {
         return None;
     }
     let length = rule.rest.iter().try_fold(0, |at, piece| piece.after(rest, at))?;
@@ -74,6 +76,8 @@ impl Piece {
             Self::Mark(mark) => rest.starts_with(mark.as_bytes()).then_some(at + mark.len()),
             Self::Run(Alphabet(alphabet), min, max) => {
                 let run = rest.iter().take(max + 1).take_while(|b| alphabet(**b)).count();
+                let stops = rest[..run].iter().rev().take_while(|b| **b == b'.').count(); // of a sentence
+                let run = run - stops;
                 (run >= min && run <= max).then_some(at + run)
             }
         }
@@ -89,9 +93,13 @@ pub(super) fn is_word(byte: u8) -> bool {
 pub(super) fn starts_alone(text: &[u8], at: usize) -> bool {
     match text[..at] {
         [] => true,
-        [.., b'\\', b'n' | b't' | b'r'] => true,
-        [.., byte] => !is_word(byte),
+        [.., byte] => !is_word(byte) || starts_after_escape(text, at),
     }
+}
+
+/// Says whether `\n` or the like ends at a place.
+fn starts_after_escape(text: &[u8], at: usize) -> bool {
+    matches!(text[..at], [.., b'\\', b'n' | b't' | b'r'])
 }
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -1,0 +1,292 @@
+//! What an agent should know: files, news of other devices, what is open, and distillates.
+//!
+//! Every file is the last version that can be relied on: hashed, and its seal looked at. What stands on
+//! disk is compared with it, one file at a time; nothing is walked.
+
+use gix::bstr::ByteSlice;
+
+use super::pack::{Item, sections, title};
+use crate::agent::news::{self, News};
+use crate::events::Event;
+use crate::gateway::Reason;
+use crate::object::{CommitId, Json, Mode, Source, TreeId, VaultPath};
+use crate::ui::time;
+use crate::vault::rules::{Class, VaultRules};
+use crate::vault::{self, Error, Result, Standing, Vault, entry_at};
+use crate::worktree::list_tree;
+
+/// The longest text of one event that is told.
+const EVENT_CHARS_MAX: usize = 600;
+/// So much of a new note is told.
+const NOTE_CHARS_MAX: usize = 1_200;
+/// So many rejections are told.
+const REJECTIONS_TOLD: usize = 10;
+/// So many conflicts are told.
+const CONFLICTS_TOLD: usize = 10;
+/// Headings under which goals and open things stand.
+const OPEN_WORDS: [&str; 12] = [
+    "goal", "now", "next", "open", "todo", "to do", "decision", "question", "task", "status", "focus", "ziel",
+];
+
+/// A file that was wanted, and what became of it.
+#[derive(Clone, Debug)]
+pub struct FileSource {
+    /// Where.
+    pub path: VaultPath,
+    /// The blob that is told; none if no version could be relied on.
+    pub id: Option<crate::object::ObjectId>,
+    /// Its length in bytes, of the head's version where none could be relied on.
+    pub bytes: u64,
+    /// Whether what is told was verified.
+    pub is_verified: bool,
+    /// Why an older version, or another than the one on disk, is told.
+    pub healed: Option<String>,
+    /// What is worth a word besides.
+    pub note: Option<String>,
+    /// The text; empty if there is none to tell.
+    pub text: String,
+    /// What it is to the vault.
+    pub class: Class,
+}
+
+/// Looks at one file. `None` if the head has none there.
+pub fn file(vault: &Vault, rules: &VaultRules, path: &VaultPath) -> Result<Option<FileSource>> {
+    let head = vault.tree_of(vault.head()?)?;
+    let entry = entry_at(vault.store(), head, path)?;
+    let Some(entry) = entry.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable)) else {
+        return Ok(None);
+    };
+    let class = rules.class_of(path);
+    let mut source = FileSource {
+        path: path.clone(),
+        id: None,
+        bytes: 0,
+        is_verified: false,
+        healed: None,
+        note: None,
+        text: String::new(),
+        class,
+    };
+    let Some(reliable) = vault::reliable(vault, path)? else {
+        source.bytes = vault.store().try_info(entry.id).ok().flatten().map_or(0, |(_, size)| size);
+        source.note = Some("no version of it can be read and verified".into());
+        return Ok(Some(source));
+    };
+    source.id = Some(reliable.id);
+    source.bytes = reliable.bytes.len() as u64;
+    source.is_verified = true;
+    source.text = reliable.bytes.to_str_lossy().into_owned();
+    source.healed =
+        reliable.instead_of.map(|why| format!("{why}; told is the version of {}", reliable.commit.short()));
+    match vault::standing(vault, path)? {
+        Standing::AsCommitted => {}
+        Standing::Missing => source.note = Some("it is gone from the folder".into()),
+        Standing::Edited => {
+            source.note = Some(format!("edits in no commit are not told: `mvault diff -- {path}`"));
+        }
+        Standing::Refused(finding) => {
+            let why = finding.reason.as_str();
+            source.healed = Some(format!("in the folder, {why}; told is the last verified version"));
+        }
+        Standing::NotLookedAt => source.note = Some("what stands in the folder was not compared".into()),
+    }
+    Ok(Some(source))
+}
+
+/// Returns the paths that a pattern in `.gitignore` syntax names in a tree, sorted. Only the part of the tree
+/// below the pattern's plain beginning is read.
+pub fn paths_of(source: &dyn Source, tree: TreeId, pattern: &str) -> Result<Vec<VaultPath>> {
+    let plain = pattern.trim_start_matches('/');
+    let first_wild = plain.find(['*', '?', '[', '\\']);
+    if first_wild.is_none() && (pattern.contains('/') || !plain.is_empty()) {
+        let path = VaultPath::parse(plain).ok();
+        let path = path.filter(|path| matches!(entry_at(source, tree, path), Ok(Some(entry)) if !entry.mode.is_tree()));
+        return Ok(path.into_iter().collect());
+    }
+    let folder = plain[..first_wild.unwrap_or(0)].rfind('/').map_or("", |at| &plain[..at]);
+    let (base, prefix) = match VaultPath::parse(folder) {
+        Ok(folder) => match entry_at(source, tree, &folder)? {
+            Some(entry) if entry.mode.is_tree() => (TreeId::new(entry.id), format!("{folder}/")),
+            _ => return Ok(Vec::new()),
+        },
+        Err(_) => (tree, String::new()),
+    };
+    let Some(glob) = gix::glob::Pattern::from_bytes_without_negation(pattern.as_bytes()) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    list_tree(source, base, &mut |path, mode, _| {
+        let full = [prefix.as_bytes(), path].concat();
+        let name_at = full.rfind_byte(b'/').map(|at| at + 1);
+        let case = gix::glob::pattern::Case::Sensitive;
+        let wild = gix::glob::wildmatch::Mode::NO_MATCH_SLASH_LITERAL;
+        let matches = glob.matches_repo_relative_path(full.as_bstr(), name_at, Some(false), case, wild);
+        if mode != Mode::Symlink && matches {
+            found.extend(VaultPath::parse(full));
+        }
+        Ok(())
+    })
+    .map_err(Error::from)?;
+    Ok(found)
+}
+
+/// Returns the newest distillates, the newest first: by the order of their names, which begin with a date
+/// where a vault keeps to the custom.
+pub fn newest_distillates(vault: &Vault, rules: &VaultRules, count: usize) -> Result<Vec<VaultPath>> {
+    let tree = vault.tree_of(vault.head()?)?;
+    let mut paths = Vec::new();
+    for pattern in rules.patterns_of(Class::Distillate) {
+        paths.extend(paths_of(vault.store(), tree, &pattern)?);
+    }
+    paths.retain(|path| rules.class_of(path) == Class::Distillate);
+    paths.sort_by(|a, b| b.name().cmp(a.name()).then_with(|| b.cmp(a)));
+    paths.dedup();
+    paths.truncate(count);
+    Ok(paths)
+}
+
+/// Returns the part of a text under headings that name goals and open things; its beginning if none does.
+pub fn open_part(text: &str) -> String {
+    let all = sections(text);
+    let is_open = |section: &&&str| {
+        let title = title(section).to_lowercase();
+        OPEN_WORDS.iter().any(|word| title.contains(word))
+    };
+    let open: String = all.iter().filter(is_open).copied().collect();
+    if open.is_empty() { all.first().copied().unwrap_or_default().to_owned() } else { open }
+}
+
+/// Tells events and notes of other devices that are new since `old`; with `None` the newest events of all.
+pub fn news_items(vault: &Vault, rules: &VaultRules, old: Option<CommitId>) -> Result<Vec<Item>> {
+    let head = vault.head()?;
+    let news = match old {
+        Some(old) if old == head => News::default(),
+        Some(old) => news::between(vault, &[old], head)?,
+        None => News { events: news::all_events(vault, head)?, ..News::default() },
+    };
+    let own = vault.config().device.as_str();
+    let mut items = Vec::new();
+    let foreign: Vec<&Event> =
+        news.events.iter().map(|news| &news.event).filter(|event| event.device.as_str() != own).collect();
+    let events_max = rules.boot().events;
+    let skipped = foreign.len().saturating_sub(events_max);
+    if let Some(last) = foreign.last() {
+        let mut text: String = foreign[skipped..].iter().map(|event| event_line(event)).collect();
+        if skipped > 0 {
+            text.insert_str(0, &format!("({skipped} older ones: `mvault events list`)\n"));
+        }
+        items.push(Item {
+            name: "events of other devices".into(),
+            label: format!("{}, in causal order, not signed", count(foreign.len(), "event")),
+            text,
+            id: Some(last.id.to_string()),
+            command: "mvault events list".into(),
+            importance: 30,
+        });
+    }
+    for file in news.files.iter().rev() {
+        let is_foreign = file.device.as_ref().is_some_and(|device| device.as_str() != own);
+        let (Some(id), true, Class::Note) = (file.new, is_foreign, file.class) else { continue };
+        if items.iter().any(|item| item.name == file.path.to_string()) {
+            continue;
+        }
+        let Ok(bytes) = vault.store().find_blob(crate::object::BlobId::new(id)) else { continue };
+        let Ok(text) = std::str::from_utf8(&bytes) else { continue };
+        let device = file.device.as_ref().map(ToString::to_string).unwrap_or_default();
+        let what = if file.old.is_none() { "added" } else { "changed" };
+        items.push(Item {
+            name: file.path.to_string(),
+            label: format!("{what} by {device}, not signed, in {}", file.commit.short()),
+            text: shortened(text, NOTE_CHARS_MAX),
+            id: Some(id.to_string()),
+            command: format!("mvault show {}:{}", file.commit.short(), file.path),
+            importance: 40,
+        });
+        if items.len() > events_max {
+            break;
+        }
+    }
+    Ok(items)
+}
+
+/// Returns an event as a line: when, who, what.
+pub fn event_line(event: &Event) -> String {
+    let at = event.at.get(..16).unwrap_or(&event.at).replace('T', " ");
+    let kind = if event.kind == "note" { String::new() } else { format!(" [{}]", event.kind) };
+    format!("{at} {}{kind}: {}\n", event.device, shortened(&event_text(event), EVENT_CHARS_MAX))
+}
+
+/// Returns what an event says: its text if it has one, else its body as JSON.
+pub fn event_text(event: &Event) -> String {
+    let text = event.body.as_object().and_then(|body| body.get("text")).and_then(Json::as_str);
+    text.map_or_else(|| event.body.canonical(), |text| text.trim_end().replace('\n', "\n  "))
+}
+
+fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Returns a number with a word, in the plural where it must be.
+pub fn count(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
+/// Tells what is open: conflicts, and what was refused in the last session.
+pub fn open_items(vault: &Vault) -> Result<(Vec<Item>, Vec<String>)> {
+    let mut items = Vec::new();
+    let mut words = Vec::new();
+    let pending = vault::pending(vault)?;
+    if !pending.conflicts.is_empty() {
+        let told = pending.conflicts.iter().take(CONFLICTS_TOLD);
+        let text: String = told.map(|conflict| format!("- {} ({})\n", conflict.path, conflict.kind)).collect();
+        words.push(format!("{} pending", count(pending.conflicts.len(), "conflict")));
+        items.push(Item {
+            name: "pending conflicts".into(),
+            label: "the files hold this device's side".into(),
+            text,
+            id: None,
+            command: "mvault conflicts".into(),
+            importance: 10,
+        });
+    }
+    if let Some(session) = vault.rejection_sessions()?.first() {
+        let refused = vault.rejections(session.as_ref())?;
+        let torn = Reason::TornLine.code();
+        let told: Vec<_> = refused.iter().filter(|rejection| rejection.reason != torn).collect();
+        if !told.is_empty() {
+            let of = session.as_ref().map_or("outside of a session".to_owned(), |id| format!("in session {id}"));
+            words.push(format!("{} {of}", count(told.len(), "rejection")));
+            let lines = told.iter().rev().take(REJECTIONS_TOLD);
+            let text: String = lines.map(|r| format!("- {} ({}): {}\n", r.path, r.reason, r.hint)).collect();
+            items.push(Item {
+                name: "refused last".into(),
+                label: of,
+                text,
+                id: None,
+                command: "mvault rejections".into(),
+                importance: 20,
+            });
+        }
+    }
+    Ok((items, words))
+}
+
+/// Tells the other devices: their last seen head, and how long ago they were met.
+pub fn devices(vault: &Vault) -> Result<Vec<String>> {
+    let now = vault.env().clock.now().seconds();
+    let met = vault.peers()?;
+    let mut lines = Vec::new();
+    for (device, label, heads) in vault.log().refs().remotes() {
+        if *label != vault.branch() || *device == vault.config().device {
+            continue;
+        }
+        let head = heads.iter().next().map_or("no head".to_owned(), |head| format!("at {}", head.short()));
+        let seen = met.get(device.as_str()).and_then(|memory| crate::env::Moment::parse_rfc3339(&memory.seen));
+        let seen = seen.map_or(String::new(), |seen| format!(", met {}", time::relative(seen.seconds(), now)));
+        lines.push(format!("{device} {head}{seen}"));
+    }
+    Ok(lines)
+}
