@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{CommandError, CommandResult, Context, Exit};
+use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::gateway::Reason;
 use crate::object::SessionId;
 use crate::ui::{harmless_line, json};
@@ -96,6 +96,13 @@ pub fn run(cx: &mut Context<'_>, args: &CommitArgs) -> CommandResult {
         vault.set_session(Some(session_id(text)?));
     }
     let paths = args.paths.iter().map(|path| cx.vault_path(&vault, path)).collect::<Result<Vec<_>, _>>()?;
+    for path in &paths {
+        if !vault::is_there(&vault, path)? {
+            let text = format!("there is no {path}, on disk or in the commit the files are of");
+            return Err(CommandError::new(ErrorKind::NotFound, text)
+                .hint("`mvault status` lists what changed; nothing was committed"));
+        }
+    }
     let request = CommitRequest {
         message: args.message.as_ref().map(|message| format!("{}\n", message.trim_end())),
         paths,

@@ -151,7 +151,7 @@ fn plain(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// Names the kind of a failure by what the system said anywhere in the chain of causes.
-fn kind_of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
+pub fn kind_of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<io::Error>() {
@@ -178,6 +178,9 @@ impl From<fs::Error> for CommandError {
                 made.hint("make room and run the command again: nothing was changed by halves")
             }
             ErrorKind::ReadOnly => made.hint("check the permissions of that path and who owns it"),
+            ErrorKind::NotFound => {
+                made.hint("check how the path is spelled, and from which folder it begins")
+            }
             _ => made,
         }
     }
@@ -224,7 +227,8 @@ impl From<ui::Error> for CommandError {
     fn from(error: ui::Error) -> CommandError {
         match &error {
             ui::Error::ClosedPipe => CommandError::from_error(ErrorKind::ClosedPipe, &error),
-            ui::Error::Write(_) => CommandError::from_error(kind_of_chain(&error), &error),
+            ui::Error::Write(_) => CommandError::from_error(kind_of_chain(&error), &error)
+                .hint("check where the output goes; what the command did is done"),
         }
     }
 }

@@ -171,7 +171,7 @@ pub fn exit_of(outcome: &ReconcileOutcome) -> CommandResult {
             ErrorKind::Refused,
             "the tree is parked at an older state; what came is kept and waits",
         )
-        .hint("`mvault checkout main` goes back to the branch, then `mvault reconcile`")),
+        .hint("`mvault status` says how to go back to the branch, then `mvault reconcile`")),
         Some(Hold::UnknownRule(version)) => Err(CommandError::new(
             ErrorKind::NewerFormat,
             format!(
@@ -210,13 +210,20 @@ pub fn run_conflicts(cx: &mut Context<'_>, args: &ConflictsArgs) -> CommandResul
     if wanted.is_empty() && !cx.ui.is_json() {
         cx.ui.note("nothing is in conflict");
     }
+    let choices = vault::choices(&vault)?;
     cx.ui.page()?;
     for conflict in wanted {
+        let choice = choices.get(&conflict.key()).copied();
         if cx.ui.is_json() {
-            let value = conflict_json(&vault, conflict)?;
+            let value = conflict_json(&vault, conflict, choice)?;
             cx.ui.json(&value)?;
         } else {
             tell_conflict(cx, &vault, conflict)?;
+            if let Some(entry) = choice {
+                let what = choice_words(conflict, entry);
+                cx.ui.line(format_args!("chosen: {what}; choosing again replaces it"))?;
+            }
+            cx.ui.line("")?;
         }
     }
     Ok(Exit::Done)
@@ -306,11 +313,27 @@ fn tell_conflict(cx: &mut Context<'_>, vault: &Vault, conflict: &Conflict) -> Re
         conflict.path,
         devices.join(" | ")
     ))?;
-    cx.ui.line("")?;
     Ok(())
 }
 
-fn conflict_json(vault: &Vault, conflict: &Conflict) -> Result<Value, CommandError> {
+/// Says what was chosen for a conflict, by the name of the side that has it.
+fn choice_words(conflict: &Conflict, chosen: Option<Entry>) -> String {
+    let side = conflict.sides.iter().find(|side| side.entry == chosen && side.device.is_some());
+    match (side.and_then(|side| side.device.as_ref()), chosen) {
+        (Some(device), _) => format!("as {device} has it"),
+        (None, _) if conflict.base.entry() == chosen => "as it was before".to_owned(),
+        (None, Some(entry)) => format!("content of its own, {}", entry.id),
+        (None, None) => "nothing, the file goes".to_owned(),
+    }
+}
+
+/// Returns a conflict as JSON. `choice` is what was chosen for it so far: `chosen` is null without one,
+/// and has the id of what shall stand there, or null for nothing.
+fn conflict_json(
+    vault: &Vault,
+    conflict: &Conflict,
+    choice: Option<Option<Entry>>,
+) -> Result<Value, CommandError> {
     let base = base_content(vault, conflict)?;
     let mut object = Map::new();
     json::put_path(&mut object, "path", conflict.path.as_bytes());
@@ -330,6 +353,8 @@ fn conflict_json(vault: &Vault, conflict: &Conflict) -> Result<Value, CommandErr
     }
     object.insert("sides".into(), sides.into());
     object.insert("diff".into(), diffs.join("\n").into());
+    let chosen = choice.map(|entry| json!({"id": entry.map(|entry| entry.id.to_string())}));
+    object.insert("chosen".into(), chosen.into());
     Ok(Value::Object(object))
 }
 

@@ -8,7 +8,7 @@ use super::init::{device_name, remember_as_default};
 use super::reconcile::exit_of;
 use super::sync::call;
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
-use crate::object::Source;
+use crate::object::{CommitId, Source};
 use crate::sync::{Intent, host};
 use crate::ui::harmless_line;
 use crate::vault::config::Remote;
@@ -60,6 +60,9 @@ pub fn run(cx: &mut Context<'_>, args: &RemoteArgs) -> CommandResult {
                     .hint("`mvault remote list` lists them"));
             }
             vault.save_config()?;
+            if cx.ui.is_json() {
+                cx.ui.json(&json!({"name": name}))?;
+            }
             Ok(Exit::Done)
         }
     }
@@ -84,7 +87,7 @@ fn add(
     vault.config_mut().set_remote(&remote);
     vault.save_config()?;
     if cx.ui.is_json() {
-        cx.ui.json(&json!({"name": remote.name, "url": remote.url}))?;
+        tell_json(cx, vault, &remote)?;
     } else {
         cx.ui.line(format_args!("{}  {}", remote.name, harmless_line(remote.url.as_bytes())))?;
     }
@@ -102,25 +105,32 @@ fn absolute(cx: &Context<'_>, parsed: &host::Remote, typed: &str) -> String {
     }
 }
 
+/// Returns the first head that a remote's device offered, and when it was last met.
+fn last_seen(vault: &Vault, remote: &Remote) -> Result<(Option<CommitId>, Option<String>), CommandError> {
+    let Some(device) = &remote.device else { return Ok((None, None)) };
+    let seen = vault.peers()?.get(device.as_str()).map(|memory| memory.seen.clone());
+    Ok((vault.offered_by(device).first().copied(), seen))
+}
+
+fn tell_json(cx: &mut Context<'_>, vault: &Vault, remote: &Remote) -> Result<(), CommandError> {
+    let (head, seen) = last_seen(vault, remote)?;
+    let lamport = head.map(|id| vault.store().find_commit(id)).transpose()?.map(|commit| commit.lamport.0);
+    Ok(cx.ui.json(&json!({
+        "name": remote.name,
+        "url": remote.url,
+        "device": remote.device.as_ref().map(|device| device.as_str()),
+        "head": head.map(|id| id.to_string()),
+        "lamport": lamport,
+        "last_seen": seen,
+    }))?)
+}
+
 fn list(cx: &mut Context<'_>, vault: &Vault) -> CommandResult {
-    let peers = vault.peers()?;
     for remote in vault.config().remotes().map_err(vault::Error::from)? {
-        let device = remote.device.as_ref();
-        let heads = device.map(|device| vault.offered_by(device)).unwrap_or_default();
-        let head = heads.first();
-        let lamport =
-            head.map(|id| vault.store().find_commit(*id)).transpose()?.map(|commit| commit.lamport.0);
-        let seen = device.and_then(|device| peers.get(device.as_str())).map(|memory| memory.seen.clone());
         if cx.ui.is_json() {
-            cx.ui.json(&json!({
-                "name": remote.name,
-                "url": remote.url,
-                "device": device.map(|d| d.as_str()),
-                "head": head.map(ToString::to_string),
-                "lamport": lamport,
-                "last_seen": seen,
-            }))?;
+            tell_json(cx, vault, &remote)?;
         } else {
+            let (head, seen) = last_seen(vault, &remote)?;
             let seen = seen.unwrap_or_else(|| "never met".to_owned());
             let head = head.map_or_else(String::new, |id| id.short());
             cx.ui.line(format_args!(
@@ -165,6 +175,7 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
         None => cx.path(Path::new(&default_folder(&parsed)?)),
     };
     let url = absolute(cx, &parsed, &args.source);
+    let had_folder = cx.disk.open_dir(&dir).is_ok();
     let new = InitOptions { device: device.clone(), origin: Origin::Clone };
     let vault = vault::init(&dir, new, cx.open_options(Access::Tree)?)?;
     let mut remote =
@@ -175,6 +186,9 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
         Ok(done) => done,
         Err(error) => {
             vault::abandon_clone(endpoint.vault)?;
+            if !had_folder {
+                remove_if_empty(cx, &dir);
+            }
             return Err(error);
         }
     };
@@ -192,8 +206,20 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
         let shown = harmless_line(endpoint.vault.root().path().as_os_str().as_encoded_bytes());
         cx.ui
             .line(format_args!("{shown}: {received} commits from {}, as the device {device}", remote.name))?;
+        if endpoint.reconciled.as_ref().is_some_and(|outcome| !outcome.conflicts.is_empty()) {
+            cx.ui.note("conflicts are pending there: `mvault conflicts` shows them");
+        }
     }
     endpoint.reconciled.as_ref().map_or(Ok(Exit::Done), exit_of)
+}
+
+/// Takes back the folder that a clone made and put nothing into.
+fn remove_if_empty(cx: &Context<'_>, dir: &Path) {
+    if let (Some(parent), Some(name)) = (dir.parent(), dir.file_name())
+        && let Ok(parent) = cx.disk.open_dir(parent)
+    {
+        let _somebody_has_put_something_into_it = parent.remove_dir(name);
+    }
 }
 
 fn default_folder(source: &host::Remote) -> Result<String, CommandError> {

@@ -176,19 +176,23 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
     for path in &report.local.unstable {
         cx.ui.note(format_args!("  being written right now: {path}"));
     }
-    cx.ui.line(summary(&report.local))?;
+    cx.ui.line(summary(&report.local, report.renames.len()))?;
     Ok(())
 }
 
-fn summary(local: &LocalChanges) -> String {
+/// Counts the changes; a renamed file is one, not one that was added and one that was deleted.
+fn summary(local: &LocalChanges, renamed: usize) -> String {
     if local.changes.is_empty() {
         return "nothing to commit".to_owned();
     }
     let count = |status: Status| local.changes.iter().filter(|c| c.status() == status).count();
-    let parts: Vec<String> = [Status::Added, Status::Modified, Status::Deleted]
-        .into_iter()
-        .filter(|status| count(*status) > 0)
-        .map(|status| format!("{} {}", count(status), status_word(status)))
-        .collect();
+    let counts = [
+        ("renamed", renamed),
+        (status_word(Status::Added), count(Status::Added).saturating_sub(renamed)),
+        (status_word(Status::Modified), count(Status::Modified)),
+        (status_word(Status::Deleted), count(Status::Deleted).saturating_sub(renamed)),
+    ];
+    let parts: Vec<String> =
+        counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {word}")).collect();
     format!("{}; `mvault commit` keeps them", parts.join(", "))
 }

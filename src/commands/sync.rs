@@ -194,10 +194,16 @@ fn told(remote: &str, error: SyncError) -> CommandError {
     };
     let shown = harmless_line(remote.as_bytes());
     let message = format!("{shown}: {}", super::error::chain(&error));
+    // What this side's disk said decides as it does for every other command.
+    let kind = match (kind, super::error::kind_of_chain(&error)) {
+        (ErrorKind::Failed, disk @ (ErrorKind::NoSpace | ErrorKind::ReadOnly)) => disk,
+        _ => kind,
+    };
     let made = CommandError::new(kind, message);
-    match error.hint() {
-        Some(hint) => made.hint(hint),
-        None => made,
+    match (error.hint(), kind) {
+        (Some(hint), _) => made.hint(hint),
+        (None, ErrorKind::NoSpace) => made.hint("make room and run the command again: no head was moved"),
+        (None, _) => made,
     }
 }
 
@@ -307,7 +313,8 @@ fn tell_theirs(
             cx.ui.line(format_args!("{device} has the same head"))?;
             return Ok(());
         }
-        HeadState::Settled => "keeps its head until conflicts are resolved",
+        HeadState::Settled if theirs.pending > 0 => "keeps its head until conflicts are resolved",
+        HeadState::Settled => "has another head, with commits that are not in ours yet",
         HeadState::Dirty => "keeps its head: edits there are in the way, commit them there",
         HeadState::Parked => "keeps its head: its tree is parked at an older state",
         HeadState::ReadOnly => "is served read-only",

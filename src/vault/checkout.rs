@@ -289,6 +289,22 @@ fn write_changes(
     })
 }
 
+/// Tells whether there is something at a path: on disk, or in the commit that the files are of.
+pub fn is_there(vault: &Vault, path: &VaultPath) -> Result<bool> {
+    let known = vault.store.find_commit(vault.at()?)?.tree;
+    if entry_at(&vault.store, known, path)?.is_some() {
+        return Ok(true);
+    }
+    let on_disk = worktree::Folders::new(&vault.root)
+        .parent_of(path)
+        .and_then(|folder| folder.try_stat(super::refusal::os(path.name())));
+    match on_disk {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) if error.is_gone() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Returns what a tree has at a path.
 pub fn entry_at(
     source: &dyn Source,

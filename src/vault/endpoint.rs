@@ -144,11 +144,13 @@ impl VaultEndpoint {
                 break;
             }
         }
-        let lock = self.vault.lock(self.verb.name())?;
-        let operation = self.vault.operation("offered").detail("heads", ids);
-        match self.vault.publish(&lock, None, operation) {
+        let logged = self.vault.lock(self.verb.name()).and_then(|lock| {
+            let operation = self.vault.operation("offered").detail("heads", ids);
+            self.vault.publish(&lock, None, operation)
+        });
+        match logged {
             // What is read-only cannot be undone either: the record is needed for undo alone.
-            Err(error) if error.is_read_only() && self.verb == Verb::ServeReadOnly => Ok(()),
+            Err(error) if error.is_read_only() => Ok(()),
             other => other.map(|_| ()),
         }
     }
@@ -260,13 +262,15 @@ impl VaultEndpoint {
 
 impl Endpoint for VaultEndpoint {
     fn identity(&self) -> Identity {
-        // What is not known to be durable could be gone after a power cut, and then look as if taken back.
-        let last = self.vault.log.acknowledged();
+        // The last one there is, durable or not: which one is known to be durable depends on what this
+        // process did and may go back from one session to the next, and the other side takes that for a
+        // restored backup.
+        let last = self.vault.log.last();
         Identity {
             device: self.vault.config.device.clone(),
             epoch: self.vault.config.epoch_bytes(),
             vault: self.vault.config.vault,
-            anchor: last.map(|last| Anchor { seq: last.seq, hash: *last.hash.as_bytes() }),
+            anchor: Some(Anchor { seq: last.seq, hash: *last.hash.as_bytes() }),
             rule: RULE_VERSION,
         }
     }

@@ -42,7 +42,7 @@ pub mod rules;
 
 pub use admission::{Allowance, Finding};
 pub use checkout::{
-    CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, rollback, switch,
+    CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, is_there, rollback, switch,
 };
 pub use commit::{CommitOutcome, CommitRequest, commit, commit_locked, describe, local_changes};
 pub use doctor::{Check, Weight, check_default_vault, examine};
@@ -55,7 +55,8 @@ pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find,
 pub use peers::PeerMemory;
 pub use protection::Protections;
 pub use reconcile::{
-    Accepts, Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
+    Accepts, Hold, ReconcileOutcome, Resolve, ResolveOutcome, choices, pending, reconcile, reconcile_locked,
+    resolve,
 };
 pub use refusal::{Quarantined, Refused};
 pub use session::{Session, SessionOrigin, SessionState, Turn, close_session, finish_orphans};

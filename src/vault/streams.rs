@@ -14,7 +14,7 @@ use super::transaction::CommitDraft;
 use super::write::refuse_secret_lines;
 use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
 use crate::events::{self, Epoch, Event, NewEvent, Stream};
-use crate::fs::Dir;
+use crate::fs::{Dir, File};
 use crate::object::{CommitId, Json, Kind, Lamport, Mode, NameError, Source, TreeEntry, TreeId, VaultPath};
 use crate::worktree::{self, TreeChange};
 
@@ -250,13 +250,27 @@ fn append(vault: &Vault, path: &VaultPath, length: u64, bytes: &[u8]) -> Result<
                 "try again",
             ));
         }
-        file.write_at(bytes, length)?;
-        file.sync()?;
+        let written = file.write_at(bytes, length).and_then(|()| file.sync());
+        if let Err(error) = written {
+            take_back(&dir, part, &file, length, bytes.len() as u64, is_new);
+            return Err(error.into());
+        }
         if is_new {
             dir.sync()?;
         }
     }
     Ok(())
+}
+
+/// Takes back the beginning of a write that failed, as far as that can be done: what is left of it is a
+/// torn line, which the next one to read the stream passes over.
+fn take_back(dir: &Dir, name: &[u8], file: &File, length: u64, added: u64, is_new: bool) {
+    let size = file.stat().map(|stat| stat.size);
+    let is_ours_alone = size.is_ok_and(|size| size <= length.saturating_add(added));
+    if !is_ours_alone {
+        return;
+    }
+    let _torn_tail_is_passed_over = if is_new { dir.remove_file(os(name)) } else { file.set_len(length) };
 }
 
 /// Commits streams as they are on disk, and nothing else.

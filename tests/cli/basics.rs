@@ -42,6 +42,7 @@ fn errors_are_words_on_stderr_or_one_json_object() {
         outcome.stderr(),
         str![[r#"
 error: cannot find [ROOT]/work/missing: no such file or directory
+hint: check how the path is spelled, and from which folder it begins
 
 "#]]
     );
@@ -128,6 +129,7 @@ fn a_limit_on_file_sizes_is_an_error_and_not_a_signal() {
         outcome.stderr(),
         str![[r#"
 error: cannot write standard output: file too large
+hint: check where the output goes; what the command did is done
 
 "#]]
     );
@@ -212,4 +214,17 @@ mod on_a_terminal {
         assert!(told.contains("\u{1b}[1;7;31mMonday\u{1b}[0m"), "{told}");
         assert!(told.contains("\u{1b}[1;7;32mFriday\u{1b}[0m"), "{told}");
     }
+}
+
+#[test]
+fn status_counts_a_renamed_file_once() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.write("old.md", "the same content under another name\n");
+    place.write("gone.md", "goes\n");
+    place.mvault(["commit"]).ok();
+    std::fs::rename(place.work().join("old.md"), place.work().join("new.md")).expect("renamed");
+    std::fs::remove_file(place.work().join("gone.md")).expect("removed");
+    let shown = place.mvault(["status"]).ok();
+    assert!(shown.contains("1 renamed, 1 deleted; "), "{shown}");
 }

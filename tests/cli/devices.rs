@@ -166,3 +166,78 @@ fn remotes_that_could_run_something_are_refused_at_once() {
     }
     assert!(!place.work().join("mac/x").exists());
 }
+
+/// A session that offered something new writes that into its log without touching the stat cache. The
+/// next session told the operation before it as its last one, and the other side warned of a backup.
+#[test]
+fn a_device_met_again_is_not_taken_for_a_restored_one() {
+    let place = pair();
+    place.write("pixel/b.md", "from the phone\n");
+    on(&place, "pixel", &["commit"]).ok();
+    for _ in 0..3 {
+        let told = on(&place, "mac", &["pull", "pixel"]).code(0);
+        assert!(!told.stderr().contains("backwards"), "{}", told.describe());
+    }
+}
+
+/// It was said to wait for conflicts, and there were none.
+#[test]
+fn a_device_that_is_ahead_is_not_said_to_have_conflicts() {
+    let place = pair();
+    place.write("mac/a.md", "from the mac\n");
+    on(&place, "mac", &["commit"]).ok();
+    on(&place, "mac", &["checkout", "main~1"]).ok();
+    place.write("pixel/b.md", "from the phone\n");
+    let told = on(&place, "mac", &["sync", "pixel"]).run();
+    assert!(!told.stdout().contains("conflicts"), "{}", told.describe());
+    assert!(told.stdout().contains("pixel has another head"), "{}", told.describe());
+}
+
+/// `conflicts` showed a conflict that was decided like one that was not.
+#[test]
+fn conflicts_tell_what_was_chosen_so_far() {
+    let place = pair();
+    for (device, text) in [("mac", "of the mac"), ("pixel", "of the phone")] {
+        place.write(format!("{device}/continuity.md"), format!("one\n{text}\nthree\nfour\nfive\n"));
+        place.write(format!("{device}/new.md"), format!("{text}\n"));
+        on(&place, device, &["commit"]).ok();
+    }
+    on(&place, "mac", &["pull", "pixel"]).code(4);
+    on(&place, "mac", &["resolve", "new.md", "--take", "pixel"]).code(4);
+    let shown = on(&place, "mac", &["conflicts", "new.md"]).ok();
+    assert!(shown.contains("chosen: as pixel has it"), "{shown}");
+    let conflicts = on(&place, "mac", &["conflicts"]).json_lines();
+    let chosen = |path: &str| conflicts.iter().find(|c| c["path"] == path).map(|c| c["chosen"].clone());
+    let of_pixel = conflicts.iter().find(|c| c["path"] == "new.md").expect("it is pending")["sides"]
+        .as_array()
+        .and_then(|sides| sides.iter().find(|side| side["device"] == "pixel"))
+        .map(|side| side["id"].clone());
+    assert_eq!(chosen("continuity.md"), Some(serde_json::Value::Null));
+    assert_eq!(chosen("new.md").map(|chosen| chosen["id"].clone()), of_pixel);
+
+    // Exit code 4 of a clone was without a word.
+    on(&place, "mac", &["push", "pixel"]).ok();
+    let cloned = place.mvault(["clone", "mac", "third", "--device", "third"]).code(4);
+    assert!(cloned.stderr().contains("conflicts are pending"), "{}", cloned.describe());
+}
+
+#[test]
+fn remotes_have_the_same_fields_when_added_and_when_listed() {
+    let place = pair();
+    let added = on(&place, "mac", &["remote", "add", "stick", "../stick"]).json();
+    let listed = on(&place, "mac", &["remote", "list"]).json_lines();
+    let listed = listed.iter().find(|remote| remote["name"] == "stick").expect("it was added");
+    assert_eq!(&added, listed);
+    assert!(added.get("head").is_some() && added.get("last_seen").is_some(), "{added}");
+    assert_eq!(on(&place, "mac", &["remote", "remove", "stick"]).json()["name"], "stick");
+}
+
+#[test]
+fn a_clone_that_fails_leaves_no_folder_of_its_own() {
+    let place = Place::new();
+    place.mvault(["clone", "nowhere", "made", "--device", "pixel"]).code(6);
+    assert!(!place.work().join("made").exists());
+    std::fs::create_dir(place.work().join("kept")).expect("a folder");
+    place.mvault(["clone", "nowhere", "kept", "--device", "pixel"]).code(6);
+    assert!(place.work().join("kept").exists());
+}

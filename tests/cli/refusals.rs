@@ -134,3 +134,42 @@ fn a_held_lock_is_told_and_gone_with_its_holder() {
     drop(lock);
     place.mvault(["commit"]).ok();
 }
+
+/// A misspelt path was nothing to commit, and a success.
+#[test]
+fn a_commit_of_a_path_that_is_nowhere_fails_and_commits_nothing() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.write("a.md", "a\n");
+    place.write("gone.md", "b\n");
+    place.mvault(["commit", "-m", "first"]).ok();
+    place.write("a.md", "changed\n");
+    for missing in ["nosuch.md", "no/such.md", "a.md/such.md"] {
+        let error = place.mvault(["--json", "commit", "a.md", missing]).code(1).error();
+        assert_eq!(error["kind"], "not_found", "{error}");
+    }
+    assert_eq!(place.mvault(["log"]).json_lines().len(), 1);
+    std::fs::remove_file(place.work().join("gone.md")).expect("it is there");
+    let changed = place.mvault(["commit", "gone.md"]).json()["changed"].clone();
+    assert_eq!(changed[0]["status"], "deleted", "a deleted file can be named");
+}
+
+/// What had been written of the line stayed, and the stream with it: "nothing was changed" was not true.
+#[test]
+fn a_note_that_does_not_fit_on_the_disk_leaves_the_stream_as_it_was() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    let long = "many words ".repeat(4000);
+    let too_long = || {
+        let limited = ["-c", "ulimit -f 16 && exec \"$0\" note \"$1\"", MVAULT, &long];
+        let outcome = place.program("sh", limited).code(1);
+        assert!(outcome.stderr().contains("cannot write"), "{}", outcome.describe());
+    };
+    too_long();
+    assert!(!place.work().join("events/mac.jsonl").exists());
+    place.mvault(["note", "a short one"]).ok();
+    let before = place.read("events/mac.jsonl");
+    too_long();
+    assert_eq!(place.read("events/mac.jsonl"), before);
+    assert_eq!(place.mvault(["status"]).json()["changes"], serde_json::json!([]));
+}

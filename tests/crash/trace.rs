@@ -162,7 +162,8 @@ fn the_seam_tells_every_change_the_kernel_saw_in_order() {
 
     let place = vault_of_two_states();
     place.write("two\nlines \"quoted\" <so> \\ n.md", "a name to be escaped\n");
-    assert_the_seam_tells_what_the_kernel_saw(&place, &["commit", "-m", "new"], 12);
+    let commit_all = ["commit", "-m", "new", "--allow", "name-not-portable"];
+    assert_the_seam_tells_what_the_kernel_saw(&place, &commit_all, 12);
     place.write("continuity.md", "an edit that no commit has\n");
     assert_the_seam_tells_what_the_kernel_saw(&place, &["checkout", "main~1"], 40);
     assert_the_seam_tells_what_the_kernel_saw(&place, &["switch", "main"], 40);
