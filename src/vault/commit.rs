@@ -91,7 +91,8 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     }
     let writer = std::mem::replace(&mut gathered.writer, vault.store.writer()?);
     vault.publish(lock, Some(writer), operation)?;
-    let entries = [gathered.changes.as_slice(), &gathered.refreshed].concat();
+    // Of two entries for one path the last counts: a sidecar that was read anew may have been rewritten since.
+    let entries = [gathered.refreshed.as_slice(), &gathered.changes].concat();
     vault.save_index(&index, tree, &entries, &gathered.listed);
     let changes_rules = gathered.changes.iter().any(|change| change.path.as_bytes() == RULES_FILE.as_bytes());
     if changes_rules {

@@ -175,3 +175,18 @@ fn cat_says_what_it_cannot_find_and_prints_nothing_damaged() {
     let outcome = place.mvault(["cat", id.trim()]).code(5);
     assert!(outcome.stdout.is_empty(), "{}", outcome.describe());
 }
+
+/// A distillate was edited and sealed anew within the same moment as the commit before: its sidecar was read
+/// again because it was so young, found unchanged, and that entry won over the rewritten one. The stat cache then
+/// named the old sidecar under the new tree, and the next commit told of a change that nobody had made.
+#[test]
+fn a_seal_made_at_once_leaves_a_true_stat_cache() {
+    let place = Place::new();
+    place.write("distillates/a.md", "one\n");
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.mvault(["commit"]).ok();
+    place.write("distillates/a.md", "two\n");
+    place.mvault(["seal", "distillates/a.md"]).ok();
+    place.mvault(["verify"]).ok();
+    assert_eq!(place.mvault(["commit"]).json()["id"], serde_json::Value::Null);
+}
