@@ -10,6 +10,7 @@ pub mod name;
 pub mod rejection;
 pub mod secrets;
 pub mod sidecar;
+pub mod signature;
 
 mod reason;
 

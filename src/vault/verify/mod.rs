@@ -3,7 +3,7 @@
 //! - It opens the parts one by one, so that damage in one does not hide what another has to tell.
 //! - Full: every byte of every pack is decoded and hashed, and every derived commit is computed again.
 //!   Quick: tables and checksums of packs, and every link.
-//! - Full as well: the seals of every branch's head.
+//! - Full as well: the seals of every branch's head, and what other tools keep there to vouch for distillates.
 //! - In both: each line of the log, each ref that the log ever named and all that can be reached from it,
 //!   quarantined files, and the stat cache where it claims to know the present tree.
 //!
@@ -12,6 +12,7 @@
 //! next command that writes puts them right.
 
 mod links;
+mod vouchers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -218,6 +219,7 @@ impl Verified {
     fn seals(&mut self, log: &OpLog, store: &Store) {
         for (label, head) in log.refs().branches() {
             let Ok(tree) = store.find_commit(head).map(|commit| commit.tree) else { continue };
+            vouchers::check(self, label.as_str(), store, tree);
             let broken =
                 rules_in(store, tree).and_then(|rules| broken_seals(store, &rules, TreeId::empty(), tree));
             for path in broken.unwrap_or_default() {
