@@ -76,6 +76,9 @@ _mvault() {
             mvault,hooks)
                 cmd="mvault__subcmd__hooks"
                 ;;
+            mvault,import)
+                cmd="mvault__subcmd__import"
+                ;;
             mvault,init)
                 cmd="mvault__subcmd__init"
                 ;;
@@ -190,6 +193,9 @@ _mvault() {
             mvault__subcmd__hooks,uninstall)
                 cmd="mvault__subcmd__hooks__subcmd__uninstall"
                 ;;
+            mvault__subcmd__import,mirrordna)
+                cmd="mvault__subcmd__import__subcmd__mirrordna"
+                ;;
             mvault__subcmd__quarantine,drop)
                 cmd="mvault__subcmd__quarantine__subcmd__drop"
                 ;;
@@ -230,7 +236,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit verify fsck stats doctor cat note events write seal rejections quarantine boot standup handoff session hook hooks hash git completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit verify fsck stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1142,6 +1148,54 @@ _mvault() {
             case "${prev}" in
                 --scope)
                     COMPREPLY=($(compgen -W "user project" -- "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__import)
+            opts="-C -q -h --json --quiet --color --no-pager --help mirrordna"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__import__subcmd__mirrordna)
+            opts="-C -q -h --dry-run --allow --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 -C)

@@ -71,6 +71,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "quarantine" -d 'List,
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "boot" -d 'Tell what an agent should know when it starts'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "standup" -d 'Tell what each device added since yesterday'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "handoff" -d 'Leave a task for another agent or device, take one, say it is done'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "import" -d 'Take in what other tools left on disk'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "session" -d 'Begin, end, list and show agents\' sessions'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hook" -d 'Answer a host of agents; hosts run it'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hooks" -d 'Wire agents to the vault'
@@ -624,6 +625,25 @@ complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_s
 complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -f -a "mirrordna" -d 'What MirrorDNA keeps: continuity, bus, handoffs, ledger, reports, chains, rejections, signatures'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -l dry-run -d 'Only tell what would happen'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand import; and __fish_seen_subcommand_from mirrordna" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -145,6 +145,8 @@ enum Verb {
     Standup(commands::standup::StandupArgs),
     /// Leave a task for another agent or device, take one, say it is done
     Handoff(commands::handoff::HandoffArgs),
+    /// Take in what other tools left on disk
+    Import(commands::import::ImportArgs),
     /// Begin, end, list and show agents' sessions
     Session(commands::session::SessionArgs),
     /// Answer a host of agents; hosts run it
@@ -201,6 +203,7 @@ impl Verb {
             Verb::Boot(args) => commands::boot::run(cx, args),
             Verb::Standup(args) => commands::standup::run(cx, args),
             Verb::Handoff(args) => commands::handoff::run(cx, args),
+            Verb::Import(args) => commands::import::run(cx, args),
             Verb::Session(args) => commands::session::run(cx, args),
             Verb::Hook(args) => commands::hook::run(cx, args),
             Verb::Hooks(args) => commands::hooks::run(cx, args),

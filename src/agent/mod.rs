@@ -6,6 +6,7 @@
 //! - [`hooks`] reads what a host says and answers by its contract, one thin adapter a host.
 //! - [`install`] wires a host to mvault in the host's own settings, and takes that back.
 //! - [`standup`] tells people what each device added.
+//! - [`mirrordna`] takes in what MirrorDNA left on disk.
 //! - [`transcript`] tells from a host's transcript whether a boot was delivered.
 //! - [`neutral`] makes stored text harmless before a model reads it.
 //!
@@ -16,6 +17,7 @@ pub mod boot;
 pub mod handoff;
 pub mod hooks;
 pub mod install;
+pub mod mirrordna;
 pub mod neutral;
 pub mod news;
 pub mod sessions;

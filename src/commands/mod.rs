@@ -28,6 +28,7 @@ pub mod handoff;
 pub mod hash;
 pub mod hook;
 pub mod hooks;
+pub mod import;
 pub mod init;
 pub mod log;
 pub mod man;

@@ -182,7 +182,7 @@ pub fn read_stream(vault: &Vault, path: &VaultPath) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-fn epoch(vault: &Vault) -> Result<Epoch> {
+pub(super) fn epoch(vault: &Vault) -> Result<Epoch> {
     Epoch::parse(&vault.config.epoch).ok_or_else(|| {
         Error::refused(
             ErrorKind::Settings,
@@ -193,7 +193,7 @@ fn epoch(vault: &Vault) -> Result<Epoch> {
 }
 
 /// Returns a stream's bytes if lines may be added to it.
-fn writable(vault: &Vault, path: &VaultPath) -> Result<Vec<u8>> {
+pub(super) fn writable(vault: &Vault, path: &VaultPath) -> Result<Vec<u8>> {
     let head = vault.tree_of(vault.head()?)?;
     if vault.rules_of(head)?.class_of(path) != Class::Stream {
         return Err(Error::refused(
@@ -228,7 +228,7 @@ fn stream_at(vault: &Vault, tree: TreeId, path: &VaultPath) -> Result<Vec<u8>> {
 }
 
 /// Writes bytes at the end of a file whose length was `length` when it was read, and syncs them.
-fn append(vault: &Vault, path: &VaultPath, length: u64, bytes: &[u8]) -> Result<()> {
+pub(super) fn append(vault: &Vault, path: &VaultPath, length: u64, bytes: &[u8]) -> Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }

@@ -73,8 +73,8 @@ pub struct WriteOutcome {
 }
 
 /// What stands at the path.
-struct Present {
-    bytes: Vec<u8>,
+pub(super) struct Present {
+    pub bytes: Vec<u8>,
     stat: Stat,
 }
 
@@ -132,7 +132,7 @@ pub fn write(vault: &mut Vault, request: WriteRequest) -> Result<WriteOutcome> {
     Ok(outcome)
 }
 
-fn present(vault: &Vault, path: &VaultPath) -> Result<Option<Present>> {
+pub(super) fn present(vault: &Vault, path: &VaultPath) -> Result<Option<Present>> {
     let Some(dir) = folder_of(&vault.root, path)? else { return Ok(None) };
     let Some(stat) = dir.try_stat(os(path.name()))? else { return Ok(None) };
     if stat.kind != FileKind::File {
@@ -269,7 +269,7 @@ fn keep(vault: &mut Vault, lock: &VaultLock, path: &VaultPath, present: &Present
     vault.save_file(lock, path, mode, &present.bytes).map(Some)
 }
 
-fn open_or_create_folder(vault: &Vault, path: &VaultPath) -> Result<Dir> {
+pub(super) fn open_or_create_folder(vault: &Vault, path: &VaultPath) -> Result<Dir> {
     let mut dir = vault.root.clone();
     if let Some(folder) = path.parent() {
         for part in folder.parts() {

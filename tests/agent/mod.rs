@@ -1,4 +1,5 @@
 //! What agents and the people who work with them see.
 
 mod handoff;
+mod import;
 mod standup;

@@ -12,7 +12,7 @@
 mod events;
 mod files;
 mod past;
-mod words;
+pub mod words;
 
 use std::collections::BTreeMap;
 
