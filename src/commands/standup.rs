@@ -84,6 +84,7 @@ fn item_json(item: &Item) -> Value {
     object.insert("lamport".into(), item.lamport.0.into());
     object.insert("arrived".into(), json!(item.arrived.map(|at| at.rfc3339())));
     object.insert("arrived_late".into(), item.arrived_late.into());
+    object.insert("waiting".into(), item.is_waiting.into());
     Value::Object(object)
 }
 
@@ -159,6 +160,9 @@ impl Viewer {
         if let (true, Some(arrived)) = (item.arrived_late, item.arrived) {
             let here = rfc3339(arrived.seconds(), self.now.offset_minutes);
             remarks.push(format!("arrived late: {}", here.get(..16).unwrap_or(&here).replace('T', " ")));
+        }
+        if item.is_waiting {
+            remarks.push("waits: not in this device's files yet".to_owned());
         }
         let remarks = match remarks.is_empty() {
             true => String::new(),

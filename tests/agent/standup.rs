@@ -149,6 +149,31 @@ fn rollbacks_resolutions_and_rejections_have_their_line() {
     assert!(!text.contains("AKIA"), "{text}");
 }
 
+/// A pull that ends in a conflict leaves the phone's head waiting, and its notes with it. They were taken, so
+/// they are told.
+#[test]
+fn notes_that_wait_for_a_conflict_are_told_all_the_same() {
+    let place = pair();
+    place.write("mac/continuity.md", "# Continuity\n\n## Now\n\nof the mac\n");
+    at(&place, "mac", "2026-11-21T08:00:00+01:00", &["commit"]).ok();
+    at(&place, "pixel", "2026-11-21T08:20:00+01:00", &["note", "call the printer"]).ok();
+    place.write("pixel/continuity.md", "# Continuity\n\n## Now\n\nof the phone\n");
+    at(&place, "pixel", "2026-11-21T08:30:00+01:00", &["commit"]).ok();
+    at(&place, "mac", "2026-11-22T07:00:00+01:00", &["pull", "pixel"]).code(4);
+    let told = at(&place, "mac", "2026-11-22T07:01:00+01:00", &["standup"]).json_lines();
+    let phone = items(&told, "pixel");
+    assert_eq!(texts(&phone)[0], "call the printer");
+    assert_eq!((&phone[0]["waiting"], &phone[0]["arrived_late"]), (&true.into(), &true.into()), "{phone:?}");
+    assert_eq!((&phone[1]["kind"], &phone[1]["waiting"]), (&"canonical".into(), &true.into()));
+    let text = at(&place, "mac", "2026-11-22T07:02:00+01:00", &["standup"]).ok();
+    assert!(text.contains("waits: not in this device's files yet"), "{text}");
+    let later = at(&place, "mac", "2026-11-25T07:01:00+01:00", &["standup"]).json_lines();
+    assert!(items(&later, "pixel").is_empty(), "{later:?}");
+    at(&place, "mac", "2026-11-25T07:02:00+01:00", &["resolve", "continuity.md", "--take", "pixel"]).ok();
+    let told = at(&place, "mac", "2026-11-25T07:03:00+01:00", &["standup"]).json_lines();
+    assert_eq!(texts(&items(&told, "pixel"))[0], "call the printer");
+}
+
 #[test]
 fn nothing_new_is_an_empty_listing() {
     let place = pair();

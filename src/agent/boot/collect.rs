@@ -222,6 +222,9 @@ pub fn event_line(event: &Event) -> String {
 
 /// Returns what an event says: its text if it has one, else its body as JSON.
 pub fn event_text(event: &Event) -> String {
+    if let Some(words) = handoff::step_words(event) {
+        return words;
+    }
     let text = event.body.as_object().and_then(|body| body.get("text")).and_then(Json::as_str);
     text.map_or_else(|| event.body.canonical(), |text| text.trim_end().replace('\n', "\n  "))
 }

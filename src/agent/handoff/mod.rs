@@ -335,6 +335,19 @@ fn step_body(handoff: &Handoff, request: &StepRequest, instead_of: Option<String
     Json::Object(JsonObject::from_members(members.collect()).expect("no key is doubled"))
 }
 
+/// Returns a step in words: which task was taken or done, and what was said with it. `None` for other events.
+pub fn step_words(event: &Event) -> Option<String> {
+    let body = event.body.as_object()?;
+    let word = match event.kind.as_str() {
+        ACCEPT => "took",
+        COMPLETE => "completed",
+        _ => return None,
+    };
+    let id = text(body, "handoff")?;
+    let said = text(body, "text").map(|text| format!(": {text}")).unwrap_or_default();
+    Some(format!("{word} {}{said}", id.get(..10).unwrap_or(&id)))
+}
+
 fn stream() -> Result<VaultPath> {
     Ok(VaultPath::parse(STREAM).expect("the stream has a valid path"))
 }

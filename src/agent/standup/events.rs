@@ -36,13 +36,22 @@ pub(super) fn gather(vault: &Vault, past: &Past, since: &Since, gathered: &mut G
             came.contains(&news.event.id) || since.covers(at, Moment::parse_rfc3339(at))
         });
     }
+    let in_head = below.iter().copied().chain([tree]).collect::<Vec<_>>();
+    let mut waiting = HashSet::new();
+    for head in &past.waiting {
+        let news = new_events(vault, &rules, &in_head, vault.tree_of(*head)?)?;
+        found.extend(news.into_iter().filter(|news| waiting.insert(news.event.id)));
+    }
     let commits = commits_of(vault, past, &found)?;
+    // What waits and came before is not chosen, and neither are its events.
+    found.retain(|news| !waiting.contains(&news.event.id) || commits.contains_key(&news.event.id));
     let own = &vault.config().device;
     for news in found {
         let event = &news.event;
         let mut item = Item::new(&event.kind, event.at.clone(), event_text(event), event.lamport);
         item.path = Some(news.stream.clone());
         item.event = Some(event.id);
+        item.is_waiting = waiting.contains(&event.id);
         item.session = event.session.as_ref().map(ToString::to_string);
         if let Some(chosen) = commits.get(&event.id) {
             item.commit = Some(chosen.id);

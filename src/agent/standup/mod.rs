@@ -4,6 +4,7 @@
 //!   device's clock though it was here before. So what a phone wrote yesterday while it was offline is told
 //!   today, under yesterday, marked as arrived late; and what was told is not told again for ever.
 //! - An item belongs to the day on which its device made it, in that device's zone.
+//! - What waits for a conflict or a hold is told as well, marked.
 //! - Items of a device are ordered by stamp: by what it knew, not by what its clock said.
 //! - Other devices' rejections, and when they reconciled, are not known here: those logs stay where they are.
 //!
@@ -12,6 +13,7 @@
 mod events;
 mod files;
 mod past;
+mod waiting;
 pub mod words;
 
 use std::collections::BTreeMap;
@@ -113,6 +115,8 @@ pub struct Item {
     pub arrived: Option<Moment>,
     /// Whether it came on a later day than it was made on.
     pub arrived_late: bool,
+    /// Whether it is not in this device's head yet: a conflict or a hold keeps it.
+    pub is_waiting: bool,
 }
 
 impl Item {
@@ -128,6 +132,7 @@ impl Item {
             lamport,
             arrived: None,
             arrived_late: false,
+            is_waiting: false,
         }
     }
 
@@ -138,6 +143,7 @@ impl Item {
         let mut item = Item::new(kind, at, text, chosen.commit.lamport);
         item.commit = Some(chosen.id);
         item.session = chosen.commit.session.as_ref().map(ToString::to_string);
+        item.is_waiting = chosen.is_waiting;
         item.came(chosen.arrived);
         item
     }

@@ -13,6 +13,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Since;
+use super::waiting::{self, Waiting};
 use crate::env::Moment;
 use crate::merge::History;
 use crate::object::{Commit, CommitId, Source};
@@ -27,7 +28,7 @@ const OLD_RUN: usize = 64;
 /// So many are believed of one device.
 const OLD_RUN_ALONE: usize = 1_024;
 /// So many operations are looked through for when something came.
-const OPERATIONS_LOOKED_AT: usize = 20_000;
+pub const OPERATIONS_LOOKED_AT: usize = 20_000;
 
 /// A commit that a standup tells of.
 pub struct Chosen {
@@ -39,6 +40,8 @@ pub struct Chosen {
     pub is_new: bool,
     /// When it came; none if that is not known, or it was made here.
     pub arrived: Option<Moment>,
+    /// Whether it is not in this device's head yet.
+    pub is_waiting: bool,
 }
 
 /// A move of the head that brought what other devices made.
@@ -57,6 +60,8 @@ pub struct Past {
     pub chosen: Vec<Chosen>,
     /// Where the head stood before.
     pub base: CommitId,
+    /// Heads of other devices that wait.
+    pub waiting: Vec<CommitId>,
     /// Commits below all that is chosen, none an ancestor of another.
     pub below: Vec<CommitId>,
     /// Meetings with other devices since, the oldest first.
@@ -78,12 +83,14 @@ pub fn read(vault: &Vault, since: &Since) -> Result<Past> {
     let now = vault.env().clock.now();
     let history = History::new(vault.store());
     let (base, from) = base(vault, &history, since, head, now)?;
-    let new: HashSet<CommitId> = history.only_in(&[head], &[base])?.into_iter().collect();
-    let (walked, mut chosen) = walk(vault, head, since, &new)?;
+    let waiting = waiting::read(vault, &history, head)?;
+    let heads = [&[head], waiting.heads.as_slice()].concat();
+    let new: HashSet<CommitId> = history.only_in(&heads, &[base])?.into_iter().collect();
+    let Walked { walked, mut chosen } = walk(vault, since, from, &new, &waiting)?;
     let below = below(&history, &walked, &chosen)?;
     let meetings = arrivals(vault, &history, base, head, &mut chosen)?;
     chosen.reverse();
-    Ok(Past { chosen, base, below, meetings, from })
+    Ok(Past { chosen, base, waiting: waiting.heads, below, meetings, from })
 }
 
 /// Returns the moves of the branch's head, the newest first.
@@ -149,18 +156,29 @@ fn seconds_of(operation: &Operation) -> Option<i64> {
     Moment::parse_rfc3339(&operation.at).map(|moment| moment.seconds())
 }
 
-/// Walks down from the head; returns what was met and what of it is chosen, the newest first.
+/// What a walk met, the newest first.
+struct Walked {
+    walked: Vec<(CommitId, Commit)>,
+    chosen: Vec<Chosen>,
+}
+
+/// Walks down from the head, and from what waits, and chooses.
 fn walk(
     vault: &Vault,
-    head: CommitId,
     since: &Since,
+    from: i64,
     new: &HashSet<CommitId>,
-) -> Result<(Vec<(CommitId, Commit)>, Vec<Chosen>)> {
-    let (mut walked, mut chosen) = (Vec::new(), Vec::new());
+    waiting: &Waiting,
+) -> Result<Walked> {
+    let mut found = Walked { walked: Vec::new(), chosen: Vec::new() };
     let mut new_left = new.len();
     let (mut run, mut devices) = (0, HashSet::new());
-    for step in Walk::new(vault.store(), [head])? {
+    let heads = waiting.heads.iter().copied().chain([vault.head()?]);
+    for step in Walk::new(vault.store(), heads)? {
         let (id, commit) = step?;
+        let waits = waiting.commits.get(&id);
+        // What waits was here since it came, though no head has it.
+        let came_before = waits.is_some_and(|came| came.is_some_and(|came| came.seconds() < from));
         let is_new = new.contains(&id);
         new_left -= usize::from(is_new);
         let made = Moment {
@@ -175,18 +193,20 @@ fn walk(
                 run += 1;
                 devices.insert(commit.device.clone());
             }
-            if is_new || is_within {
-                chosen.push(Chosen { id, commit: commit.clone(), is_new, arrived: None });
+            if (is_new && !came_before) || is_within {
+                let arrived = waits.copied().flatten();
+                let is_waiting = waits.is_some();
+                found.chosen.push(Chosen { id, commit: commit.clone(), is_new, arrived, is_waiting });
             }
         }
-        walked.push((id, commit));
+        found.walked.push((id, commit));
         let is_over = (run >= OLD_RUN && devices.len() > 1) || run >= OLD_RUN_ALONE;
         let asks_ancestry_alone = matches!(since, Since::Commit(_));
         if new_left == 0 && (is_over || asks_ancestry_alone) {
             break;
         }
     }
-    Ok((walked, chosen))
+    Ok(found)
 }
 
 /// Returns what lies below everything chosen: parents of what is chosen, or of what descends from it, that
@@ -215,7 +235,7 @@ fn arrivals(
     let own = &vault.config().device;
     let foreign: HashSet<CommitId> = chosen
         .iter()
-        .filter(|chosen| chosen.commit.device.as_ref() != Some(own))
+        .filter(|chosen| chosen.commit.device.as_ref() != Some(own) && !chosen.is_waiting)
         .map(|chosen| chosen.id)
         .collect();
     let mut came: HashMap<CommitId, Moment> = HashMap::new();
@@ -245,7 +265,7 @@ fn arrivals(
             meetings.push(Meeting { operation, head: new, brought });
         }
     }
-    for chosen in chosen.iter_mut() {
+    for chosen in chosen.iter_mut().filter(|chosen| !chosen.is_waiting) {
         chosen.arrived = came.get(&chosen.id).copied();
     }
     meetings.reverse();
