@@ -5,6 +5,7 @@
 
 mod cli;
 mod crash;
+mod gateway;
 mod generated;
 mod git;
 mod ssh;

@@ -6,7 +6,7 @@
 
 use super::admission::{self, Admission, Allowance, Finding};
 use super::commit::{CommitRequest, commit_locked};
-use super::refusal::{Quarantined, Refused, os};
+use super::refusal::{Door, Quarantined, Refused, os};
 use super::rules::Class;
 use super::sealing::folder_of;
 use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
@@ -101,7 +101,7 @@ pub fn write(vault: &mut Vault, request: WriteRequest) -> Result<WriteOutcome> {
     let sha256 = Digest256::of(&bytes);
     let mut outcome = WriteOutcome { commit: None, sha256, replaced, saved: None, refused: Vec::new() };
     if let Some(finding) = judge(&admission, &path, present.as_ref(), &bytes)? {
-        let mut refused = Refused::new(path.as_bytes(), finding);
+        let mut refused = Refused::by(Door::Write, path.as_bytes(), finding);
         refused.size = Some(bytes.len() as u64);
         refused.sha256 = Some(sha256);
         refused.blob = Some(BlobId::new(hash_object(Kind::Blob, &bytes)));
@@ -284,7 +284,8 @@ pub(super) fn refuse_secret_lines(
     {
         return Ok(());
     }
-    let mut refused = Refused::new(stream.as_bytes(), Finding::new(Reason::Secret).detail(secret.what));
+    let mut refused =
+        Refused::by(Door::Write, stream.as_bytes(), Finding::new(Reason::Secret).detail(secret.what));
     refused.size = Some(lines.len() as u64);
     refused.sha256 = Some(vault.quarantine(lines)?);
     refused.is_kept = true;
