@@ -143,7 +143,7 @@ impl<'a> Admission<'a> {
             let path = &candidate.path;
             let mut findings = Vec::new();
             // Before all others: what is too large is not even copied.
-            if candidate.stat.size > limit {
+            if candidate.stat.size > limit && !self.had_size(candidate)? {
                 let detail = format!("the limit is {} MiB", limit >> 20);
                 findings.push(Finding::new(Reason::TooLarge).detail(detail));
             }
@@ -168,6 +168,12 @@ impl<'a> Admission<'a> {
             }
         }
         Ok(refused)
+    }
+
+    /// Tells whether the version before is as long: it was let in, and may be the same.
+    fn had_size(&self, candidate: &Candidate) -> Result<bool> {
+        let size = Before::of(self.vault, candidate).size()?;
+        Ok(size == candidate.stat.size)
     }
 
     /// Judges that files would go at once, of so many that there were. Where it is allowed, they do not count.

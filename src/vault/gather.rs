@@ -81,6 +81,10 @@ pub(super) fn gather(
     }
 }
 
+fn is_link(mode: Mode) -> bool {
+    mode == Mode::Symlink
+}
+
 fn missing(scan: &Scan) -> impl Iterator<Item = Change> + '_ {
     scan.missing.iter().map(|missing| Change {
         path: missing.path.clone(),
@@ -177,13 +181,15 @@ impl Gathered {
         for (candidate, outcome) in batch.iter().zip(read) {
             let path = &candidate.path;
             match outcome {
-                Ok((Loaded::Bytes(bytes, verdict), stat)) => match self.note(candidate, verdict?) {
-                    Some(finding) => self.refuse_bytes(vault, path, &bytes, finding)?,
-                    None => whole.push((candidate, Mutex::new(bytes), stat)),
-                },
+                Ok((Loaded::Bytes(bytes, verdict), stat)) => {
+                    match self.note(candidate, verdict?, || BlobId::new(hash_object(Kind::Blob, &bytes))) {
+                        Some(finding) => self.refuse_bytes(vault, path, &bytes, finding)?,
+                        None => whole.push((candidate, Mutex::new(bytes), stat)),
+                    }
+                }
                 Ok((Loaded::Stored(id, verdict), stat)) => {
                     let id = id?;
-                    match self.note(candidate, verdict?) {
+                    match self.note(candidate, verdict?, || BlobId::new(id)) {
                         Some(finding) => {
                             given_up.insert(path.clone(), finding);
                         }
@@ -211,10 +217,18 @@ impl Gathered {
         Ok(())
     }
 
-    /// Notes what was found in a file; returns why it is refused, if it is.
-    fn note(&mut self, candidate: &Candidate, verdict: Verdict) -> Option<Finding> {
+    /// Notes what was found in a file; returns why it is refused, if it is. What is as it was, is in the
+    /// history already: its `stat` alone changed.
+    fn note(
+        &mut self,
+        candidate: &Candidate,
+        verdict: Verdict,
+        id: impl FnOnce() -> BlobId,
+    ) -> Option<Finding> {
         if verdict.refused.is_some() {
-            return verdict.refused;
+            let old = candidate.old.filter(|(mode, _)| is_link(*mode) == is_link(candidate.mode));
+            let is_unchanged = old.is_some_and(|(_, old)| old == id());
+            return verdict.refused.filter(|_| !is_unchanged);
         }
         if let Some(digest) = verdict.digest {
             self.digests.insert(candidate.path.clone(), digest);

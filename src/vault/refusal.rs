@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::admission::Finding;
 use super::{Result, Vault};
-use crate::fs::{self, Dir, File, FileReader};
+use crate::fs::{self, Dir, File, FileKind, FileReader};
 use crate::gateway::Reason;
 use crate::gateway::rejection::{self, Rejection};
 use crate::gateway::sidecar::Digest256;
@@ -136,6 +136,9 @@ impl Vault {
     /// Keeps a refused file of any size as it is on disk now. `None` if it cannot be read any more.
     pub(super) fn quarantine_file(&self, path: &VaultPath) -> Result<Option<Copied>> {
         let Ok(file) = open_below(&self.root, path) else { return Ok(None) };
+        if file.stat()?.kind != FileKind::File {
+            return Ok(None);
+        }
         let folder = self.dot.open_or_create_dir(QUARANTINE)?;
         let temp = fs::temp_name();
         let copy = folder.create_new(&temp, 0o600)?;

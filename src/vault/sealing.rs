@@ -221,17 +221,47 @@ impl Sealer<'_, '_> {
         Ok(())
     }
 
-    /// Reads a sidecar as it stands on disk; what is too long for one counts as a wrong one.
     fn read_sidecar(&self, path: &VaultPath) -> Result<Option<Vec<u8>>> {
-        let Some(dir) = folder_of(&self.vault.root, path)? else { return Ok(None) };
-        match dir.try_stat(os(path.name()))? {
-            None => Ok(None),
-            Some(stat) if stat.kind != FileKind::File || stat.size > SIDECAR_BYTES_MAX => {
-                Ok(Some(Vec::new()))
-            }
-            Some(_) => Ok(Some(dir.read(os(path.name()), SIDECAR_BYTES_MAX)?)),
-        }
+        read_sidecar(&self.vault.root, path)
     }
+}
+
+/// Reads a sidecar as it stands on disk; what is too long for one, or no file, counts as a wrong one.
+fn read_sidecar(root: &Dir, path: &VaultPath) -> Result<Option<Vec<u8>>> {
+    let Some(dir) = folder_of(root, path)? else { return Ok(None) };
+    match dir.try_stat(os(path.name()))? {
+        None => Ok(None),
+        Some(stat) if stat.kind != FileKind::File || stat.size > SIDECAR_BYTES_MAX => Ok(Some(Vec::new())),
+        Some(_) => Ok(Some(dir.read(os(path.name()), SIDECAR_BYTES_MAX)?)),
+    }
+}
+
+/// Returns why bytes that are not on disk yet would break a seal, as a distillate or as a sidecar.
+pub(super) fn breach(
+    vault: &Vault,
+    admission: &Admission<'_>,
+    path: &VaultPath,
+    bytes: &[u8],
+) -> Result<Option<Reason>> {
+    let id = |bytes: &[u8]| BlobId::new(crate::object::hash_object(Kind::Blob, bytes));
+    let committed = admission.committed(path)?;
+    if let Some(sealed) = admission.protections.sealed_by(path) {
+        let file = admission.committed(&sealed)?.filter(|file| file.mode != Mode::Symlink);
+        let Some(file) = file else { return Ok(None) };
+        let digest = Digest256(vault.store.content_sha256(file.id)?);
+        let fits = sidecar::decode(bytes, sealed.name()) == Some(digest);
+        return Ok((!fits).then_some(Reason::SidecarMismatch));
+    }
+    let Some(sidecar) = admission.protections.sidecar_of(path) else { return Ok(None) };
+    let seal = admission.committed(&sidecar)?;
+    if seal.is_some() && committed.is_some_and(|old| old.id != id(bytes)) {
+        return Ok(Some(Reason::Sealed));
+    }
+    let given = read_sidecar(&vault.root, &sidecar)?;
+    let misfits = given.is_some_and(|given| {
+        seal.is_none_or(|seal| seal.id != id(&given)) && sidecar::sum(&given) != Some(Digest256::of(bytes))
+    });
+    Ok(misfits.then_some(Reason::SidecarMismatch))
 }
 
 /// Opens the folder that `path` is in, following no link; `None` if there is none.
