@@ -6,6 +6,7 @@
 mod cli;
 mod concurrency;
 mod crash;
+mod gateway;
 mod generated;
 mod git;
 mod ssh;

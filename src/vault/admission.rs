@@ -89,7 +89,8 @@ pub(super) struct Admission<'a> {
     pub base: TreeId,
     pub protections: Protections,
     allowed: &'a [Allowance],
-    used: Mutex<BTreeSet<(Reason, VaultPath)>>,
+    /// What was let through because it was asked for, as `CODE:PATH`, or the code alone.
+    used: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Admission<'a> {
@@ -108,16 +109,18 @@ impl<'a> Admission<'a> {
                 && allowance.path.as_ref().is_none_or(|allowed| path.is_within(allowed))
         });
         if asked {
-            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            used.insert((reason, path.clone()));
+            self.note_override(format!("{}:{path}", reason.code()));
         }
         asked
     }
 
-    /// Returns what was let through because a person asked for it, as `CODE:PATH`.
+    fn note_override(&self, text: String) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
+    }
+
+    /// Returns what was let through because a person asked for it, sorted.
     pub fn overrides(&self) -> Vec<String> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.iter().map(|(reason, path)| format!("{}:{path}", reason.code())).collect()
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Returns the file that the tree before the change has at a path.
@@ -139,6 +142,11 @@ impl<'a> Admission<'a> {
         for candidate in &scan.candidates {
             let path = &candidate.path;
             let mut findings = Vec::new();
+            // Before all others: what is too large is not even copied.
+            if candidate.stat.size > limit && !self.had_size(candidate)? {
+                let detail = format!("the limit is {} MiB", limit >> 20);
+                findings.push(Finding::new(Reason::TooLarge).detail(detail));
+            }
             if candidate.old.is_none() {
                 if !is_portable_path(path)
                     || (self.protections.is(path, Class::Distillate) && !can_be_sealed(path.name()))
@@ -155,10 +163,6 @@ impl<'a> Admission<'a> {
                     findings.push(Finding::new(Reason::ObeyedFile));
                 }
             }
-            if candidate.stat.size > limit {
-                let detail = format!("the limit is {} MiB", limit >> 20);
-                findings.push(Finding::new(Reason::TooLarge).detail(detail));
-            }
             if let Some(finding) = findings.into_iter().find_map(|finding| self.refuse(path, finding)) {
                 refused.insert(path.clone(), finding);
             }
@@ -166,29 +170,60 @@ impl<'a> Admission<'a> {
         Ok(refused)
     }
 
-    /// Judges how many files would go at once, of so many that there were.
-    pub fn deletions(&self, gone: usize, files: usize) -> Option<Finding> {
+    /// Tells whether the version before is as long: it was let in, and may be the same.
+    fn had_size(&self, candidate: &Candidate) -> Result<bool> {
+        let size = Before::of(self.vault, candidate).size()?;
+        Ok(size == candidate.stat.size)
+    }
+
+    /// Judges that files would go at once, of so many that there were. Where it is allowed, they do not count.
+    pub fn deletions<E>(
+        &self,
+        gone: &[&VaultPath],
+        files: impl FnOnce() -> Result<usize, E>,
+    ) -> Result<Option<Finding>, E> {
         let limits = self.protections.limits();
-        let (gone, files) = (gone as u64, files as u64);
-        if gone <= limits.delete_files
-            || gone.saturating_mul(100) <= files.saturating_mul(limits.delete_percent)
-        {
-            return None;
+        if gone.len() as u64 <= limits.delete_files {
+            return Ok(None);
         }
-        if self.allowed.iter().any(|allowance| allowance.reason == Reason::MassDelete) {
-            return None;
+        let files = files()? as u64;
+        let is_much = |gone: u64| {
+            gone > limits.delete_files
+                && gone.saturating_mul(100) > files.saturating_mul(limits.delete_percent)
+        };
+        if !is_much(gone.len() as u64) {
+            return Ok(None);
         }
-        Some(Finding::new(Reason::MassDelete).detail(format!("{gone} of {files} files")))
+        let asked: Vec<&Allowance> =
+            self.allowed.iter().filter(|allowance| allowance.reason == Reason::MassDelete).collect();
+        let counts = |path: &&&VaultPath| {
+            !self.protections.allows(path, Reason::MassDelete)
+                && !asked.iter().any(|a| a.path.as_ref().is_none_or(|allowed| path.is_within(allowed)))
+        };
+        let gone = gone.iter().filter(counts).count() as u64;
+        if is_much(gone) {
+            return Ok(Some(Finding::new(Reason::MassDelete).detail(format!("{gone} of {files} files"))));
+        }
+        for allowance in asked {
+            let path = allowance.path.as_ref().map(|path| format!(":{path}")).unwrap_or_default();
+            self.note_override(format!("{}{path}", Reason::MassDelete.code()));
+        }
+        Ok(None)
     }
 
     /// Judges that a file is gone.
     pub fn deletion(&self, path: &VaultPath) -> Option<Finding> {
-        let reason = match () {
-            () if self.protections.is(path, Class::Stream) => Reason::StreamRewritten,
-            () if self.protections.is(path, Class::Canonical) => Reason::Emptied,
-            () => return None,
-        };
+        let reason = self.reason_to_stay(path)?;
         self.refuse(path, Finding::new(reason).detail("the file is gone"))
+    }
+
+    /// Returns why a file should not go from a path, if it should not.
+    fn reason_to_stay(&self, path: &VaultPath) -> Option<Reason> {
+        match () {
+            () if self.protections.is(path, Class::Stream) => Some(Reason::StreamRewritten),
+            () if self.protections.is(path, Class::Canonical) => Some(Reason::Emptied),
+            () => None,
+        }
     }
 
     /// Returns what is to be looked for in a file.
@@ -232,11 +267,8 @@ impl<'a> Admission<'a> {
         let path = &candidate.path;
         let mut verdict = Verdict { digest: seen.digest, ..Verdict::default() };
         if candidate.mode == Mode::Symlink {
-            if let Body::Whole(target) = body
-                && leads_outside(path, target)
-            {
-                verdict.refused = self.refuse(path, Finding::new(Reason::LinkOutside));
-            }
+            let was_file = candidate.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
+            verdict.refused = self.link(path, was_file, body);
             return Ok(verdict);
         }
         let before = Before::of(self.vault, candidate);
@@ -259,6 +291,21 @@ impl<'a> Admission<'a> {
             verdict.noticed = torn(body, &before)?;
         }
         Ok(verdict)
+    }
+
+    /// Judges a link, which may stand where a file was.
+    fn link(&self, path: &VaultPath, was_file: bool, body: Body<'_>) -> Option<Finding> {
+        if was_file && let Some(finding) = self.replacement(path) {
+            return Some(finding);
+        }
+        let Body::Whole(target) = body else { return None };
+        leads_outside(path, target).then(|| self.refuse(path, Finding::new(Reason::LinkOutside))).flatten()
+    }
+
+    /// Judges that a link stands where a file was.
+    pub fn replacement(&self, path: &VaultPath) -> Option<Finding> {
+        let reason = self.reason_to_stay(path)?;
+        self.refuse(path, Finding::new(reason).detail("it is a link now"))
     }
 
     fn emptied(&self, seen: &Seen, before: &Before<'_>) -> Result<Option<Finding>> {

@@ -11,7 +11,7 @@ use super::admission::{Admission, Allowance};
 use super::book::Book;
 use super::guard;
 use super::moving::{Edits, Move, Moved, move_tree};
-use super::refusal::Refused;
+use super::refusal::{Door, Refused};
 use super::transaction::CommitDraft;
 use super::write::refuse_content;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
@@ -318,9 +318,12 @@ pub struct ResolveOutcome {
     pub commit: Option<CommitId>,
     /// What happened in the working tree.
     pub moved: Option<Moved>,
+    /// What would come in together with the last choice and waits for a yes; then nothing was moved.
+    pub held: Vec<Refused>,
 }
 
-/// Chooses for the conflict at `path`; the last choice commits the resolution.
+/// Chooses for the conflict at `path`; the last choice commits the resolution, and with it comes what waits
+/// beside the conflicts, so it is judged as a pull is.
 /// Content from outside is judged as if it were written to the path; `allowed` is let through.
 pub fn resolve(
     vault: &mut Vault,
@@ -362,8 +365,16 @@ pub fn resolve(
         keep_choices(vault, &resolution.chosen)?;
         let operation = vault.operation("resolve").detail("path", path.to_string());
         vault.publish(&lock, None, operation)?;
-        let head = vault.head()?;
-        return Ok(ResolveOutcome { remaining: resolution.remaining, head, commit: None, moved: None });
+        let (head, remaining) = (vault.head()?, resolution.remaining);
+        return Ok(ResolveOutcome { remaining, head, commit: None, moved: None, held: Vec::new() });
+    };
+    let overrides = match judge_resolution(vault, &resolution, tree, allowed)? {
+        Ok(overrides) => overrides,
+        Err(held) => {
+            keep_choices(vault, &resolution.chosen)?;
+            let head = vault.head()?;
+            return Ok(ResolveOutcome { remaining: Vec::new(), head, commit: None, moved: None, held });
+        }
     };
     let mut content = vault.store.writer()?;
     add_objects(&mut content, &resolution.objects)?;
@@ -378,10 +389,33 @@ pub fn resolve(
         .set(RefName::At, id)
         .frontier(vec![id])
         .lamport(commit.lamport);
+    let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
     let moved =
         move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
     keep_choices(vault, &[])?;
-    Ok(ResolveOutcome { remaining: Vec::new(), head: id, commit: Some(id), moved: Some(moved) })
+    let (remaining, held) = (Vec::new(), Vec::new());
+    Ok(ResolveOutcome { remaining, head: id, commit: Some(id), moved: Some(moved), held })
+}
+
+/// Judges what a resolution would do here besides what was chosen. Returns what was let through, or what
+/// holds it.
+fn judge_resolution(
+    vault: &Vault,
+    resolution: &merge::Resolution,
+    tree: TreeId,
+    allowed: &[Allowance],
+) -> Result<std::result::Result<Vec<String>, Vec<Refused>>> {
+    let admission = Admission::new(vault, vault.tree_of(vault.head()?)?, allowed)?;
+    let objects = guard::with_objects(&vault.store, &resolution.objects);
+    let mut held = guard::judge(&admission, &objects, tree)?.held;
+    // What was chosen was looked at.
+    held.retain(|one| !resolution.chosen.iter().any(|(conflict, _)| conflict.path.as_bytes() == one.path));
+    held.iter_mut().for_each(|one| one.door = Door::Resolve);
+    if held.is_empty() {
+        return Ok(Ok(admission.overrides()));
+    }
+    vault.log_rejections(&held)?;
+    Ok(Err(held))
 }
 
 fn no_conflict(path: &VaultPath) -> Error {
