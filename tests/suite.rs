@@ -9,6 +9,7 @@ mod crash;
 mod gateway;
 mod generated;
 mod git;
+mod sessions;
 mod ssh;
 mod support;
 mod tidy;
