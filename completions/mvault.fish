@@ -64,6 +64,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "doctor" -d 'Try what 
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "note" -d 'Write a line of text into an event stream'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "events" -d 'Add, list, check, export and import events'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "hooks" -d 'Wire agents to the vault'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -446,6 +447,49 @@ complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_su
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -f -a "install" -d 'Put mvault\'s hooks into an agent\'s settings'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -f -a "uninstall" -d 'Take mvault\'s hooks out of an agent\'s settings'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -f -a "status" -d 'Tell what is wired'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l scope -d 'For all sessions of this user, or for those in this folder' -r -f -a "user\t''
+project\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l dry-run -d 'Only show what would change, as a diff'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l scope -d 'For all sessions of this user, or for those in this folder' -r -f -a "user\t''
+project\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l dry-run -d 'Only show what would change, as a diff'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from uninstall" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l scope -d 'Only the settings of this user, or only those of this folder' -r -f -a "user\t''
+project\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hash" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -147,7 +147,7 @@ fn tell_json(cx: &mut Context<'_>, args: &WireArgs, way: &Way, change: &Change) 
         "outcome": outcome,
         "backup": change.backup_path().map(|path| path.to_string_lossy().into_owned()),
         "removed": change.before.is_some() && change.after.is_none(),
-        "diff": String::from_utf8_lossy(&with_diff(change, |diff| patch(diff))),
+        "diff": String::from_utf8_lossy(&with_diff(change, patch)),
     }))?;
     Ok(())
 }
@@ -176,7 +176,7 @@ fn tell_diff(cx: &mut Context<'_>, change: &Change) -> Result<(), CommandError> 
             cx.ui.line(line)?;
         }
     } else {
-        cx.ui.bytes(&with_diff(change, |diff| patch(diff)))?;
+        cx.ui.bytes(&with_diff(change, patch))?;
     }
     Ok(())
 }
