@@ -64,6 +64,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "doctor" -d 'Try what 
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "note" -d 'Write a line of text into an event stream'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "events" -d 'Add, list, check, export and import events'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "hook" -d 'Answer an agent\'s host, by its contract'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hooks" -d 'Wire agents to the vault'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hash" -d 'Print the id that files would have'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "git" -d 'Move history to git'
@@ -447,6 +448,14 @@ complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_su
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand events; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand hook" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and not __fish_seen_subcommand_from install uninstall status" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -131,6 +132,8 @@ enum Verb {
     Note(commands::note::NoteArgs),
     /// Add, list, check, export and import events
     Events(commands::events::EventsArgs),
+    /// Answer an agent's host, by its contract
+    Hook(commands::hook::HookArgs),
     /// Wire agents to the vault
     Hooks(commands::hooks::HooksArgs),
     /// Print the id that files would have
@@ -176,6 +179,7 @@ impl Verb {
             Verb::Cat(args) => commands::cat::run(cx, args),
             Verb::Note(args) => commands::note::run(cx, args),
             Verb::Events(args) => commands::events::run(cx, args),
+            Verb::Hook(args) => commands::hook::run(cx, args),
             Verb::Hooks(args) => commands::hooks::run(cx, args),
             Verb::Hash(args) => commands::hash::run(cx, args),
             Verb::Git(args) => commands::git::run(cx, args),
@@ -195,9 +199,13 @@ pub fn main() -> ExitCode {
     let interruptible = handle_signals();
     let words: Vec<OsString> = std::env::args_os().collect();
     let vars: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let is_for_host = commands::hook::is_asked(&words);
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(error) => return tell_usage(&error, &words),
+        Err(error) => {
+            let code = tell_usage(&error, &words);
+            return if error.use_stderr() && is_for_host { answer_host_in_need() } else { code };
+        }
     };
     let mut ui = Ui::new(options(&cli.global, &vars, interruptible));
     let panic_message = remember_panics();
@@ -210,6 +218,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             if error.kind != ErrorKind::ClosedPipe {
                 ui.error(error.kind.as_str(), &error.message, error.hint.as_deref());
+            }
+            if is_for_host {
+                return answer_host_in_need();
             }
             ExitCode::from(error.kind.exit_code())
         }
@@ -290,6 +301,12 @@ fn options(
         columns: var("COLUMNS").and_then(|columns| columns.parse().ok()).or_else(terminal_columns),
         glyphs: Glyphs::choose(var),
     }
+}
+
+/// Answers a host that would take an exit code or silence for more than it is.
+fn answer_host_in_need() -> ExitCode {
+    let _the_host_went_away = std::io::stdout().write_all(commands::hook::EMPTY_ANSWER);
+    ExitCode::SUCCESS
 }
 
 /// Tells what is wrong with the command line, or prints the help that was asked for.

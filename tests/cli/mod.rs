@@ -6,6 +6,7 @@ mod devices;
 mod doctor;
 mod events;
 mod history;
+mod hook;
 mod hooks;
 mod refusals;
 mod verify;
