@@ -7,6 +7,7 @@ mod doctor;
 mod events;
 mod handles;
 mod history;
+mod hook;
 mod hooks;
 mod refusals;
 mod verify;
