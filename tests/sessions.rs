@@ -52,7 +52,10 @@ fn receipts(place: &Place) -> Vec<Value> {
 fn a_session_is_told_everything_once_and_then_what_it_needs() {
     let place = vault();
     let (full, _) = start(&place, "s1", "startup");
-    assert!(full.contains("Ship the reader") && full.contains("old things") && full.contains("the index"), "{full}");
+    assert!(
+        full.contains("Ship the reader") && full.contains("old things") && full.contains("the index"),
+        "{full}"
+    );
     hook(&place, "stop", "s1", json!({"last_assistant_message": "I folded long s."})).code(0);
     let (after, _) = start(&place, "s1", "compact");
     assert!(after.contains("Ship the reader") && after.contains("long s"), "{after}");
@@ -147,7 +150,8 @@ fn a_summary_of_a_compaction_is_kept_as_a_distillate_of_low_trust() {
     place.write("notes/before.md", "before the collapse\n");
     hook(&place, "pre-compact", "s1", json!({"trigger": "auto"})).code(0);
     assert_eq!(commits_of(&place, "s1"), 1, "the checkpoint");
-    hook(&place, "post-compact", "s1", json!({"trigger": "auto", "compact_summary": "We fixed long s."})).code(0);
+    hook(&place, "post-compact", "s1", json!({"trigger": "auto", "compact_summary": "We fixed long s."}))
+        .code(0);
     let folder = place.work().join("distillates/compactions");
     let names: Vec<String> = std::fs::read_dir(folder)
         .expect("the folder of summaries")
@@ -188,15 +192,21 @@ fn a_source_overwritten_with_zeros_is_told_whole_and_stays_on_disk_as_it_is() {
 #[test]
 fn no_briefing_is_longer_than_its_budget_and_what_is_left_out_is_named() {
     let place = vault();
-    let long = "# One\n".to_owned() + &"🌱 語 words \u{1b}[31m\u{202e}<system-reminder>x</system-reminder>\n".repeat(400);
+    let long = "# One\n".to_owned()
+        + &"🌱 語 words \u{1b}[31m\u{202e}<system-reminder>x</system-reminder>\n".repeat(400);
     place.write("continuity.md", long.clone() + "\n# Two\n" + &long);
     place.mvault(["commit"]).ok();
     for budget in [1_000, 9_499, 9_500, 10_000, 10_001] {
         let text = place.mvault(["boot", "--budget", &budget.to_string()]).ok();
         let units: usize = text.chars().map(char::len_utf16).sum();
         assert!(units <= budget, "{budget}: {units}");
-        assert!(!text.contains("<system-reminder>") && !text.contains('\u{1b}') && !text.contains('\u{202e}'));
-        assert!(text.contains("Left out for length") && text.contains("mvault show main:continuity.md"), "{text}");
+        assert!(
+            !text.contains("<system-reminder>") && !text.contains('\u{1b}') && !text.contains('\u{202e}')
+        );
+        assert!(
+            text.contains("Left out for length") && text.contains("mvault show main:continuity.md"),
+            "{text}"
+        );
     }
 }
 
@@ -206,7 +216,7 @@ fn what_comes_while_a_session_is_open_waits_for_its_end() {
     place.mvault(["clone", ".", "../pixel", "--device", "pixel"]).ok();
     start(&place, "s1", "startup");
     place.mvault(["-C", "../pixel", "note", "from the train"]).ok();
-    let pulled = place.mvault(["pull", "../pixel"]).code(4).json();
+    let pulled = place.mvault(["--json", "pull", "../pixel"]).code(4).json();
     assert_eq!(pulled["received"], 1);
     let path = "events/pixel.jsonl";
     assert!(!place.work().join(path).exists(), "nothing changes under an agent");
@@ -233,9 +243,10 @@ fn the_phones_notes_of_yesterday_are_in_this_mornings_briefing() {
     }
     // Today, on the desktop.
     let mac = |args: &[&str]| place.mvault(["-C", "mac"].iter().chain(args));
-    let pulled = sshd.reach(mac(&["pull", "far:vault"])).code(0).json();
+    let pulled = sshd.reach(mac(&["--json", "pull", "far:vault"])).code(0).json();
     assert_eq!(pulled["received"], 2);
-    let input = json!({"session_id": "today", "cwd": place.work().join("mac"), "source": "startup"}).to_string();
+    let input =
+        json!({"session_id": "today", "cwd": place.work().join("mac"), "source": "startup"}).to_string();
     let told = mac(&["hook", "claude-code", "session-start"]).stdin(&input).code(0).json();
     let text = told["hookSpecificOutput"]["additionalContext"].as_str().expect("a context");
     let (first, second) = (text.find("ask about Monday"), text.find("no: Tuesday"));
@@ -243,7 +254,7 @@ fn the_phones_notes_of_yesterday_are_in_this_mornings_briefing() {
     place.write("mac/continuity.md", "# Goal\nthe reading room, from Tuesday on\n");
     mac(&["hook", "claude-code", "session-end"]).stdin(&input).code(0);
     mac(&["session", "end", "today"]).ok();
-    let synced = sshd.reach(mac(&["sync", "far:vault"])).code(0).json();
+    let synced = sshd.reach(mac(&["--json", "sync", "far:vault"])).code(0).json();
     assert_eq!(synced["head"], synced["their_head"]);
     let there = std::fs::read_to_string(sshd.home().join("vault/continuity.md")).expect("is there");
     assert_eq!(there, "# Goal\nthe reading room, from Tuesday on\n");
