@@ -259,3 +259,31 @@ fn the_phones_notes_of_yesterday_are_in_this_mornings_briefing() {
     let there = std::fs::read_to_string(sshd.home().join("vault/continuity.md")).expect("is there");
     assert_eq!(there, "# Goal\nthe reading room, from Tuesday on\n");
 }
+
+#[test]
+fn doctor_tells_whether_a_boot_was_delivered() {
+    let place = vault();
+    let transcript = place.root().join("transcript.jsonl");
+    std::fs::write(&transcript, "").expect("a file");
+    let check = |place: &Place| {
+        let checks = place.mvault(["--json", "doctor"]).run().json();
+        let all = checks["checks"].as_array().expect("checks").clone();
+        all.into_iter().find(|check| check["name"] == "delivery")
+    };
+    assert_eq!(check(&place), None, "nothing was told yet");
+    let start = json!({"source": "startup", "transcript_path": transcript});
+    let told = hook(&place, "session-start", "s1", start).code(0).json();
+    let text = &told["hookSpecificOutput"]["additionalContext"];
+    assert_eq!(check(&place).expect("a check")["ok"], false);
+    let line =
+        json!({"type": "attachment", "attachment": {"type": "hook_additional_context", "content": [text]}});
+    std::fs::write(&transcript, format!("{line}\n")).expect("a file");
+    let delivered = check(&place).expect("a check");
+    assert_eq!(delivered["ok"], true, "{delivered}");
+    let line = json!({"type": "attachment", "attachment": {
+        "type": "hook_cancelled", "hookEvent": "SessionStart", "command": "mvault hook claude-code session-start",
+        "timedOut": true, "durationMs": 5000, "timeoutMs": 5000}});
+    std::fs::write(&transcript, format!("{line}\n")).expect("a file");
+    let cancelled = check(&place).expect("a check");
+    assert!(cancelled["message"].as_str().is_some_and(|text| text.contains("ended the hook")), "{cancelled}");
+}
