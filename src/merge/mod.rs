@@ -30,6 +30,7 @@ mod reconcile;
 mod resolve;
 mod rules;
 mod tree;
+mod veil;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use reconcile::{Reconciled, reconcile};
 pub use resolve::{Choices, Chosen, Resolution, ResolveError, Take, choose, resolve};
 pub use rules::{Base, ContentMerge, ContentOutcome, Driver, RULE_VERSION, RULES_FILE, RuleBook, Rules};
 pub use tree::{ThreeWay, TreeConflict, three_way};
+pub use veil::{Purge, Veil};
 
 use crate::object::{CommitId, NameError, SourceError};
 

@@ -61,6 +61,46 @@ pub struct Incoming {
     _lock: Lock,
 }
 
+/// What earlier sessions with one peer left, held so that no session can go on with it.
+pub struct Leftovers {
+    dir: Dir,
+    _lock: Lock,
+}
+
+impl Leftovers {
+    /// Holds the folders of all peers in `root`; waits so long for a session that is receiving.
+    pub fn hold_all(root: &Dir, wait: Duration) -> Result<Vec<Leftovers>, LockError> {
+        let mut held = Vec::new();
+        for (name, _) in root.list()? {
+            let dir = root.open_dir(&name)?;
+            let lock = Lock::acquire(&dir, LOCK, wait, "a purge")?;
+            held.push(Leftovers { dir, _lock: lock });
+        }
+        Ok(held)
+    }
+
+    /// Throws away everything in it.
+    pub fn discard(&self) -> crate::fs::Result<()> {
+        for folder in ["objects", "tmp"] {
+            match self.dir.open_dir(folder) {
+                Ok(dir) => remove_files(&dir, |_| true)?,
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        remove_files(&self.dir, |name| name.starts_with(PART) || name.starts_with(BASE))
+    }
+}
+
+fn remove_files(dir: &Dir, is_meant: impl Fn(&str) -> bool) -> crate::fs::Result<()> {
+    for (name, _) in dir.list()? {
+        if is_meant(&name.to_string_lossy()) {
+            dir.remove_file(&name)?;
+        }
+    }
+    dir.sync()
+}
+
 impl Incoming {
     /// Tells whether an earlier session with `peer` left something.
     pub fn has_leftovers(root: &Dir, peer: &str) -> bool {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::book::merge_rules;
 use super::commit::describe_paths;
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::purge::without_purged;
 use super::rules::{Class, RULES_FILE, VaultRules};
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault};
@@ -136,6 +137,7 @@ pub fn rollback(
         Streams::Keep => keep_streams(vault, &mut content, target_tree, head_tree)?,
         Streams::Restore => target_tree,
     };
+    let (tree, mut content) = without_purged(vault, content, tree)?;
     let history = History::new(&vault.store);
     let restores = history.is_ancestor(target, head)?;
     let mut taken_back: BTreeMap<String, usize> = BTreeMap::new();
@@ -236,6 +238,9 @@ impl Vault {
         let root = self.store.find_tree(tree)?;
         let file = root.find(RULES_FILE.as_bytes()).filter(|entry| !entry.mode.is_tree());
         let Some(entry) = file else { return Ok(VaultRules::default()) };
+        if self.store.is_removed(entry.id) {
+            return Ok(VaultRules::default());
+        }
         let bytes = self.store.find_blob(BlobId::new(entry.id))?;
         Ok(VaultRules::parse(Some(&bytes)).unwrap_or_default())
     }

@@ -13,8 +13,8 @@ use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath}
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::{NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
-    self, Body, Candidate, Change, Entry, Index, ReadError, RealLook, Scan, ScanInput, SeenFolder,
-    SkipReason, StatStamp, Status, TreeChange,
+    self, Body, Candidate, Change, Entry, Index, ReadError, Scan, ScanInput, SeenFolder, SkipReason,
+    StatStamp, Status, TreeChange,
 };
 
 /// So many files are read before they are stored: bounds the memory of a first commit.
@@ -324,7 +324,7 @@ impl Vault {
                 let index = Index::from_tree(&self.store, tree)?;
                 // Where nothing can be written nothing can be tried out, and nothing committed either.
                 Ok(match self.dot.open_or_create_dir("tmp") {
-                    Ok(scratch) => index.mark_impossible(&mut RealLook::new(&self.root, &scratch))?,
+                    Ok(scratch) => index.mark_impossible(&mut self.look(&scratch))?,
                     Err(_) => index,
                 })
             }

@@ -18,6 +18,7 @@ mod moving;
 mod naming;
 mod open;
 mod peers;
+mod purge;
 mod reconcile;
 mod reference;
 mod streams;
@@ -43,6 +44,7 @@ pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};
 pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init};
 pub use peers::PeerMemory;
+pub use purge::{PurgeOutcome, Survey, Target, Version, Waiting, accept, purge, resume, survey, waiting};
 pub use reconcile::{
     Hold, ReconcileOutcome, Resolve, ResolveOutcome, pending, reconcile, reconcile_locked, resolve,
 };
@@ -76,6 +78,8 @@ pub struct Vault {
     args: Vec<String>,
     session: Option<SessionId>,
     notices: Vec<String>,
+    /// The tombstones, sorted by commit and blob.
+    purged: Vec<purge::Listed>,
 }
 
 impl Vault {

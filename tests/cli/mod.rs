@@ -6,5 +6,6 @@ mod devices;
 mod doctor;
 mod events;
 mod history;
+mod purge;
 mod refusals;
 mod verify;

@@ -112,6 +112,7 @@ impl Place {
             device: Some(self.device.clone()),
             session: None,
             restores: None,
+            purges: Vec::new(),
             reconcile: None,
             extra: vec![],
             message: "a note".into(),
