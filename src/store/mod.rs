@@ -131,6 +131,11 @@ impl Store {
         self.0.packs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Lists the packs again, so that nothing counts as stored that is not.
+    pub fn refresh(&self) -> Result<()> {
+        self.reload().map(|_| ())
+    }
+
     /// Lists the packs again; tells whether the list changed, here or below.
     fn reload(&self) -> Result<bool> {
         let names = self.0.objects.list()?;

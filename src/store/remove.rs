@@ -3,7 +3,8 @@
 //! - Other records are copied as they are. A delta on what goes is decoded and stored whole.
 //! - Chunks and recipes that no large object left needs go as well, whoever had needed them.
 //! - All new packs are durable before the first old one goes, and an old one that is still there after a
-//!   crash is found by the next run like any other: whoever runs it until it succeeds is done.
+//!   crash is found by the next run like any other: whoever runs it until it succeeds is done. Until then
+//!   every object that stays can be read, by one copy or the other.
 //! - Readers beside it see old packs vanish and list them again, as when packs are merged.
 //!
 //! The caller holds the lock and knows that nothing refers to what goes. Bytes that are also a chunk of a
@@ -46,21 +47,30 @@ impl Store {
         let parts = self.parts_of_all_but(&packs, ids)?;
         let doomed = doomed(&packs, ids, &parts, needed);
         let mut removed = Removed { kept: ids.intersection(&parts).copied().collect(), ..Removed::default() };
-        let is_touched = |entry: &Entry| doomed.contains(&entry.id) || rests_on(entry, &doomed);
+        let present: HashSet<ObjectId> =
+            packs.iter().flat_map(|(_, entries)| entries).map(|entry| entry.id).collect();
+        // Where a run before this one was cut, a base can be gone already.
+        let lasts = |id: &ObjectId| present.contains(id) && !doomed.contains(id);
+        let is_touched =
+            |entry: &Entry| !lasts(&entry.id) || base_of(entry).is_some_and(|base| !lasts(&base));
         let (mut old, mut new) = (Vec::new(), HashSet::new());
         for (pack, entries) in packs.iter().filter(|(_, entries)| entries.iter().any(is_touched)) {
             removed.records += entries.iter().filter(|entry| doomed.contains(&entry.id)).count();
-            new.extend(self.copy_without(pack, entries, &doomed)?);
-            old.push(pack.id());
+            new.extend(self.copy_of(pack, entries, &doomed, &lasts)?);
+            let depth = entries.iter().filter(|entry| is_touched(entry)).map(|entry| entry.depth).max();
+            old.push((std::cmp::Reverse(depth), pack.id()));
         }
-        for id in old.into_iter().filter(|id| !new.contains(id)) {
+        // What rests on others goes before them, as far as packs can be ordered like that: an old record that
+        // lost its base has its copy by now, but would be reported.
+        old.sort_unstable();
+        for id in old.into_iter().map(|(_, id)| id).filter(|id| !new.contains(id)) {
             match self.0.objects.remove_file(id.file_name()) {
                 Err(error) if !error.is_not_found() => return Err(error.into()),
                 _ => removed.packs += 1,
             }
         }
         self.0.objects.sync()?;
-        // What a killed writer left could hold them, and the name of the folder is not to be trusted.
+        // What a killed writer left could hold them as well.
         remove_rubbish(&self.0.dot.open_or_create_dir(TEMP)?)?;
         self.0.cache.clear();
         self.reload()?;
@@ -114,23 +124,35 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a pack anew without `doomed`; `None` if nothing is left.
-    fn copy_without(
+    /// Writes a pack anew with what lasts; `None` if nothing does.
+    fn copy_of(
         &self,
         pack: &Arc<Pack>,
         entries: &[Entry],
         doomed: &HashSet<ObjectId>,
+        lasts: &dyn Fn(&ObjectId) -> bool,
     ) -> Result<Option<super::PackId>> {
         let shelf = self.shelf();
         let mut writer = PackWriter::new(self.clone());
-        for entry in entries.iter().filter(|entry| !doomed.contains(&entry.id)) {
-            let record = if rests_on(entry, doomed) {
-                let found = Found { place: Place::Pack(self.clone(), pack.clone()), entry: *entry };
-                let stored = frame::encode_whole(&shelf.record(&found)?);
-                let whole = Entry { form: Form::Whole, depth: 0, ordinal: 0, ..*entry };
-                Record { entry: Entry { stored: stored.len() as u32, ..whole }, stored }
-            } else {
-                Record { entry: *entry, stored: self.stored(pack, entry)? }
+        for entry in entries.iter().filter(|entry| lasts(&entry.id)) {
+            let whole = match base_of(entry).filter(|base| !lasts(base)) {
+                None => None,
+                Some(base) => {
+                    let found = Found { place: Place::Pack(self.clone(), pack.clone()), entry: *entry };
+                    match shelf.record(&found) {
+                        Ok(bytes) => Some(frame::encode_whole(&bytes)),
+                        // Damage of another kind: it stays what it was.
+                        Err(_) if !doomed.contains(&base) => None,
+                        Err(error) => return Err(error),
+                    }
+                }
+            };
+            let record = match whole {
+                Some(stored) => {
+                    let entry = Entry { form: Form::Whole, depth: 0, ordinal: 0, ..*entry };
+                    Record { entry: Entry { stored: stored.len() as u32, ..entry }, stored }
+                }
+                None => Record { entry: *entry, stored: self.stored(pack, entry)? },
             };
             writer.append(record)?;
         }
@@ -155,9 +177,9 @@ fn doomed(
     idle.chain(asked.filter(|id| ids.contains(id))).filter(|id| !parts.contains(id)).collect()
 }
 
-fn rests_on(entry: &Entry, doomed: &HashSet<ObjectId>) -> bool {
+fn base_of(entry: &Entry) -> Option<ObjectId> {
     match entry.form {
-        Form::Whole => false,
-        Form::Delta(base) | Form::Dictionary(base) => doomed.contains(&base),
+        Form::Whole => None,
+        Form::Delta(base) | Form::Dictionary(base) => Some(base),
     }
 }

@@ -79,8 +79,8 @@ impl Store {
         Ok(has)
     }
 
-    /// Returns the error for an object that is not there.
-    pub(super) fn missing(&self, id: ObjectId) -> Error {
+    /// Returns the error for an object that is not there: it was purged, or it is missing.
+    pub fn missing(&self, id: ObjectId) -> Error {
         match self.tombstone(id) {
             Some(tombstone) => Error::Purged { id, tombstone: Box::new(tombstone) },
             None => Error::Missing { id },
