@@ -200,6 +200,9 @@ impl VaultEndpoint {
                 operation = operation.set(name, RefTarget::Set(merged.into_iter().collect()));
             }
         }
+        if received.objects > 0 {
+            self.vault.remove_again(&lock)?;
+        }
         if operation.moves(self.vault.log.refs()) {
             self.publish_offer(&lock, operation, received)?;
         }

@@ -158,7 +158,7 @@ fn clear_cut_init(dot: &Dir) -> Result<()> {
 }
 
 impl Vault {
-    /// Opens the vault in `path` and finishes a checkout that was cut.
+    /// Opens the vault in `path` and finishes a checkout or purge that was cut.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Vault> {
         let root = options.disk.open_dir(path)?;
         let dot = match root.open_dir(DOT) {
@@ -185,6 +185,7 @@ impl Vault {
         };
         vault.read_purged()?;
         vault.finish_cut_checkout(options.access)?;
+        vault.finish_cut_purge()?;
         Ok(vault)
     }
 }

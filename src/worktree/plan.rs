@@ -261,6 +261,10 @@ impl Planner<'_> {
             }
             return Ok(());
         }
+        if !writable && !self.plan.moves {
+            // A restore that cannot be leaves what is there.
+            return Ok(());
+        }
         let wanted = target.new.filter(|_| writable);
         match (now, wanted) {
             (Now::Entry(now), Some(new)) if now == new => {

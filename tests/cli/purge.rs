@@ -123,6 +123,9 @@ fn what_is_purged_is_told_as_that_and_never_in_the_way() {
     assert!(!place.work().join("mac/other.md").exists());
     let changes = on(&place, "mac", &["status"]).json()["changes"].clone();
     assert_eq!(changes.as_array().map(Vec::len), Some(0), "{changes}");
+    std::fs::remove_file(place.work().join("mac/.mvault/index")).expect("a cache");
+    let changes = on(&place, "mac", &["status"]).json()["changes"].clone();
+    assert_eq!(changes.as_array().map(Vec::len), Some(0), "{changes}");
     on(&place, "mac", &["checkout", "main"]).ok();
     assert_eq!(place.read("mac/other.md"), b"later\n");
     let back = on(&place, "mac", &["rollback", &old]).json();
@@ -310,6 +313,128 @@ fn git_export_leaves_it_out_and_says_so() {
     purge(&place, "mac", "keys.txt", "keys.txt");
     let outcome = on(&place, "mac", &["git", "export", "../mac.git"]).code(0);
     assert!(outcome.stderr().contains("1 purged blobs are left out"), "{}", outcome.describe());
+    let fsck = place.git(["fsck", "--strict"]).dir("mac.git").run();
+    let told = format!("{}{}", fsck.stdout(), fsck.stderr());
+    let lines: Vec<&str> = told.lines().filter(|line| !line.starts_with("broken link")).collect();
+    let is_fine = |line: &&str| {
+        line.contains("missing blob") || line.trim_start().starts_with("to ") || line.starts_with("notice")
+    };
+    assert!(lines.iter().all(is_fine), "{told}");
     let log = place.git(["log", "--format=%s"]).dir("mac.git").ok();
     assert!(log.contains("a token got in"), "{log}");
+}
+
+#[test]
+fn a_large_version_goes_and_its_edit_on_another_device_arrives_whole() {
+    let place = Place::new();
+    vault(&place);
+    let big: String = (0..12_000).map(|n| format!("{n} {}\n", secret(5000 + n))).collect();
+    commit(&place, "mac", "big.txt", &big);
+    place.mvault(["clone", "mac", "pixel", "--device", "pixel"]).ok();
+    purge(&place, "mac", "big.txt", "big.txt");
+    let edited = format!("{big}a line of the phone\n");
+    place.write("pixel/other.txt", &edited);
+    place.write("pixel/big.txt", &edited);
+    on(&place, "pixel", &["commit"]).ok();
+    on(&place, "mac", &["pull", "../pixel"]).code(4);
+    on(&place, "mac", &["verify"]).ok();
+    assert!(!has(&place, "mac", &big));
+    assert!(has(&place, "mac", &edited), "what the phone made of it is the phone's work");
+}
+
+#[test]
+fn a_third_device_that_never_heard_of_it_cannot_bring_it_back() {
+    let place = pair();
+    place.mvault(["clone", "mac", "tablet", "--device", "tablet"]).ok();
+    purge(&place, "mac", "keys.txt", "keys.txt");
+    place.write("tablet/copy.txt", secret(9));
+    on(&place, "tablet", &["commit"]).ok();
+    on(&place, "mac", &["pull", "../tablet"]).ok();
+    assert!(!has(&place, "mac", &secret(9)));
+    assert!(!place.work().join("mac/copy.txt").exists());
+    on(&place, "mac", &["verify"]).ok();
+    assert_eq!(on(&place, "mac", &["status"]).json()["changes"].as_array().map(Vec::len), Some(0));
+    on(&place, "tablet", &["pull", "../mac"]).ok();
+    assert_eq!(head(&place, "mac"), head(&place, "tablet"), "with the bytes and without");
+    assert_eq!(place.read("tablet/copy.txt"), secret(9).as_bytes());
+    on(&place, "tablet", &["verify"]).ok();
+}
+
+#[test]
+fn a_purge_waits_for_a_session_that_receives() {
+    let place = Place::new();
+    vault(&place);
+    commit(&place, "mac", "keys.txt", &secret(12));
+    let gate = place.work().join("mac/.mvault/incoming/.gate");
+    std::fs::create_dir_all(&gate).expect("a folder");
+    let file = std::fs::File::create(gate.join("lock")).expect("a file");
+    file.lock_shared().expect("nobody else");
+    let args = ["purge", "keys.txt", "--confirm", "keys.txt", "--json"];
+    let outcome = on(&place, "mac", &args).code(7);
+    assert_eq!(outcome.error()["kind"], "locked");
+    assert!(has(&place, "mac", &secret(12)), "nothing was changed");
+    on(&place, "mac", &["verify"]).ok();
+    drop(file);
+    on(&place, "mac", &args).ok();
+    on(&place, "mac", &["purge", "--resume"]).ok();
+    assert!(!has(&place, "mac", &secret(12)));
+    on(&place, "mac", &["verify"]).ok();
+}
+
+#[test]
+fn what_a_peer_began_to_send_and_what_was_refused_goes_as_well() {
+    let place = Place::new();
+    vault(&place);
+    commit(&place, "mac", "keys.txt", &secret(13));
+    let dot = place.work().join("mac/.mvault");
+    std::fs::create_dir_all(dot.join("incoming/pixel/objects")).expect("folders");
+    std::fs::write(dot.join("incoming/pixel/part-x"), secret(13)).expect("a file");
+    std::fs::write(dot.join("quarantine/refused"), secret(13)).expect("a file");
+    std::fs::write(dot.join("quarantine/other"), "something else").expect("a file");
+    purge(&place, "mac", "keys.txt", "keys.txt");
+    assert_eq!(files_with(&place, "mac", &secret(13)), [""; 0]);
+    assert!(dot.join("quarantine/other").exists());
+}
+
+#[test]
+fn the_tombstone_of_a_hostile_device_removes_nothing() {
+    let place = pair();
+    let before = place.read("mac/continuity.md");
+    purge(&place, "pixel", "continuity.md", "continuity.md");
+    let outcome = on(&place, "mac", &["pull", "pixel"]).code(0);
+    assert!(outcome.stderr().contains("pixel purged 1 version of continuity.md"), "{}", outcome.describe());
+    assert!(!place.work().join("mac/continuity.md").exists(), "a deletion, as any device can make one");
+    on(&place, "mac", &["verify"]).ok();
+    let status = on(&place, "mac", &["status"]).json();
+    assert_eq!(status["purges_waiting"], 1);
+    assert_eq!(on(&place, "mac", &["show", "main~1:continuity.md"]).code(0).stdout, before);
+    on(&place, "mac", &["checkout", "main~1", "--", "continuity.md"]).ok();
+    assert_eq!(place.read("mac/continuity.md"), before);
+    // What the mac makes of it from here on is another blob, which nobody purged.
+    place.write("mac/continuity.md", [&before[..], b"still here\n"].concat());
+    on(&place, "mac", &["commit"]).ok();
+    on(&place, "mac", &["sync", "pixel"]).ok();
+    assert_eq!(head(&place, "mac"), head(&place, "pixel"));
+    assert_eq!(place.read("pixel/continuity.md"), [&before[..], b"still here\n"].concat());
+}
+
+#[test]
+fn files_brought_back_from_a_purged_version_stay_as_they_are() {
+    let place = Place::new();
+    vault(&place);
+    let old = commit(&place, "mac", "keys.txt", &secret(14));
+    commit(&place, "mac", "other.md", "before\n");
+    let operation = on(&place, "mac", &["audit", "-n", "1"]).json_lines()[0]["seq"].to_string();
+    let version = format!("{old}:keys.txt");
+    commit(&place, "mac", "keys.txt", "nothing secret\n");
+    purge(&place, "mac", &version, "keys.txt");
+    let told = on(&place, "mac", &["checkout", &old, "--", "keys.txt"]).json();
+    assert_eq!(told["unwritable"][0], "keys.txt", "{told}");
+    assert_eq!(place.read("mac/keys.txt"), b"nothing secret\n");
+    on(&place, "mac", &["cat", "--json", &told["head"].as_str().expect("a head")[..12]]).ok();
+    on(&place, "mac", &["undo"]).code(1);
+    on(&place, "mac", &["undo", &operation]).ok();
+    assert!(!place.work().join("mac/other.md").exists(), "older operations can be taken back");
+    assert_eq!(place.read("mac/keys.txt"), b"nothing secret\n");
+    on(&place, "mac", &["verify"]).ok();
 }

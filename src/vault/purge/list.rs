@@ -138,6 +138,10 @@ impl Vault {
         let is_there = read.is_some();
         self.purged = read.map_or_else(|| self.make_list(), Ok)?;
         self.tell_store();
+        if !self.purged.is_empty() {
+            // Packs that were listed before a purge may name what is gone.
+            self.store.refresh()?;
+        }
         Ok(is_there)
     }
 

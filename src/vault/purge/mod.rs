@@ -29,7 +29,7 @@ use crate::store::{PackWriter, Stage};
 use crate::worktree::{self, Folders, TreeChange};
 
 /// How long a purge waits for sessions that are receiving.
-const SESSIONS_WAIT: Duration = Duration::from_secs(10);
+const SESSIONS_WAIT: Duration = Duration::from_secs(2);
 /// How many blobs one operation names.
 const ACCEPTED_AT_ONCE: usize = 4096;
 
@@ -75,6 +75,7 @@ pub fn purge(
             format!("`mvault checkout {}` goes back to the branch, then purge", vault.branch()),
         ));
     }
+    let gate = vault.close_gate(SESSIONS_WAIT)?;
     let found = survey(vault, target)?;
     let blobs = |survey: &Survey| survey.versions.iter().map(|v| v.blob).collect::<BTreeSet<BlobId>>();
     if blobs(&found) != blobs(expected) {
@@ -104,7 +105,7 @@ pub fn purge(
     let moved = move_tree(vault, &lock, request)?;
     let agreed = blobs.iter().map(|blob| blob.object()).collect();
     vault.note_purges(&[(id, commit)], &agreed)?;
-    let removed = vault.remove_due(&lock, SESSIONS_WAIT)?.unwrap_or_default();
+    let removed = vault.remove_behind(&lock, &gate)?;
     let stays = staying(vault, &found.going)?;
     Ok(PurgeOutcome { commit: id, survey: found, moved, stays, kept: removed.kept })
 }
@@ -191,6 +192,7 @@ impl Vault {
 /// Agrees to purges of other devices: the bytes go here as well. Returns how many blobs went.
 pub fn accept(vault: &mut Vault, blobs: &BTreeSet<BlobId>) -> Result<usize> {
     let lock = vault.lock(OPERATION)?;
+    let gate = vault.close_gate(SESSIONS_WAIT)?;
     let ids_now: BTreeSet<ObjectId> =
         waiting(vault, None).iter().flat_map(|w| &w.blobs).map(|blob| blob.object()).collect();
     let agreed: Vec<ObjectId> = blobs.iter().map(|b| b.object()).filter(|id| ids_now.contains(id)).collect();
@@ -203,7 +205,7 @@ pub fn accept(vault: &mut Vault, blobs: &BTreeSet<BlobId>) -> Result<usize> {
         }
         vault.save_purged()?;
     }
-    vault.remove_due(&lock, SESSIONS_WAIT)?;
+    vault.remove_behind(&lock, &gate)?;
     Ok(agreed.len())
 }
 
@@ -220,9 +222,6 @@ pub(super) fn announce(vault: &Vault, commits: &[(CommitId, Commit)]) -> Result<
     let mut notices = Vec::new();
     for (id, commit) in commits {
         let device = commit.device.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
-        if *device == *vault.config.device.as_str() {
-            continue;
-        }
         let count = commit.purges.len();
         let versions = if count == 1 { "1 version".to_owned() } else { format!("{count} versions") };
         let paths = paths_taken(vault, commit)?;
