@@ -17,7 +17,7 @@ use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
 use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path, leads_outside};
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, Mode, Source, TreeId, VaultPath};
+use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
 use crate::store::{self, ObjectReader};
 use crate::worktree::{Candidate, Entry, Look, OnDisk, RealLook, Scan};
 
@@ -128,6 +128,11 @@ impl<'a> Admission<'a> {
         let entry = checkout::entry_at(&self.vault.store, self.base, path)?;
         let file = entry.filter(|entry| !entry.mode.is_tree());
         Ok(file.map(|entry| Entry { mode: entry.mode, id: BlobId::new(entry.id) }))
+    }
+
+    /// Tells whether content was purged, and its bytes are gone here: they do not come back.
+    pub fn is_purged(&self, blob: BlobId) -> bool {
+        self.vault.store.is_removed(blob.object())
     }
 
     fn refuse(&self, path: &VaultPath, finding: Finding) -> Option<Finding> {
@@ -269,6 +274,13 @@ impl<'a> Admission<'a> {
         if candidate.mode == Mode::Symlink {
             let was_file = candidate.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
             verdict.refused = self.link(path, was_file, body);
+            return Ok(verdict);
+        }
+        if let Body::Whole(bytes) = body
+            && self.vault.has_purged()
+            && self.is_purged(BlobId::new(hash_object(Kind::Blob, bytes)))
+        {
+            verdict.refused = Some(Finding::new(Reason::Purged));
             return Ok(verdict);
         }
         let before = Before::of(self.vault, candidate);

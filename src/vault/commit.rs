@@ -16,7 +16,7 @@ use crate::merge::History;
 use crate::object::{Commit, CommitId, Kind, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
-use crate::worktree::{self, Change, Index, RealLook, ScanInput, SeenFolder, Status, TreeChange};
+use crate::worktree::{self, Change, Index, ScanInput, SeenFolder, Status, TreeChange};
 
 /// What to commit.
 #[derive(Clone, Debug, Default)]
@@ -226,7 +226,7 @@ impl Vault {
                 let index = Index::from_tree(&self.store, tree)?;
                 // Where nothing can be written nothing can be tried out, and nothing committed either.
                 Ok(match self.dot.open_or_create_dir("tmp") {
-                    Ok(scratch) => index.mark_impossible(&mut RealLook::new(&self.root, &scratch))?,
+                    Ok(scratch) => index.mark_impossible(&mut self.look(&scratch))?,
                     Err(_) => index,
                 })
             }

@@ -189,7 +189,11 @@ impl Gathered {
                 }
                 Ok((Loaded::Stored(id, verdict), stat)) => {
                     let id = id?;
-                    match self.note(candidate, verdict?, || BlobId::new(id)) {
+                    let mut verdict = verdict?;
+                    if admission.is_some_and(|admission| admission.is_purged(BlobId::new(id))) {
+                        verdict.refused = Some(Finding::new(Reason::Purged));
+                    }
+                    match self.note(candidate, verdict, || BlobId::new(id)) {
                         Some(finding) => {
                             given_up.insert(path.clone(), finding);
                         }

@@ -9,5 +9,6 @@ mod handles;
 mod history;
 mod hook;
 mod hooks;
+mod purge;
 mod refusals;
 mod verify;

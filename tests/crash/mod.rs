@@ -71,6 +71,15 @@ fn a_rollback_killed_before_any_call_leaves_the_old_or_the_new_state() {
     swept.assert_both_ends_and_at_least(40);
 }
 
+#[test]
+fn a_purge_killed_before_any_call_is_finished_by_the_next_command() {
+    let place = vault_of_two_states();
+    commit(&place, "new");
+    place.write("continuity.md", "an edit that no commit has\n");
+    let swept = Sweep::of(&place, &["purge", "large.log", "--confirm", "large.log"]).run_once();
+    swept.assert_both_ends_and_at_least(20);
+}
+
 /// A vault and its clone `far`, with commits on both sides and edits in none on the far one.
 fn two_devices_apart() -> Place {
     let place = vault_of_two_states();
