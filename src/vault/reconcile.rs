@@ -384,6 +384,18 @@ pub fn resolve(
             return Ok(ResolveOutcome { remaining: Vec::new(), head, commit: None, moved: None, held });
         }
     };
+    commit_resolution(vault, &lock, path, resolution, tree, overrides)
+}
+
+/// Commits a resolution on top of exactly the heads that were shown, and moves the files there.
+fn commit_resolution(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    path: &VaultPath,
+    resolution: merge::Resolution,
+    tree: TreeId,
+    overrides: Vec<String>,
+) -> Result<ResolveOutcome> {
     let mut content = vault.store.writer()?;
     add_objects(&mut content, &resolution.objects)?;
     let names: Vec<String> = resolution.chosen.iter().map(|(c, _)| c.path.to_string()).collect();
@@ -399,7 +411,7 @@ pub fn resolve(
         .lamport(commit.lamport);
     let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
     let moved =
-        move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
+        move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
     keep_choices(vault, &[])?;
     let (remaining, held) = (Vec::new(), Vec::new());
     Ok(ResolveOutcome { remaining, head: id, commit: Some(id), moved: Some(moved), held })

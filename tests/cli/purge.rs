@@ -401,8 +401,10 @@ fn the_tombstone_of_a_hostile_device_removes_nothing() {
     let place = pair();
     let before = place.read("mac/continuity.md");
     purge(&place, "pixel", "continuity.md", "continuity.md");
-    let outcome = on(&place, "mac", &["pull", "pixel"]).code(0);
+    let outcome = on(&place, "mac", &["pull", "pixel"]).code(4);
     assert!(outcome.stderr().contains("pixel purged 1 version of continuity.md"), "{}", outcome.describe());
+    assert_eq!(place.read("mac/continuity.md"), before, "a canonical file goes only with a yes");
+    on(&place, "mac", &["pull", "pixel", "--allow", "emptied"]).code(0);
     assert!(!place.work().join("mac/continuity.md").exists(), "a deletion, as any device can make one");
     on(&place, "mac", &["verify"]).ok();
     let status = on(&place, "mac", &["status"]).json();
