@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod gather;
 mod git;
+mod growth;
 mod guard;
 mod memory;
 mod moving;

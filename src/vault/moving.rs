@@ -70,7 +70,7 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
     let seen = worktree::file_system_now(&vault.dot)?;
     let paths: &[VaultPath] = if let Edits::SaveWithin(paths) = &edits { paths } else { &[] };
     let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths: &[] };
-    let local = worktree::hash_candidates(&vault.root, &worktree::scan(input)?, Some(seen));
+    let local = worktree::hash_candidates(&vault.root, &vault.scan_what_is_read(input)?, Some(seen));
     let plan = worktree::plan(
         PlanInput {
             source: &vault.store,

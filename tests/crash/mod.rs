@@ -6,8 +6,8 @@
 //!
 //! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly; all of them without it.
 
-mod kill;
-mod sweep;
+pub mod kill;
+pub mod sweep;
 mod trace;
 
 use crate::support::Place;
