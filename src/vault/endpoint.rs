@@ -374,7 +374,15 @@ fn refusal(error: Error) -> Refusal {
     Refusal::new(kind, message).with_hint(error.hint())
 }
 
-/// Returns what opens the vault in `path` for a session's far end.
+/// Tells whether the vault lies where nobody can write, as on a stick that is locked: what it has can be
+/// fetched all the same.
+fn is_on_read_only_disk(vault: &Vault) -> bool {
+    let opened = vault.dot.open_write(super::open::LOCK);
+    opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Returns what opens the vault in `path` for a session's far end. A vault that nobody can write is served
+/// read-only, whatever was asked.
 pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<'e> {
     Box::new(move |_call: &Call| {
         let vault = Vault::open(&path, options).map_err(|error| match error {
@@ -384,6 +392,8 @@ pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<
             }
             other => refusal(other),
         })?;
+        let verb =
+            if verb == Verb::Serve && is_on_read_only_disk(&vault) { Verb::ServeReadOnly } else { verb };
         Ok(Box::new(VaultEndpoint::new(vault, verb, false)) as Box<dyn Endpoint>)
     })
 }
