@@ -1225,7 +1225,7 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__resolve)
-            opts="-C -q -h --take --with --edit --json --quiet --color --no-pager --help"
+            opts="-C -q -h --take --with --edit --allow --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1236,6 +1236,10 @@ _mvault() {
                     return 0
                     ;;
                 --with)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -310,6 +310,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -l no-pager -d 
 complete -c mvault -n "__fish_mvault_using_subcommand conflicts" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l take -d 'A device\'s version, `base` or `both`' -r
 complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l with -d 'The content of a file' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand resolve" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand resolve" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -290,7 +290,7 @@ fn checked(number: u64, bytes: usize) -> Vec<u8> {
     let line = format!("version {number}\n");
     let body = line.repeat(bytes / line.len() + 1);
     let body = &body[..bytes];
-    format!("{}\n{body}", sha256(&body)).into_bytes()
+    format!("{}\n{body}", sha256(body)).into_bytes()
 }
 
 #[track_caller]
