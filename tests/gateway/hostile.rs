@@ -315,7 +315,7 @@ fn wrk_10_vaults_and_repositories_inside() {
 
 /// How many files a folder gets; `MVAULT_MANY_FILES=1000000` for the whole case.
 fn many() -> usize {
-    std::env::var("MVAULT_MANY_FILES").ok().map_or(30_000, |text| text.parse().expect("a number"))
+    std::env::var("MVAULT_MANY_FILES").ok().map_or(100_000, |text| text.parse().expect("a number"))
 }
 
 #[test]
