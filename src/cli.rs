@@ -143,6 +143,10 @@ enum Verb {
     Quarantine(commands::rejections::QuarantineArgs),
     /// Tell what an agent should know when it starts
     Boot(commands::boot::BootArgs),
+    /// Tell what each device added since yesterday
+    Standup(commands::standup::StandupArgs),
+    /// Leave a task for another agent or device, take one, say it is done
+    Handoff(commands::handoff::HandoffArgs),
     /// Begin, end, list and show agents' sessions
     Session(commands::session::SessionArgs),
     /// Answer a host of agents; hosts run it
@@ -198,6 +202,8 @@ impl Verb {
             Verb::Rejections(args) => commands::rejections::run(cx, args),
             Verb::Quarantine(args) => commands::rejections::run_quarantine(cx, args),
             Verb::Boot(args) => commands::boot::run(cx, args),
+            Verb::Standup(args) => commands::standup::run(cx, args),
+            Verb::Handoff(args) => commands::handoff::run(cx, args),
             Verb::Session(args) => commands::session::run(cx, args),
             Verb::Hook(args) => commands::hook::run(cx, args),
             Verb::Hooks(args) => commands::hooks::run(cx, args),

@@ -3,6 +3,7 @@
 // Tests look at files from outside mvault; the library goes through `mvault::fs`.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod agent;
 mod cli;
 mod concurrency;
 mod crash;

@@ -24,6 +24,7 @@ mod editor;
 pub mod error;
 pub mod events;
 pub mod git;
+pub mod handoff;
 pub mod hash;
 pub mod hook;
 pub mod hooks;
@@ -39,6 +40,7 @@ pub mod rollback;
 pub mod serve;
 pub mod session;
 pub mod show;
+pub mod standup;
 pub mod status;
 pub mod sync;
 mod telling;
@@ -246,7 +248,7 @@ impl Exit {
 pub type CommandResult = Result<Exit, CommandError>;
 
 /// Verbs whose words are the text itself.
-const VERBS_WITH_TEXT: [&str; 2] = ["note", "events"];
+const VERBS_WITH_TEXT: [&str; 3] = ["note", "events", "handoff"];
 /// Options whose value is a text.
 const OPTIONS_WITH_TEXT: [&str; 2] = ["-m", "--message"];
 

@@ -82,7 +82,7 @@ pub fn boot(vault: &mut Vault, request: &BootRequest) -> Result<Boot> {
     let rules = vault.rules_of(vault.tree_of(head)?)?;
     let receipt = earlier_receipt(vault, request.kind)?;
     let (files, mut items) = file_items(vault, &rules, request.kind)?;
-    let (open, words) = collect::open_items(vault)?;
+    let (open, words) = collect::open_items(vault, request.agent.as_deref())?;
     items.extend(open);
     items.extend(collect::news_items(vault, &rules, receipt.as_ref().map(|receipt| receipt.head))?);
     if request.kind == BootKind::AfterCompaction {
