@@ -149,13 +149,11 @@ fn seconds_of(operation: &Operation) -> Option<i64> {
     Moment::parse_rfc3339(&operation.at).map(|moment| moment.seconds())
 }
 
+/// What a walk met, and what of it is chosen.
+type Found = (Vec<(CommitId, Commit)>, Vec<Chosen>);
+
 /// Walks down from the head; returns what was met and what of it is chosen, the newest first.
-fn walk(
-    vault: &Vault,
-    head: CommitId,
-    since: &Since,
-    new: &HashSet<CommitId>,
-) -> Result<(Vec<(CommitId, Commit)>, Vec<Chosen>)> {
+fn walk(vault: &Vault, head: CommitId, since: &Since, new: &HashSet<CommitId>) -> Result<Found> {
     let (mut walked, mut chosen) = (Vec::new(), Vec::new());
     let mut new_left = new.len();
     let (mut run, mut devices) = (0, HashSet::new());
