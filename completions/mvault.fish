@@ -57,6 +57,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring 
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "resolve" -d 'Choose for a conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "audit" -d 'Tell the operations, or check their chain'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "purge" -d 'Remove bytes for good: a secret that got in'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
@@ -69,6 +70,8 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "seal" -d 'Give edited
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "rejections" -d 'Tell what was refused'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "quarantine" -d 'List, show, bring back or drop what was refused'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "boot" -d 'Tell what an agent should know when it starts'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "standup" -d 'Tell what each device added since yesterday'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "handoff" -d 'Leave a task for another agent or device, take one, say it is done'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "session" -d 'Begin, end, list and show agents\' sessions'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hook" -d 'Answer a host of agents; hosts run it'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hooks" -d 'Wire agents to the vault'
@@ -334,6 +337,19 @@ complete -c mvault -n "__fish_mvault_using_subcommand audit" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s m -l message -d 'Why; the reason stays in the history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l confirm -d 'What would be typed to confirm: the path, or the first ten digits of the id' -r
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l dry-run -d 'Only tell what would go'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l accept -d 'Remove here what other devices have purged'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l resume -d 'Go on with a purge that was cut short'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -548,6 +564,80 @@ complete -c mvault -n "__fish_mvault_using_subcommand boot" -l json -d 'Tell eve
 complete -c mvault -n "__fish_mvault_using_subcommand boot" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand boot" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand boot" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -l since -d 'From when on: `yesterday`, `today`, a date, a time as `log --since` takes it, or a revision' -r
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -l format -d 'How to tell it' -r -f -a "text\t'For a terminal'
+markdown\t'For a document'
+json\t'For programs: one device a line'"
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand standup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -f -a "create" -d 'Leave a task'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -f -a "list" -d 'List tasks that were left'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -f -a "accept" -d 'Take a task'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and not __fish_seen_subcommand_from create list accept complete" -f -a "complete" -d 'Say that a task is done'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l to -d 'For whom: an agent (`codex`), a device (`pixel`), or both (`codex@pixel`); for anyone without it' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l context -d 'A file or folder to give along, as the last commit has it' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l next -d 'What to do next; may be given several times' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l notes -d 'Anything else that is worth a word' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l from-file -d 'Read the task from a handoff.json as MirrorDNA writes it' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l agent -d 'Which agent this is; without it, that of the session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -l agent -d 'Which agent this is; without it, that of the session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -l all -d 'Those that are done as well'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -l agent -d 'Which agent this is; without it, that of the session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -l take-over -d 'Take it although another one has it'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from accept" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s m -l message -d 'What came of it' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l agent -d 'Which agent this is; without it, that of the session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand session; and not __fish_seen_subcommand_from start end list show" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

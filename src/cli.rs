@@ -118,6 +118,8 @@ enum Verb {
     Resolve(commands::reconcile::ResolveArgs),
     /// Tell the operations, or check their chain
     Audit(commands::audit::AuditArgs),
+    /// Remove bytes for good: a secret that got in
+    Purge(commands::purge::PurgeArgs),
     /// Check everything the vault keeps
     #[command(visible_alias = "fsck")]
     Verify(commands::verify::VerifyArgs),
@@ -141,6 +143,10 @@ enum Verb {
     Quarantine(commands::rejections::QuarantineArgs),
     /// Tell what an agent should know when it starts
     Boot(commands::boot::BootArgs),
+    /// Tell what each device added since yesterday
+    Standup(commands::standup::StandupArgs),
+    /// Leave a task for another agent or device, take one, say it is done
+    Handoff(commands::handoff::HandoffArgs),
     /// Begin, end, list and show agents' sessions
     Session(commands::session::SessionArgs),
     /// Answer a host of agents; hosts run it
@@ -184,6 +190,7 @@ impl Verb {
             Verb::Conflicts(args) => commands::reconcile::run_conflicts(cx, args),
             Verb::Resolve(args) => commands::reconcile::run_resolve(cx, args),
             Verb::Audit(args) => commands::audit::run(cx, args),
+            Verb::Purge(args) => commands::purge::run(cx, args),
             Verb::Verify(args) => commands::verify::run(cx, args),
             Verb::Stats(args) => commands::verify::run_stats(cx, args),
             Verb::Doctor(args) => commands::doctor::run(cx, args),
@@ -195,6 +202,8 @@ impl Verb {
             Verb::Rejections(args) => commands::rejections::run(cx, args),
             Verb::Quarantine(args) => commands::rejections::run_quarantine(cx, args),
             Verb::Boot(args) => commands::boot::run(cx, args),
+            Verb::Standup(args) => commands::standup::run(cx, args),
+            Verb::Handoff(args) => commands::handoff::run(cx, args),
             Verb::Session(args) => commands::session::run(cx, args),
             Verb::Hook(args) => commands::hook::run(cx, args),
             Verb::Hooks(args) => commands::hooks::run(cx, args),

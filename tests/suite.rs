@@ -3,12 +3,14 @@
 // Tests look at files from outside mvault; the library goes through `mvault::fs`.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod agent;
 mod cli;
 mod concurrency;
 mod crash;
 mod gateway;
 mod generated;
 mod git;
+mod sessions;
 mod ssh;
 mod support;
 mod tidy;

@@ -2,8 +2,10 @@
 //! other.
 //!
 //! - [`boot`] tells an agent that starts what it should know; [`news`] is what other devices added.
+//! - [`handoff`] leaves a task for another agent or device.
 //! - [`hooks`] reads what a host says and answers by its contract, one thin adapter a host.
 //! - [`install`] wires a host to mvault in the host's own settings, and takes that back.
+//! - [`standup`] tells people what each device added.
 //! - [`transcript`] tells from a host's transcript whether a boot was delivered.
 //! - [`neutral`] makes stored text harmless before a model reads it.
 //!
@@ -11,9 +13,11 @@
 //! [`hooks::run::HookVault`].
 
 pub mod boot;
+pub mod handoff;
 pub mod hooks;
 pub mod install;
 pub mod neutral;
 pub mod news;
 pub mod sessions;
+pub mod standup;
 pub mod transcript;

@@ -56,8 +56,17 @@ pub struct News {
     pub commits_left_out: usize,
 }
 
+/// Whose files are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilesOf<'a> {
+    /// Those of every device.
+    All,
+    /// Those of every device but this.
+    AllBut(&'a DeviceName),
+}
+
 /// Returns what the history of `new` has and that of `old` has not.
-pub fn between(vault: &Vault, old: &[CommitId], new: CommitId) -> Result<News> {
+pub fn between(vault: &Vault, old: &[CommitId], new: CommitId, files_of: FilesOf<'_>) -> Result<News> {
     let history = History::new(vault.store());
     let mut news = News::default();
     let mut ids = history.sorted(history.only_in(&[new], old)?)?;
@@ -77,6 +86,9 @@ pub fn between(vault: &Vault, old: &[CommitId], new: CommitId) -> Result<News> {
     let tree = vault.tree_of(new)?;
     let rules = vault.rules_of(tree)?;
     for (id, commit) in &news.commits {
+        if matches!(files_of, FilesOf::AllBut(device) if commit.device.as_ref() == Some(device)) {
+            continue;
+        }
         for diff in changed_by(vault, commit)? {
             let class = rules.class_of(&diff.path);
             if !matches!(class, Class::Stream | Class::Sidecar) {
@@ -103,7 +115,7 @@ pub fn all_events(vault: &Vault, head: CommitId) -> Result<Vec<EventNews>> {
 }
 
 /// Returns what a commit changed that none of its parents has so.
-fn changed_by(vault: &Vault, commit: &Commit) -> Result<Vec<TreeDiff>> {
+pub(super) fn changed_by(vault: &Vault, commit: &Commit) -> Result<Vec<TreeDiff>> {
     let mut parents = Vec::new();
     for parent in &commit.parents {
         parents.push(vault.tree_of(*parent)?);
@@ -124,7 +136,12 @@ fn changed_by(vault: &Vault, commit: &Commit) -> Result<Vec<TreeDiff>> {
 }
 
 /// Returns the events of `new` that none of `olds` has, in the total order. With no older tree all are new.
-fn new_events(vault: &Vault, rules: &VaultRules, olds: &[TreeId], new: TreeId) -> Result<Vec<EventNews>> {
+pub(super) fn new_events(
+    vault: &Vault,
+    rules: &VaultRules,
+    olds: &[TreeId],
+    new: TreeId,
+) -> Result<Vec<EventNews>> {
     let against = olds.first().copied().unwrap_or_else(TreeId::empty);
     let mut found = Vec::new();
     for diff in diff_trees(vault.store(), against, new)? {
@@ -156,7 +173,7 @@ fn new_events(vault: &Vault, rules: &VaultRules, olds: &[TreeId], new: TreeId) -
 }
 
 /// Reads a stream; none if it is too long for news, or damaged: `verify` tells of that.
-fn stream(vault: &Vault, id: ObjectId) -> Result<Option<std::sync::Arc<[u8]>>> {
+pub(super) fn stream(vault: &Vault, id: ObjectId) -> Result<Option<std::sync::Arc<[u8]>>> {
     let size = vault.store().try_info(id).map_err(Error::from)?.map_or(0, |(_, size)| size);
     if size > STREAM_BYTES_MAX {
         return Ok(None);

@@ -24,6 +24,7 @@ mod editor;
 pub mod error;
 pub mod events;
 pub mod git;
+pub mod handoff;
 pub mod hash;
 pub mod hook;
 pub mod hooks;
@@ -31,6 +32,7 @@ pub mod init;
 pub mod log;
 pub mod man;
 pub mod note;
+pub mod purge;
 pub mod reconcile;
 pub mod rejections;
 pub mod remote;
@@ -38,6 +40,7 @@ pub mod rollback;
 pub mod serve;
 pub mod session;
 pub mod show;
+pub mod standup;
 pub mod status;
 pub mod sync;
 mod telling;
@@ -47,7 +50,7 @@ pub mod write;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -192,6 +195,21 @@ impl Context<'_> {
         Ok(bytes)
     }
 
+    /// Asks a question on the terminal and returns the line that was typed; `None` if there is no terminal
+    /// to ask on.
+    pub fn ask(&mut self, question: &str) -> Result<Option<String>, CommandError> {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            return Ok(None);
+        }
+        self.ui.question(question);
+        let mut line = String::new();
+        match stdin.read_line(&mut line) {
+            Ok(_) => Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(error) => Err(CommandError::from_error(ErrorKind::Failed, &error)),
+        }
+    }
+
     /// Returns an environment variable if it is set, not empty and UTF-8.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.vars.get(OsString::from(name).as_os_str())?.to_str().filter(|value| !value.is_empty())
@@ -230,7 +248,7 @@ impl Exit {
 pub type CommandResult = Result<Exit, CommandError>;
 
 /// Verbs whose words are the text itself.
-const VERBS_WITH_TEXT: [&str; 2] = ["note", "events"];
+const VERBS_WITH_TEXT: [&str; 3] = ["note", "events", "handoff"];
 /// Options whose value is a text.
 const OPTIONS_WITH_TEXT: [&str; 2] = ["-m", "--message"];
 

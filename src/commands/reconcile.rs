@@ -8,7 +8,7 @@ use super::checkout::{files, tell_saved};
 use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side};
-use crate::object::{DeviceName, Mode};
+use crate::object::{BlobId, DeviceName, Mode};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
 use crate::ui::{harmless, harmless_line, json};
 use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Vault};
@@ -246,6 +246,9 @@ impl Content {
         match entry {
             None => Ok(Content::Nothing),
             Some(entry) if entry.mode == Mode::Tree => Ok(Content::Words("a folder".into())),
+            Some(entry) if vault.is_purged(BlobId::new(entry.id)) => {
+                Ok(Content::Words("a version that was purged".into()))
+            }
             Some(entry) if entry.mode == Mode::Symlink => {
                 let target = conflict.read(vault.store(), entry)?;
                 Ok(Content::Words(format!("a link to {}", crate::ui::harmless_line(&target))))

@@ -8,23 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::growth::Growth;
 use super::protection::Protections;
 use super::rules::{Class, RULES_FILE};
 use super::{Error, Result, Vault, checkout};
 use crate::events::{self, Content, Stream};
 use crate::fs;
-use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
+use crate::gateway::content::{Demands, Seen, Syntax, has_markers};
 use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path, leads_outside};
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, Mode, Source, TreeId, VaultPath};
-use crate::store::{self, ObjectReader};
+use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
+use crate::store;
 use crate::worktree::{Candidate, Entry, Look, OnDisk, RealLook, Scan};
 
 /// The longest version of a file that is read whole to compare with, in bytes.
 const COMPARED_BYTES_MAX: u64 = 64 << 20;
-/// So much of what a large stream gained is looked through for torn lines.
-const TAIL_BYTES_MAX: usize = 8 << 20;
 /// So many zero bytes at the end of a text are no accident of its writer.
 const ZERO_TAIL_MIN: u64 = 4;
 
@@ -128,6 +127,11 @@ impl<'a> Admission<'a> {
         let entry = checkout::entry_at(&self.vault.store, self.base, path)?;
         let file = entry.filter(|entry| !entry.mode.is_tree());
         Ok(file.map(|entry| Entry { mode: entry.mode, id: BlobId::new(entry.id) }))
+    }
+
+    /// Tells whether content was purged, and its bytes are gone here: they do not come back.
+    pub fn is_purged(&self, blob: BlobId) -> bool {
+        self.vault.store.is_removed(blob.object())
     }
 
     fn refuse(&self, path: &VaultPath, finding: Finding) -> Option<Finding> {
@@ -259,7 +263,7 @@ impl<'a> Admission<'a> {
             }
             _ => None,
         };
-        Ok(Growth { old, block: None, holds: true, tail: Vec::new() })
+        Ok(Growth::beyond(old))
     }
 
     /// Judges a file by what was seen in it.
@@ -269,6 +273,13 @@ impl<'a> Admission<'a> {
         if candidate.mode == Mode::Symlink {
             let was_file = candidate.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
             verdict.refused = self.link(path, was_file, body);
+            return Ok(verdict);
+        }
+        if let Body::Whole(bytes) = body
+            && self.vault.has_purged()
+            && self.is_purged(BlobId::new(hash_object(Kind::Blob, bytes)))
+        {
+            verdict.refused = Some(Finding::new(Reason::Purged));
             return Ok(verdict);
         }
         let before = Before::of(self.vault, candidate);
@@ -415,10 +426,14 @@ pub(super) fn unread_before(candidate: &Candidate, error: io::Error) -> Error {
 /// Finds lines that a stream gained and that make no sense.
 fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
     let (old, gained): (usize, &[u8]) = match body {
-        Body::Large(growth) => (0, &growth.tail),
+        Body::Large(growth) => (0, growth.new_lines()),
         Body::Whole(bytes) => {
             let old = before.bytes()?.filter(|old| bytes.starts_with(old)).map_or(0, |old| old.len());
-            (old, &bytes[old..])
+            // A line that was torn then may be whole now; if it only ended, it was told of.
+            let start = bytes[..old].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+            let has_ended = bytes[old..].first().is_none_or(|b| matches!(b, b'\r' | b'\n'));
+            let start = if has_ended { old } else { start };
+            (start, &bytes[start..])
         }
     };
     // Where each line stands is told in the whole file only if that is at hand.
@@ -475,72 +490,6 @@ impl<'a> Before<'a> {
         };
         *kept = Some(read.clone());
         Ok(read)
-    }
-}
-
-/// Compares a large stream with the version before it while it is read: it should only have grown.
-pub(super) struct Growth<'a> {
-    old: Option<ObjectReader<'a>>,
-    block: Option<(Arc<[u8]>, usize)>,
-    /// Whether it begins with all that was there, as far as both were read.
-    pub holds: bool,
-    tail: Vec<u8>,
-}
-
-impl Growth<'_> {
-    fn update(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while self.holds && !bytes.is_empty() {
-            let Some((block, at)) = self.next_block()? else {
-                let room = TAIL_BYTES_MAX - self.tail.len().min(TAIL_BYTES_MAX);
-                self.tail.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                return Ok(());
-            };
-            let count = bytes.len().min(block.len() - at);
-            self.holds = block[at..at + count] == bytes[..count];
-            self.block = Some((block, at + count));
-            bytes = &bytes[count..];
-        }
-        Ok(())
-    }
-
-    fn next_block(&mut self) -> io::Result<Option<(Arc<[u8]>, usize)>> {
-        if let Some((block, at)) = self.block.take()
-            && at < block.len()
-        {
-            return Ok(Some((block, at)));
-        }
-        let Some(old) = &mut self.old else { return Ok(None) };
-        match old.next_block().map_err(io::Error::other)? {
-            Some(block) => Ok(Some((block, 0))),
-            None => {
-                self.old = None;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Says that the file is at its end.
-    pub fn finish(&mut self) -> io::Result<()> {
-        if self.holds && self.next_block()?.is_some() {
-            self.holds = false;
-        }
-        Ok(())
-    }
-}
-
-/// Hands a large file on and looks at it on the way.
-pub(super) struct Judging<'a, 'b> {
-    pub inner: &'a mut dyn io::Read,
-    pub judge: ContentJudge,
-    pub growth: Growth<'b>,
-}
-
-impl io::Read for Judging<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.judge.update(&buffer[..count]);
-        self.growth.update(&buffer[..count])?;
-        Ok(count)
     }
 }
 

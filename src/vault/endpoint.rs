@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::commit::{CommitRequest, commit_locked};
 use super::peers::PeerMemory;
+use super::purge::announce;
 use super::reconcile::{Accepts, ReconcileOutcome, begin_locked, reconcile_locked};
 use super::refusal::Refused;
-use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault};
+use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault, VaultLock};
 use crate::fs;
 use crate::merge::{self, RULE_VERSION};
 use crate::object::{CommitId, Source};
-use crate::oplog::{Label, RefName, RefTarget};
+use crate::oplog::{Label, NewOperation, RefName, RefTarget};
 use crate::store::Store;
 use crate::sync::session::{Call, Opener};
 use crate::sync::{
@@ -210,10 +211,33 @@ impl VaultEndpoint {
                 operation = operation.set(name, RefTarget::Set(merged.into_iter().collect()));
             }
         }
+        if received.objects > 0 {
+            self.vault.remove_again(&lock)?;
+        }
         if operation.moves(self.vault.log.refs()) {
-            self.vault.publish(&lock, None, operation)?;
+            self.publish_offer(&lock, operation, received)?;
         }
         self.remember(peer)
+    }
+
+    /// Appends the operation that makes what came known, and takes note of the tombstones in it.
+    fn publish_offer(
+        &mut self,
+        lock: &VaultLock,
+        operation: NewOperation,
+        received: &Received,
+    ) -> Result<()> {
+        let heads: Vec<CommitId> = received.offered.iter().flat_map(|b| b.heads.iter().copied()).collect();
+        let purges = self.vault.purges_brought(&heads)?;
+        if purges.is_empty() {
+            return self.vault.publish(lock, None, operation).map(|_| ());
+        }
+        self.vault.forget_purged()?;
+        self.vault.publish(lock, None, operation)?;
+        self.vault.note_purges(&purges, &BTreeSet::new())?;
+        let notices = announce(&self.vault, &purges)?;
+        self.vault.notices.extend(notices);
+        Ok(())
     }
 
     fn remember(&mut self, peer: &Peer) -> Result<()> {

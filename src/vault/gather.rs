@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use super::admission::{self, Admission, Finding, Judging, Verdict};
+use super::admission::{self, Admission, Finding, Verdict};
+use super::growth::Judging;
 use super::refusal::Refused;
 use super::{Result, Vault};
 use crate::gateway::Reason;
@@ -48,7 +49,11 @@ pub(super) fn gather(
     admission: Option<&Admission<'_>>,
 ) -> Result<Gathered> {
     let seen_ns = worktree::file_system_now(&vault.dot)?;
-    let scan = worktree::scan(ScanInput { root: &vault.root, index, traits: vault.traits(), paths })?;
+    let input = ScanInput { root: &vault.root, index, traits: vault.traits(), paths };
+    let scan = match admission {
+        None => vault.scan_what_is_read(input)?,
+        Some(_) => worktree::scan(input)?,
+    };
     let mut unwanted = match admission {
         None => BTreeMap::new(),
         Some(admission) => admission.names(&scan)?,
@@ -122,6 +127,7 @@ impl Gathered {
             SkipReason::TooLong => Reason::NameTooLong,
             SkipReason::Reserved => Reason::ReservedFolder,
             SkipReason::IgnoreFile => Reason::IgnoreFile,
+            SkipReason::TooLarge => Reason::TooLarge,
         };
         let entry = Refused::new(path, Finding::new(known));
         match reason {
@@ -189,7 +195,11 @@ impl Gathered {
                 }
                 Ok((Loaded::Stored(id, verdict), stat)) => {
                     let id = id?;
-                    match self.note(candidate, verdict?, || BlobId::new(id)) {
+                    let mut verdict = verdict?;
+                    if admission.is_some_and(|admission| admission.is_purged(BlobId::new(id))) {
+                        verdict.refused = Some(Finding::new(Reason::Purged));
+                    }
+                    match self.note(candidate, verdict, || BlobId::new(id)) {
                         Some(finding) => {
                             given_up.insert(path.clone(), finding);
                         }

@@ -150,9 +150,10 @@ impl Guard<'_, '_> {
             self.canonical(path, id, old, &bytes);
         }
         if self.admission.protections.is(path, Class::Stream) && diff.old.is_some() {
-            let shrinkage = events::shrinkage(old, &bytes);
-            if !shrinkage.is_none() {
-                let detail = format!("{} lines would be lost", shrinkage.lost.len());
+            // Only what is lost counts: a merge sorts what both sides added.
+            let lost = events::shrinkage(old, &bytes).lost;
+            if !lost.is_empty() {
+                let detail = format!("{} lines would be lost", lost.len());
                 self.hold(path, id, Finding::new(Reason::StreamRewritten).detail(detail));
             }
         }

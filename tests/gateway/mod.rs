@@ -4,6 +4,7 @@
 
 mod hostile;
 mod kept;
+mod killed;
 mod pull;
 mod reasons;
 mod seals;

@@ -290,7 +290,7 @@ fn checked(number: u64, bytes: usize) -> Vec<u8> {
     let line = format!("version {number}\n");
     let body = line.repeat(bytes / line.len() + 1);
     let body = &body[..bytes];
-    format!("{}\n{body}", sha256(&body)).into_bytes()
+    format!("{}\n{body}", sha256(body)).into_bytes()
 }
 
 #[track_caller]
@@ -371,7 +371,7 @@ fn commit_beside_a_writer(commits: usize, how: Rewrite) {
 
 /// How many commits a race takes; `MVAULT_RACE_COMMITS=N` for more.
 fn commits() -> usize {
-    std::env::var("MVAULT_RACE_COMMITS").ok().map_or(60, |text| text.parse().expect("a number"))
+    std::env::var("MVAULT_RACE_COMMITS").ok().map_or(40, |text| text.parse().expect("a number"))
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use gix::bstr::ByteSlice;
 
 use super::pack::{Item, sections, title};
-use crate::agent::news::{self, News};
+use crate::agent::handoff::{self, Handoff, State};
+use crate::agent::news::{self, FilesOf, News};
 use crate::events::Event;
 use crate::gateway::Reason;
 use crate::object::{CommitId, Json, Mode, Source, TreeId, VaultPath};
@@ -21,6 +22,8 @@ const EVENT_CHARS_MAX: usize = 600;
 const NOTE_CHARS_MAX: usize = 1_200;
 /// So many rejections are told.
 const REJECTIONS_TOLD: usize = 10;
+/// So many tasks that were left are told, of those for this agent and of the others.
+const HANDOFFS_TOLD: usize = 8;
 /// So many conflicts are told.
 const CONFLICTS_TOLD: usize = 10;
 /// Headings under which goals and open things stand.
@@ -162,7 +165,7 @@ pub fn news_items(vault: &Vault, rules: &VaultRules, old: Option<CommitId>) -> R
     let head = vault.head()?;
     let news = match old {
         Some(old) if old == head => News::default(),
-        Some(old) => news::between(vault, &[old], head)?,
+        Some(old) => news::between(vault, &[old], head, FilesOf::AllBut(&vault.config().device))?,
         None => News { events: news::all_events(vault, head)?, ..News::default() },
     };
     let own = vault.config().device.as_str();
@@ -235,8 +238,8 @@ pub fn count(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
-/// Tells what is open: conflicts, and what was refused in the last session.
-pub fn open_items(vault: &Vault) -> Result<(Vec<Item>, Vec<String>)> {
+/// Tells what is open: conflicts, tasks that were left, and what was refused in the last session.
+pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<String>)> {
     let mut items = Vec::new();
     let mut words = Vec::new();
     let pending = vault::pending(vault)?;
@@ -254,6 +257,9 @@ pub fn open_items(vault: &Vault) -> Result<(Vec<Item>, Vec<String>)> {
             importance: 10,
         });
     }
+    let (left, told) = open_handoffs(vault, agent)?;
+    items.extend(left);
+    words.extend(told);
     if let Some(session) = vault.rejection_sessions()?.first() {
         let refused = vault.rejections(session.as_ref())?;
         let torn = Reason::TornLine.code();
@@ -275,6 +281,58 @@ pub fn open_items(vault: &Vault) -> Result<(Vec<Item>, Vec<String>)> {
         }
     }
     Ok((items, words))
+}
+
+/// Tells tasks that were left, those for this agent and device first. A stream that cannot be read is the
+/// affair of `verify`.
+fn open_handoffs(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Option<String>)> {
+    let device = vault.config().device.as_str();
+    let all = handoff::all(vault).unwrap_or_default();
+    let open = |handoff: &&Handoff| {
+        let is_own_loss = handoff.lost.iter().any(|step| step.event.device.as_str() == device);
+        handoff.state() == State::Open || (handoff.state() == State::Accepted && is_own_loss)
+    };
+    let (own, others): (Vec<&Handoff>, Vec<&Handoff>) =
+        all.iter().filter(open).partition(|handoff| handoff.is_for(device, agent));
+    let mut items = Vec::new();
+    for (name, handoffs, importance) in [("handed off to you", &own, 12), ("handed off", &others, 13)] {
+        if handoffs.is_empty() {
+            continue;
+        }
+        let told = handoffs.iter().rev().take(HANDOFFS_TOLD);
+        items.push(Item {
+            name: name.into(),
+            label: format!("{}, not signed", count(handoffs.len(), "task")),
+            text: told.map(|handoff| handoff_line(handoff)).collect(),
+            id: None,
+            command: "mvault handoff list".into(),
+            importance,
+        });
+    }
+    let word = (!own.is_empty()).then(|| format!("{} for you", count(own.len(), "handoff")));
+    let more = (own.is_empty() && !others.is_empty()).then(|| count(others.len(), "open handoff"));
+    Ok((items, word.or(more)))
+}
+
+fn handoff_line(handoff: &Handoff) -> String {
+    let to = handoff.to.as_deref().unwrap_or("anyone");
+    let mut text = format!(
+        "- {} {} -> {to}: {}\n",
+        handoff.id.short(),
+        handoff.made.who(),
+        shortened(&handoff.summary, EVENT_CHARS_MAX).replace('\n', "\n  ")
+    );
+    if let Some(holder) = &handoff.accepted {
+        text.push_str(&format!("  accepted here too, but {} came first and has it\n", holder.who()));
+    }
+    for next in &handoff.next {
+        text.push_str(&format!("  next: {}\n", shortened(next, EVENT_CHARS_MAX).replace('\n', "\n  ")));
+    }
+    for file in &handoff.context {
+        let id = file.id.as_deref().and_then(|id| id.get(..10)).unwrap_or("in no commit");
+        text.push_str(&format!("  context: {} ({id})\n", file.path));
+    }
+    text
 }
 
 /// Tells the other devices: their last seen head, and how long ago they were met.

@@ -1,0 +1,4 @@
+//! What agents and the people who work with them see.
+
+mod handoff;
+mod standup;
