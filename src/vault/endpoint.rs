@@ -368,7 +368,10 @@ fn refusal(error: Error) -> Refusal {
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
-        message = format!("{message}: {error}");
+        let text = error.to_string();
+        // The system's own number for it means nothing on another device.
+        let text = text.split(" (os error ").next().unwrap_or(&text);
+        message = format!("{message}: {text}");
         cause = error.source();
     }
     Refusal::new(kind, message).with_hint(error.hint())
