@@ -94,6 +94,9 @@ _mvault() {
             mvault,pull)
                 cmd="mvault__subcmd__pull"
                 ;;
+            mvault,purge)
+                cmd="mvault__subcmd__purge"
+                ;;
             mvault,push)
                 cmd="mvault__subcmd__push"
                 ;;
@@ -236,7 +239,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit verify fsck stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit purge verify fsck stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1353,6 +1356,40 @@ _mvault() {
                     return 0
                     ;;
                 --far-program)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__purge)
+            opts="-m -C -q -h --message --confirm --dry-run --accept --resume --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --confirm)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -57,6 +57,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring 
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "resolve" -d 'Choose for a conflict'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "audit" -d 'Tell the operations, or check their chain'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "purge" -d 'Remove bytes for good: a secret that got in'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
@@ -337,6 +338,19 @@ complete -c mvault -n "__fish_mvault_using_subcommand audit" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand audit" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s m -l message -d 'Why; the reason stays in the history' -r
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l confirm -d 'What would be typed to confirm: the path, or the first ten digits of the id' -r
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l dry-run -d 'Only tell what would go'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l accept -d 'Remove here what other devices have purged'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l resume -d 'Go on with a purge that was cut short'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand purge" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

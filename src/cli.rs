@@ -118,6 +118,8 @@ enum Verb {
     Resolve(commands::reconcile::ResolveArgs),
     /// Tell the operations, or check their chain
     Audit(commands::audit::AuditArgs),
+    /// Remove bytes for good: a secret that got in
+    Purge(commands::purge::PurgeArgs),
     /// Check everything the vault keeps
     #[command(visible_alias = "fsck")]
     Verify(commands::verify::VerifyArgs),
@@ -190,6 +192,7 @@ impl Verb {
             Verb::Conflicts(args) => commands::reconcile::run_conflicts(cx, args),
             Verb::Resolve(args) => commands::reconcile::run_resolve(cx, args),
             Verb::Audit(args) => commands::audit::run(cx, args),
+            Verb::Purge(args) => commands::purge::run(cx, args),
             Verb::Verify(args) => commands::verify::run(cx, args),
             Verb::Stats(args) => commands::verify::run_stats(cx, args),
             Verb::Doctor(args) => commands::doctor::run(cx, args),

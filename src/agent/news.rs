@@ -56,8 +56,17 @@ pub struct News {
     pub commits_left_out: usize,
 }
 
+/// Whose files are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilesOf<'a> {
+    /// Those of every device.
+    All,
+    /// Those of every device but this.
+    AllBut(&'a DeviceName),
+}
+
 /// Returns what the history of `new` has and that of `old` has not.
-pub fn between(vault: &Vault, old: &[CommitId], new: CommitId) -> Result<News> {
+pub fn between(vault: &Vault, old: &[CommitId], new: CommitId, files_of: FilesOf<'_>) -> Result<News> {
     let history = History::new(vault.store());
     let mut news = News::default();
     let mut ids = history.sorted(history.only_in(&[new], old)?)?;
@@ -77,6 +86,9 @@ pub fn between(vault: &Vault, old: &[CommitId], new: CommitId) -> Result<News> {
     let tree = vault.tree_of(new)?;
     let rules = vault.rules_of(tree)?;
     for (id, commit) in &news.commits {
+        if matches!(files_of, FilesOf::AllBut(device) if commit.device.as_ref() == Some(device)) {
+            continue;
+        }
         for diff in changed_by(vault, commit)? {
             let class = rules.class_of(&diff.path);
             if !matches!(class, Class::Stream | Class::Sidecar) {

@@ -57,7 +57,7 @@ fn find(vault: &Vault, text: &str) -> Result<ObjectId, CommandError> {
 
 /// Tells kind and size, and the content where it fits into memory: `text` if it is UTF-8, else `base64`.
 fn tell_json(cx: &mut Context<'_>, vault: &Vault, id: ObjectId) -> Result<(), CommandError> {
-    let missing = || vault::Error::from(store::Error::Missing { id });
+    let missing = || vault::Error::from(vault.store().missing(id));
     let (kind, size): (Kind, u64) =
         vault.store().try_info(id).map_err(vault::Error::from)?.ok_or_else(missing)?;
     let mut object = Map::new();

@@ -9,20 +9,26 @@ use crate::object::ObjectId;
 use crate::ui::diff::{Counts, FileDiff, Side, patch, terminal};
 use crate::ui::{Palette, Style, json};
 use crate::vault::Vault;
-use crate::vault::difference::{Difference, Version, content};
+use crate::vault::difference::{Difference, Version, content, is_purged};
 
 /// A difference with the bytes of both sides.
 pub struct Loaded<'d> {
     difference: &'d Difference,
     old: Option<(ObjectId, Option<Arc<[u8]>>)>,
     new: Option<(ObjectId, Option<Arc<[u8]>>)>,
+    is_purged: bool,
 }
+
+/// What is shown where the content is gone.
+const PURGED: &str = "(purged)";
 
 impl<'d> Loaded<'d> {
     /// Reads both sides.
     pub fn read(vault: &Vault, difference: &'d Difference) -> Result<Loaded<'d>, CommandError> {
         let read = |side: &Option<Version>| side.as_ref().map(|version| content(vault, version)).transpose();
-        Ok(Loaded { difference, old: read(&difference.old)?, new: read(&difference.new)? })
+        let is_purged =
+            [&difference.old, &difference.new].into_iter().flatten().any(|version| is_purged(vault, version));
+        Ok(Loaded { difference, old: read(&difference.old)?, new: read(&difference.new)?, is_purged })
     }
 
     /// Returns it as the voice wants it.
@@ -54,6 +60,9 @@ pub fn tell_patch(
         } else {
             cx.ui.bytes(&patch(&loaded.as_diff()))?;
         }
+        if loaded.is_purged {
+            cx.ui.line(PURGED)?;
+        }
     }
     Ok(())
 }
@@ -66,7 +75,9 @@ pub fn patch_lines(
 ) -> Result<Vec<String>, CommandError> {
     let mut lines = Vec::new();
     for difference in differences {
-        lines.extend(terminal(&Loaded::read(vault, difference)?.as_diff(), palette));
+        let loaded = Loaded::read(vault, difference)?;
+        lines.extend(terminal(&loaded.as_diff(), palette));
+        lines.extend(loaded.is_purged.then(|| PURGED.to_owned()));
     }
     Ok(lines)
 }
@@ -92,6 +103,7 @@ fn change_json(vault: &Vault, difference: &Difference) -> Result<Value, CommandE
     object.insert("new".into(), id(&diff.new).into());
     object.insert("old_mode".into(), mode(&diff.old).into());
     object.insert("new_mode".into(), mode(&diff.new).into());
+    object.insert("purged".into(), loaded.is_purged.into());
     object.insert("status".into(), difference.status().into());
     object.insert("added".into(), counts.map(|counts| counts.added).into());
     object.insert("removed".into(), counts.map(|counts| counts.removed).into());

@@ -88,10 +88,12 @@ pub fn tell_saved(cx: &mut Context<'_>, moved: &Moved) -> Result<(), CommandErro
         ))?;
     }
     for unwritable in &moved.unwritable {
-        cx.ui.warn(format_args!(
-            "{} cannot exist on this file system and stays in the vault",
-            unwritable.path
-        ));
+        let path = &unwritable.path;
+        cx.ui.warn(if unwritable.is_purged {
+            format!("{path} was purged: it is in that state, and its content is gone")
+        } else {
+            format!("{path} cannot exist on this file system and stays in the vault")
+        });
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use include_dir::{Dir as Bundled, DirEntry, include_dir};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::fs::{self, Dir};
@@ -173,25 +173,40 @@ impl Story<'_, '_> {
     }
 
     fn chapter(&mut self, title: &str) -> Result<(), CommandError> {
+        if self.cx.ui.is_json() {
+            return Ok(self.cx.ui.json(&json!({"chapter": title}))?);
+        }
         let title = self.cx.ui.palette().paint(Style::Heading, &format!("# {title}"));
         self.cx.ui.line(format_args!("\n{title}\n"))?;
         Ok(())
     }
 
     fn say(&mut self, text: &str) -> Result<(), CommandError> {
+        if self.cx.ui.is_json() {
+            return Ok(self.cx.ui.json(&json!({"chapter": text}))?);
+        }
         Ok(self.cx.ui.line(format_args!("\n{text}\n"))?)
     }
 
     /// Runs the program, shows what was typed and what it printed, and checks how it ended.
     fn step(&mut self, args: &[&str], code: i32) -> Result<Told, CommandError> {
         let typed: Vec<String> = args.iter().map(|word| quote(word)).collect();
-        let prompt = format!("{}$ mvault {}", self.device, typed.join(" "));
-        let prompt = self.cx.ui.palette().paint(Style::Ref, &prompt);
-        self.cx.ui.line(prompt)?;
         let output = self.program(args)?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        for text in [&stdout, &String::from_utf8_lossy(&output.stderr).into_owned()] {
-            for line in text.replace(&*self.place.path.to_string_lossy(), "~").lines() {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let command = format!("mvault {}", typed.join(" "));
+        let [shown, told] =
+            [&stdout, &stderr].map(|text| text.replace(&*self.place.path.to_string_lossy(), "~"));
+        if self.cx.ui.is_json() {
+            let code = output.status.code();
+            let step = json!({
+                "device": self.device, "command": command, "code": code, "stdout": shown, "stderr": told,
+            });
+            self.cx.ui.json(&step)?;
+        } else {
+            let prompt = self.cx.ui.palette().paint(Style::Ref, &format!("{}$ {command}", self.device));
+            self.cx.ui.line(prompt)?;
+            for line in shown.lines().chain(told.lines()) {
                 self.cx.ui.line(harmless(line))?;
             }
         }
@@ -259,6 +274,10 @@ impl Story<'_, '_> {
         let text = self.read(path)?;
         self.check(text.contains(from), "the page has the paragraph that is edited")?;
         self.write(path, &text.replacen(from, to, 1))?;
+        if self.cx.ui.is_json() {
+            let edit = json!({"device": self.device, "edit": path, "from": from, "to": to});
+            return Ok(self.cx.ui.json(&edit)?);
+        }
         let prompt = format!("{}$ edit {path}", self.device);
         let prompt = self.cx.ui.palette().paint(Style::Ref, &prompt);
         self.cx.ui.line(format_args!("{prompt}\n- … {from} …\n+ … {to} …"))?;

@@ -1,11 +1,14 @@
-//! `doctor`: what holds on this machine.
+//! `doctor`: what holds on this machine, and whether agents are told what the vault holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use super::hooks::{Wiring, wirings};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
+use crate::agent::boot::{LastBoot, last_boot};
+use crate::agent::transcript::{self, Delivery};
 use crate::ui::harmless_line;
 use crate::vault::{self, Access, Check, Weight};
 
@@ -23,8 +26,10 @@ pub struct DoctorArgs {}
 
 /// Tries what mvault needs of the machine and of the place of the vault.
 pub fn run(cx: &mut Context<'_>, _args: &DoctorArgs) -> CommandResult {
+    let mut last = None;
     let mut checks = match cx.open_vault(Access::Store) {
         Ok(vault) => {
+            last = last_boot(&vault).unwrap_or_default();
             let place = format!("{}, on the device {}", vault.root().path().display(), vault.config().device);
             let mut checks = vec![Check::ok("vault", Weight::Needed, place)];
             match vault::examine(&vault) {
@@ -51,6 +56,8 @@ pub fn run(cx: &mut Context<'_>, _args: &DoctorArgs) -> CommandResult {
     }
     checks.push(check_ssh(cx.var("MVAULT_SSH").unwrap_or("ssh")));
     checks.push(check_git());
+    checks.extend(check_agents(cx));
+    checks.extend(last.map(|last| check_delivery(cx, &last)));
     tell(cx, &checks)?;
     let is_fit = checks.iter().all(|check| check.is_ok || check.weight == Weight::Useful);
     Ok(if is_fit { Exit::Done } else { Exit::Failed })
@@ -84,6 +91,70 @@ fn tell(cx: &mut Context<'_>, checks: &[Check]) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// Looks at the settings of agents that are wired to mvault.
+fn check_agents(cx: &Context<'_>) -> Vec<Check> {
+    let hint = "`mvault hooks status` tells more; `mvault hooks install AGENT` mends what can be mended";
+    let wirings = match wirings(cx, None, None) {
+        Ok(wirings) => wirings,
+        Err(error) => return vec![Check::bad("agents", Weight::Useful, error.message, hint)],
+    };
+    let mut checks = Vec::new();
+    for Wiring { agent, look, .. } in wirings {
+        let Some(standing) = look.standing.filter(|standing| !standing.found.is_empty()) else { continue };
+        let (name, hooks) = (agent.as_str(), standing.found.len());
+        if look.faults.is_empty() {
+            let text = format!("{}: {hooks} hooks in {}", agent.title(), look.path.display());
+            checks.push(Check::ok(name, Weight::Useful, text));
+        }
+        for fault in look.faults {
+            let text = format!("{}: {} ({})", fault.code, fault.message, fault.hint);
+            checks.push(Check::bad(name, Weight::Useful, text, hint));
+        }
+    }
+    checks
+}
+
+/// Looks into the transcript of the last session that was told of this vault: was it delivered?
+fn check_delivery(cx: &Context<'_>, last: &LastBoot) -> Check {
+    const NAME: &str = "delivery";
+    let session = &last.session.id;
+    let path = PathBuf::from(last.session.transcript.clone().unwrap_or_default());
+    let opened = path.parent().zip(path.file_name()).map(|(dir, name)| cx.disk.open_dir(dir)?.open(name));
+    let found = opened.map(|file| file.and_then(|file| transcript::look(&file, &last.receipt)));
+    let bad = |text: String, hint| Check::bad(NAME, Weight::Useful, text, hint);
+    let again = "start a new session there and look again; a transcript is written late";
+    match found {
+        None => bad(format!("session {session} names no transcript"), again),
+        Some(Err(error)) => {
+            bad(format!("the transcript of session {session} cannot be read: {error}"), again)
+        }
+        Some(Ok(findings)) => match findings.delivery() {
+            Delivery::Delivered => {
+                Check::ok(NAME, Weight::Useful, format!("the boot of {} reached session {session}", last.at))
+            }
+            Delivery::Printed => bad(
+                format!(
+                    "the boot of {} was printed, and the model of session {session} did not get it",
+                    last.at
+                ),
+                "the host dropped it: hooks in user settings are delivered, those of plugins sometimes are not",
+            ),
+            Delivery::Cancelled => bad(
+                format!("the host ended the hook of session {session} before it answered"),
+                "raise the timeout of the hook: `mvault hooks install AGENT` writes one that is enough",
+            ),
+            Delivery::Failed => {
+                let why = findings.failed.first().cloned().unwrap_or_default();
+                bad(format!("the hook of session {session} failed: {why}"), "run the hook by hand to see why")
+            }
+            Delivery::Absent => bad(
+                format!("the transcript of session {session} says nothing of the boot of {}", last.at),
+                again,
+            ),
+        },
+    }
 }
 
 /// Returns the first line that a program prints about its version, on either stream.

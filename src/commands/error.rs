@@ -37,6 +37,8 @@ pub enum ErrorKind {
     /// Sides disagree and the command did nothing. (Commands that did their part and leave conflicts pending
     /// return [`super::Exit::Conflicts`], exit 4.)
     Conflicts,
+    /// What was wanted was purged.
+    Purged,
     /// Something in the vault is not what it should be.
     Damaged,
     /// The far device cannot be reached, or the connection broke off.
@@ -69,6 +71,7 @@ impl ErrorKind {
             ErrorKind::NoSpace => "no_space",
             ErrorKind::ReadOnly => "read_only",
             ErrorKind::Conflicts => "conflicts",
+            ErrorKind::Purged => "purged",
             ErrorKind::Damaged => "damaged",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::Locked => "locked",
@@ -198,7 +201,7 @@ impl From<fs::LockError> for CommandError {
 
 impl From<object::SourceError> for CommandError {
     fn from(error: object::SourceError) -> CommandError {
-        CommandError::from_error(ErrorKind::Damaged, &error).hint("mvault verify")
+        vault::Error::from(error).into()
     }
 }
 
@@ -214,6 +217,7 @@ impl From<vault::Error> for CommandError {
             vault::ErrorKind::Admission => ErrorKind::NotAdmitted,
             vault::ErrorKind::Stale => ErrorKind::Stale,
             vault::ErrorKind::Conflict => ErrorKind::Conflicts,
+            vault::ErrorKind::Purged => ErrorKind::Purged,
             vault::ErrorKind::Damage => ErrorKind::Damaged,
             vault::ErrorKind::Locked => ErrorKind::Locked,
             vault::ErrorKind::Settings => ErrorKind::Failed,

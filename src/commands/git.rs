@@ -47,10 +47,15 @@ pub fn run(cx: &mut Context<'_>, args: &GitArgs) -> CommandResult {
         bar.set(done);
     })?;
     drop(bar);
+    if outcome.purged > 0 {
+        let text = format!("{} purged blobs are left out; `git fsck` calls them missing", outcome.purged);
+        cx.ui.warn(text);
+    }
     if cx.ui.is_json() {
         cx.ui.json(&json!({
             "commits": outcome.commits,
             "objects": outcome.objects,
+            "purged": outcome.purged,
             "refs": outcome.refs,
             "bytes": outcome.bytes,
             "head": outcome.head.to_string(),

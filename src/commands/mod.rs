@@ -33,6 +33,7 @@ pub mod init;
 pub mod log;
 pub mod man;
 pub mod note;
+pub mod purge;
 pub mod reconcile;
 pub mod rejections;
 pub mod remote;
@@ -50,7 +51,7 @@ pub mod write;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -193,6 +194,21 @@ impl Context<'_> {
                 .hint("write it to a file in the vault and commit that"));
         }
         Ok(bytes)
+    }
+
+    /// Asks a question on the terminal and returns the line that was typed; `None` if there is no terminal
+    /// to ask on.
+    pub fn ask(&mut self, question: &str) -> Result<Option<String>, CommandError> {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            return Ok(None);
+        }
+        self.ui.question(question);
+        let mut line = String::new();
+        match stdin.read_line(&mut line) {
+            Ok(_) => Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(error) => Err(CommandError::from_error(ErrorKind::Failed, &error)),
+        }
     }
 
     /// Returns an environment variable if it is set, not empty and UTF-8.

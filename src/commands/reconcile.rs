@@ -8,7 +8,7 @@ use super::checkout::{files, tell_saved};
 use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side};
-use crate::object::{DeviceName, Mode};
+use crate::object::{BlobId, DeviceName, Mode};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
 use crate::ui::{harmless, harmless_line, json};
 use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Vault};
@@ -130,13 +130,7 @@ pub fn tell_outcome(
     }
     if !held(outcome).is_empty() {
         cx.ui.line("what came waits for a yes; no file was touched and no head moved:")?;
-        for refused in held(outcome).iter().take(HELD_TOLD_MAX) {
-            let (path, code) = (harmless_line(&refused.path), refused.reason.code());
-            cx.ui.line(format_args!("  {path} ({code}): {}", refused.words()))?;
-        }
-        if let more @ 1.. = held(outcome).len().saturating_sub(HELD_TOLD_MAX) {
-            cx.ui.line(format_args!("  and {more} more"))?;
-        }
+        tell_held(cx, held(outcome))?;
         cx.ui.note(
             "`mvault reconcile --allow CODE:PATH` lets one through; mending it on the other device ends it",
         );
@@ -149,6 +143,17 @@ pub fn tell_outcome(
             cx.ui.line(format_args!("  {} ({})", conflict.path, conflict.kind))?;
         }
         cx.ui.note("`mvault conflicts` shows them, `mvault resolve PATH --take DEVICE` chooses");
+    }
+    Ok(())
+}
+
+fn tell_held(cx: &mut Context<'_>, held: &[Refused]) -> Result<(), CommandError> {
+    for refused in held.iter().take(HELD_TOLD_MAX) {
+        let (path, code) = (harmless_line(&refused.path), refused.reason.code());
+        cx.ui.line(format_args!("  {path} ({code}): {}", refused.words()))?;
+    }
+    if let more @ 1.. = held.len().saturating_sub(HELD_TOLD_MAX) {
+        cx.ui.line(format_args!("  and {more} more"))?;
     }
     Ok(())
 }
@@ -241,6 +246,9 @@ impl Content {
         match entry {
             None => Ok(Content::Nothing),
             Some(entry) if entry.mode == Mode::Tree => Ok(Content::Words("a folder".into())),
+            Some(entry) if vault.is_purged(BlobId::new(entry.id)) => {
+                Ok(Content::Words("a version that was purged".into()))
+            }
             Some(entry) if entry.mode == Mode::Symlink => {
                 let target = conflict.read(vault.store(), entry)?;
                 Ok(Content::Words(format!("a link to {}", crate::ui::harmless_line(&target))))
@@ -404,8 +412,15 @@ pub fn run_resolve(cx: &mut Context<'_>, args: &ResolveArgs) -> CommandResult {
         object.insert("remaining".into(), outcome.remaining.len().into());
         object.insert("head".into(), outcome.head.to_string().into());
         object.insert("id".into(), json!(outcome.commit.map(|id| id.to_string())));
+        object.insert("held".into(), outcome.held.iter().map(refused_json).collect());
         cx.ui.json(&Value::Object(object))?;
-        return Ok(if outcome.remaining.is_empty() { Exit::Done } else { Exit::Conflicts });
+        return Ok(if outcome.commit.is_some() { Exit::Done } else { Exit::Conflicts });
+    }
+    if !outcome.held.is_empty() {
+        cx.ui.line(format_args!("chosen for {path}; what would come with it waits for a yes:"))?;
+        tell_held(cx, &outcome.held)?;
+        cx.ui.note("the same `mvault resolve` with `--allow CODE:PATH` lets one through");
+        return Ok(Exit::Conflicts);
     }
     match (outcome.commit, &outcome.moved) {
         (Some(id), Some(moved)) => {

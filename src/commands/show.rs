@@ -36,7 +36,7 @@ pub fn run(cx: &mut Context<'_>, args: &ShowArgs) -> CommandResult {
 }
 
 /// Splits `REV:PATH` at the colon that is part of neither `op:N` nor a time in braces.
-fn split_path(what: &str) -> (&str, Option<&str>) {
+pub(super) fn split_path(what: &str) -> (&str, Option<&str>) {
     let skip = if what.starts_with("op:") { 3 } else { 0 };
     let mut depth = 0_usize;
     for (at, c) in what.char_indices().skip_while(|(at, _)| *at < skip) {

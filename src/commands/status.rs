@@ -130,6 +130,7 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         "skipped": skipped,
         "pending": pending,
         "remotes": remotes,
+        "purges_waiting": vault::waiting(vault, None).len(),
     }))?)
 }
 
@@ -175,6 +176,12 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
     }
     for path in &report.local.unstable {
         cx.ui.note(format_args!("  being written right now: {path}"));
+    }
+    let waiting = vault::waiting(vault, None);
+    if !waiting.is_empty() {
+        let devices: std::collections::BTreeSet<&str> = waiting.iter().map(|w| w.device.as_str()).collect();
+        let devices = devices.into_iter().collect::<Vec<_>>().join(", ");
+        cx.ui.note(format_args!("purged by {devices} and still here: `mvault purge --accept` removes it"));
     }
     cx.ui.line(summary(&report.local, report.renames.len()))?;
     Ok(())

@@ -56,6 +56,7 @@ pub fn commit_json(id: CommitId, commit: &Commit) -> Value {
         "device": commit.device.as_ref().map(ToString::to_string),
         "session": commit.session.as_ref().map(ToString::to_string),
         "derived": commit.is_derived(),
+        "purges": commit.purges.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "restores": commit.restores.map(|id| id.to_string()),
         "author": commit.author.name,
         "at": rfc3339(made.seconds, made.offset_minutes),
@@ -99,6 +100,9 @@ pub fn in_full(id: CommitId, commit: &Commit, names: &Names, now: i64, palette: 
     lines.push(format!("Lamport: {}", commit.lamport.0));
     if let Some(restores) = commit.restores {
         lines.push(format!("Restores {}", palette.paint(Style::Id, &restores.to_string())));
+    }
+    for blob in &commit.purges {
+        lines.push(format!("Purges   {}", palette.paint(Style::Id, &blob.to_string())));
     }
     lines.push(String::new());
     let message = commit.message.to_str_lossy();

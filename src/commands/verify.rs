@@ -50,6 +50,7 @@ fn as_json(verified: &Verified) -> Value {
         "bytes": verified.bytes,
         "commits": verified.commits,
         "operations": verified.operations,
+        "purged": verified.purged,
     })
 }
 
@@ -59,14 +60,15 @@ fn tell(cx: &mut Context<'_>, verified: &Verified) -> Result<(), CommandError> {
         cx.ui.line(harmless(&text))?;
         cx.ui.line(format_args!("    {}", problem.hint))?;
     }
-    let Verified { objects, bytes, commits, operations, .. } = verified;
+    let Verified { objects, bytes, commits, operations, purged, .. } = verified;
+    let purged = if *purged == 0 { String::new() } else { format!(", {purged} purged") };
     let verdict = match verified.problems.len() {
         0 => "all is well".to_owned(),
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     };
     Ok(cx.ui.line(format_args!(
-        "{objects} objects in {bytes} bytes, {commits} commits, {operations} operations: {verdict}"
+        "{objects} objects in {bytes} bytes, {commits} commits, {operations} operations{purged}: {verdict}"
     ))?)
 }
 

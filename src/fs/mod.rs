@@ -268,6 +268,9 @@ pub trait RawFile: Send + Sync + fmt::Debug {
     fn unlock(&self) -> io::Result<()>;
     /// Gives the bytes of a file that nobody changes again.
     fn map(&self) -> io::Result<Map>;
+    /// Waits until a call by which another program writes to the file in this moment has ended, where the
+    /// system has a way to.
+    fn settle(&self) {}
 }
 
 /// An open folder.
@@ -536,6 +539,12 @@ impl File {
     /// Tells about the open file.
     pub fn stat(&self) -> Result<Stat> {
         self.err("examine", self.raw.stat())
+    }
+
+    /// Waits until a call by which another program writes to the file in this moment has ended, where the
+    /// system has a way to. A call that begins later changes the `ctime`.
+    pub fn settle(&self) {
+        self.raw.settle();
     }
 
     /// Sets the permission bits.

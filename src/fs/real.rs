@@ -216,6 +216,13 @@ impl RawFile for RealFile {
         retry(|| rustix::fs::fstat(&self.file)).map(|s| stat_of(&s))
     }
 
+    /// Looking for a hole takes the lock that a write holds from its first byte to its last (ext4, f2fs,
+    /// btrfs, tmpfs; xfs locks the reads themselves). What is found is of no interest.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn settle(&self) {
+        let _position_is_not_used = rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Hole(0));
+    }
+
     fn set_mode(&self, mode: u32) -> io::Result<()> {
         retry(|| rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode as _)))
     }

@@ -91,6 +91,17 @@ pub fn decode(bytes: &[u8], name: &[u8]) -> Option<Digest256> {
     Some(Digest256(found))
 }
 
+/// Reads the digest that a sidecar gives for a file of whatever name.
+pub fn sum(bytes: &[u8]) -> Option<Digest256> {
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let line = line.strip_prefix(b"\\").unwrap_or(line);
+    let (digest, rest) = line.split_at_checked(64)?;
+    let is_one = rest.len() > 2 && matches!(&rest[..2], b"  " | b" *") && !rest.contains(&b'\n');
+    let mut found = [0; 32];
+    hex::decode_to_slice(digest, &mut found).ok()?;
+    is_one.then_some(Digest256(found))
+}
+
 fn unescape(name: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(name.len());
     let mut bytes = name.iter();
@@ -132,7 +143,10 @@ mod tests {
         assert_eq!(decode(&good, b"b"), None);
         for bytes in [&b""[..], b"abc", b"\\", &good[..66], &[&good[..], &good[..]].concat()] {
             assert_eq!(decode(bytes, b"a"), None, "{bytes:?}");
+            assert_eq!(sum(bytes), None, "{bytes:?}");
         }
+        assert_eq!(sum(&good), Some(digest));
+        assert_eq!(sum(&encode(b"another\\name", digest)), Some(digest));
     }
 
     #[test]

@@ -100,6 +100,7 @@ fn derived_commit(
         restores: None,
         reconcile: Some(version),
         vault: None,
+        purges: Vec::new(),
         extra: Vec::new(),
         message: format!("Reconcile {} heads\n\n{ids}", frontier.len()).into(),
     })
@@ -187,6 +188,8 @@ pub enum Recomputed {
     Conflicts(Vec<Conflict>),
     /// The vault asks for a merge rule that this program does not know, so it cannot tell.
     UnknownRule(u32),
+    /// It was made of bytes that were purged since, so nobody without them can tell.
+    Purged,
 }
 
 /// Computes a derived commit again from its parents.
@@ -194,6 +197,9 @@ pub fn recompute(source: &dyn Source, book: &dyn RuleBook, id: CommitId) -> Resu
     let workshop = Workshop::new(source, book);
     let parents = workshop.history.commit(id)?.parents.clone();
     let derived = derive_in(&workshop, workshop.history.sorted(parents)?)?;
+    if workshop.objects.below().was_blind() {
+        return Ok(Recomputed::Purged);
+    }
     Ok(match derived {
         Derived { unknown_rule: Some(version), .. } => Recomputed::UnknownRule(version),
         Derived { head: Some(head), .. } if head == id => Recomputed::Same,

@@ -17,6 +17,7 @@ use super::engine::TEXT_BYTES_MAX;
 use super::path::{Lookup, RawPath, add_covering, covers_some, with_edits, with_entry};
 use super::rules::{RULE_VERSION, RULES_FILE, RuleBook, Rules};
 use super::tree::{Found, Partial, Purpose, merge, new_objects};
+use super::veil::{Veil, stands_for_purged};
 use super::{Result, seal};
 use crate::object::{CommitId, Kind, Overlay, Source, Tree, TreeId, VaultPath};
 
@@ -42,7 +43,7 @@ type BaseKey = (View, Option<Entry>, Vec<CommitId>);
 /// Folds over one history; keeps what it has computed.
 pub(super) struct Workshop<'s> {
     pub history: History<'s>,
-    pub objects: Overlay<&'s dyn Source>,
+    pub objects: Overlay<Veil<'s>>,
     book: &'s dyn RuleBook,
     bases: RefCell<HashMap<BaseKey, Rc<Partial>>>,
     views: RefCell<HashMap<(View, CommitId), TreeId>>,
@@ -85,7 +86,7 @@ impl<'s> Workshop<'s> {
     pub(super) fn new(source: &'s dyn Source, book: &'s dyn RuleBook) -> Workshop<'s> {
         Workshop {
             history: History::new(source),
-            objects: Overlay::new(source),
+            objects: Overlay::new(Veil::new(source, book.purges())),
             book,
             bases: RefCell::default(),
             views: RefCell::default(),
@@ -103,6 +104,9 @@ impl<'s> Workshop<'s> {
         frontier: &[CommitId],
         choice: impl FnOnce(&Conflict) -> Option<Option<Entry>>,
     ) -> Result<Folded> {
+        if self.objects.below().look_from(frontier) {
+            self.bases.borrow_mut().clear();
+        }
         let only =
             |conflict| Folded { tree: None, conflicts: vec![conflict], version: RULE_VERSION, rules: None };
         let merged = match self.fold_rules(frontier)? {
@@ -159,7 +163,8 @@ impl<'s> Workshop<'s> {
         if self.objects.try_info(entry.id)?.is_some_and(|(_, length)| length > TEXT_BYTES_MAX) {
             return Ok(Err(format!("{RULES_FILE} is too long")));
         }
-        Ok(self.book.parse(Some(&self.objects.find(entry.id, Kind::Blob)?.data)))
+        let file = self.objects.find(entry.id, Kind::Blob)?;
+        Ok(self.book.parse(Some(&*file.data).filter(|bytes| !stands_for_purged(entry.id, bytes))))
     }
 
     fn invalid_rules(&self, frontier: &[CommitId], reason: String) -> Result<Conflict> {
@@ -335,7 +340,10 @@ impl<'s> Workshop<'s> {
             if entry.mode.is_tree() {
                 made.0.extend(new_objects(&self.objects, TreeId::new(entry.id))?);
             } else {
-                made.0.insert(entry.id, self.objects.find(entry.id, Kind::Blob)?);
+                let object = self.objects.find(entry.id, Kind::Blob)?;
+                if !stands_for_purged(entry.id, &object.data) {
+                    made.0.insert(entry.id, object);
+                }
             }
         }
         Ok(made)

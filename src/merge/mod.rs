@@ -31,6 +31,7 @@ mod resolve;
 mod rules;
 mod seal;
 mod tree;
+mod veil;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ pub use rules::{
     Base, ContentMerge, ContentOutcome, Driver, RULE_VERSION, RULES_FILE, RuleBook, Rules, Sealing,
 };
 pub use tree::{ThreeWay, TreeConflict, three_way};
+pub use veil::{Purge, Veil};
 
 use crate::object::{CommitId, NameError, SourceError};
 

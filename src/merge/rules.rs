@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::veil::Purge;
 use crate::object::VaultPath;
 
 /// The file that holds a vault's rules, at the top of its tree.
@@ -21,6 +22,11 @@ pub trait RuleBook {
     /// A file whose merge rule this program does not know should be read as far as its version, whatever
     /// else it holds.
     fn parse(&self, vault_toml: Option<&[u8]>) -> Result<Rules, String>;
+
+    /// Returns all tombstones known here. Which of them count is a matter of the heads that are merged.
+    fn purges(&self) -> &[Purge] {
+        &[]
+    }
 }
 
 type DriverFor = dyn Fn(&VaultPath) -> Driver + Send + Sync;

@@ -14,6 +14,7 @@ use super::drivers::{self, Contents};
 use super::engine::{self, RawMerge, Sides};
 use super::path::{Edits, Lookup, RawPath, add_covering, covers_some, is_covered, with_edits};
 use super::rules::{Base, ContentOutcome, Driver, Rules};
+use super::veil::stands_for_purged;
 use super::{MergeError, Result, seal};
 use crate::object::{Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
 
@@ -342,7 +343,8 @@ impl<S: Source> Table<'_, S> {
         })
     }
 
-    /// Reads the contents of files for a driver; `None` if one of them is too long for any.
+    /// Reads the contents of files for a driver; `None` if one of them is too long for any, or a side is
+    /// purged. A base that is purged has no value.
     fn contents(&self, base: Option<Entry>, ours: Entry, theirs: Entry) -> Result<Option<Contents>> {
         for entry in [Some(ours), Some(theirs), base].into_iter().flatten() {
             let length = self.objects.try_info(entry.id)?.map_or(0, |(_, length)| length);
@@ -350,8 +352,12 @@ impl<S: Source> Table<'_, S> {
                 return Ok(None);
             }
         }
-        let read = |entry: Entry| Ok::<_, MergeError>(self.objects.find(entry.id, Kind::Blob)?.data);
-        Ok(Some(Contents { base: base.map(read).transpose()?, ours: read(ours)?, theirs: read(theirs)? }))
+        let read = |entry: Entry| {
+            let data = self.objects.find(entry.id, Kind::Blob)?.data;
+            Ok::<_, MergeError>(Some(data).filter(|data| !stands_for_purged(entry.id, data)))
+        };
+        let (Some(ours), Some(theirs)) = (read(ours)?, read(theirs)?) else { return Ok(None) };
+        Ok(Some(Contents { base: base.map(read).transpose()?.flatten(), ours, theirs }))
     }
 
     /// Merges what gix left to our drivers, and sets aside what stays in conflict.
@@ -415,7 +421,8 @@ impl<S: Source> Table<'_, S> {
             && theirs.is_file()
             && let Some(contents) = self.contents(base, ours, theirs)?
         {
-            let base = contents.base.as_deref().map_or(Base::Absent, Base::Known);
+            let missing = if base.is_some() { Base::NoValue } else { Base::Absent };
+            let base = contents.base.as_deref().map_or(missing, Base::Known);
             return Ok(match drivers::merge_contents(&driver, base, &contents) {
                 ContentOutcome::Clean(bytes) => put(&bytes),
                 ContentOutcome::Conflict { as_base: Some(bytes) } if self.purpose == Purpose::Base => {
@@ -437,13 +444,16 @@ impl<S: Source> Table<'_, S> {
         Ok(None)
     }
 
-    /// A base whose text has lines without value is no content that a person could go back to.
+    /// A base whose text has lines without value is no content that a person could go back to, nor is one
+    /// that is purged.
     fn base_value(&self, base: Option<Entry>) -> Result<BaseValue> {
         if let Some(entry) = base.filter(Entry::is_file)
             && self.objects.try_info(entry.id)?.is_some_and(|(_, length)| length <= engine::TEXT_BYTES_MAX)
-            && engine::has_no_value(&self.objects.find(entry.id, Kind::Blob)?.data)
         {
-            return Ok(BaseValue::NoValue);
+            let data = self.objects.find(entry.id, Kind::Blob)?.data;
+            if engine::has_no_value(&data) || stands_for_purged(entry.id, &data) {
+                return Ok(BaseValue::NoValue);
+            }
         }
         Ok(BaseValue::from_entry(base))
     }

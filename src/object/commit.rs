@@ -1,8 +1,8 @@
 //! Commits: git's commit object with mvault's headers after `committer`.
 //!
-//! The headers, in this order, each at most once: `lamport`, `device`, `session`, `restores`,
-//! `reconcile`, `vault`; then headers of later versions, which are kept as they are. Stock
-//! `git fsck --strict` accepts them.
+//! The headers, in this order: `lamport`, `device`, `session`, `restores`, `purges` (as often as there
+//! are blobs to name), `reconcile`, `vault`, the others at most once; then headers of later versions,
+//! which are kept as they are. Stock `git fsck --strict` accepts them.
 //!
 //! Decoding is strict: bytes that would not encode back to themselves are refused, so an id always
 //! names one meaning.
@@ -12,7 +12,10 @@ use std::fmt;
 use gix::bstr::{BString, ByteSlice};
 use gix::objs::WriteTo;
 
-use super::{CommitId, Kind, Lamport, ObjectId, StampError, TreeId, hash_object};
+use super::{BlobId, CommitId, Kind, Lamport, ObjectId, StampError, TreeId, hash_object};
+
+/// A commit is a tombstone of at most so many blobs.
+pub const PURGES_MAX: usize = 4096;
 
 /// Why bytes are no commit of a vault.
 #[derive(Debug, thiserror::Error)]
@@ -183,6 +186,9 @@ pub struct Commit {
     pub session: Option<SessionId>,
     /// The commit whose tree this one brings back.
     pub restores: Option<CommitId>,
+    /// The blobs whose bytes were to be removed for good: it is their tombstone. Sorted, each once, at
+    /// most [`PURGES_MAX`].
+    pub purges: Vec<BlobId>,
     /// The version of the merge rule; only on derived commits.
     pub reconcile: Option<u32>,
     /// The vault's id; only on a root.
@@ -217,6 +223,9 @@ impl Commit {
         }
         if let Some(restores) = self.restores {
             push("restores", restores.to_string());
+        }
+        for blob in &self.purges {
+            push("purges", blob.to_string());
         }
         if let Some(version) = self.reconcile {
             push("reconcile", version.to_string());
@@ -267,6 +276,7 @@ impl Commit {
             device: None,
             session: None,
             restores: None,
+            purges: Vec::new(),
             reconcile: None,
             vault: None,
             extra: Vec::new(),
@@ -305,6 +315,7 @@ impl Commit {
             b"restores" => {
                 self.restores = Some(parse("restores", value, |v| CommitId::parse(v).ok())?);
             }
+            b"purges" => self.purges.push(parse("purges", value, |v| BlobId::parse(v).ok())?),
             b"reconcile" => self.reconcile = Some(parse("reconcile", value, |v| v.parse().ok())?),
             b"vault" => self.vault = Some(parse("vault", value, VaultId::parse)?),
             _ => self.extra.push((name.into(), value.into())),
@@ -321,6 +332,9 @@ impl Commit {
         if !self.parents.iter().all(|p| seen.insert(*p)) {
             return fail("a parent is named twice");
         }
+        if self.purges.len() > PURGES_MAX || !self.purges.is_sorted_by(|a, b| a < b) {
+            return fail("the blobs it purges are too many, out of order or named twice");
+        }
         match self.reconcile {
             None if self.device.is_none() => fail("an authored commit names its device"),
             None => Ok(()),
@@ -330,6 +344,7 @@ impl Commit {
                 fail("a derived commit names no device and no session")
             }
             Some(_) if self.restores.is_some() => fail("a derived commit restores nothing"),
+            Some(_) if !self.purges.is_empty() => fail("a derived commit purges nothing"),
             Some(_) if self.extra.iter().any(|(name, _)| name.starts_with(b"gpgsig")) => {
                 fail("a derived commit is not signed")
             }
@@ -363,6 +378,7 @@ mod tests {
             device: DeviceName::parse("mac"),
             session: SessionId::parse("3f2a"),
             restores: None,
+            purges: Vec::new(),
             reconcile: None,
             vault: None,
             extra: vec![("later".into(), "kept\nin two lines\n".into())],
@@ -397,6 +413,51 @@ mod tests {
             assert_ne!(changed, text);
             assert!(Commit::decode(changed.as_bytes()).is_err(), "{from} -> {to}");
         }
+    }
+
+    #[test]
+    fn purged_blobs_are_named_in_order_and_once() {
+        let blob = |byte| BlobId::new(ObjectId::from_bytes([byte; 32]));
+        let mut commit = Commit { purges: vec![blob(1), blob(2)], ..example() };
+        assert_eq!(Commit::decode(&commit.encode()).expect("valid"), commit);
+        let text = String::from_utf8(commit.encode()).expect("ASCII");
+        let line = |byte: &str| format!("purges {}\n", byte.repeat(32));
+        assert!(text.contains(&format!("session 3f2a\n{}{}later kept\n", line("01"), line("02"))));
+        for purges in [vec![blob(2), blob(1)], vec![blob(1), blob(1)], vec![blob(3); PURGES_MAX + 1]] {
+            commit.purges = purges;
+            assert!(Commit::decode(&commit.encode()).is_err());
+        }
+        let derived = Commit {
+            parents: [1, 2].map(|n| CommitId::new(ObjectId::from_bytes([n; 32]))).to_vec(),
+            device: None,
+            session: None,
+            reconcile: Some(1),
+            ..example()
+        };
+        assert!(Commit::decode(&derived.encode()).is_ok());
+        let derived = Commit { purges: vec![blob(1)], ..derived };
+        assert!(Commit::decode(&derived.encode()).is_err());
+    }
+
+    #[test]
+    fn the_tombstone_of_the_format_page_is_what_is_written() {
+        let who = Signature::new("ada", "ada@mac", 1_700_000_000, 60);
+        let commit = Commit {
+            author: who.clone(),
+            committer: who,
+            session: None,
+            purges: [2, 3].map(|byte| BlobId::new(ObjectId::from_bytes([byte; 32]))).to_vec(),
+            extra: Vec::new(),
+            message: "a token got in\n".into(),
+            ..example()
+        };
+        let (bytes, id) = (commit.encode(), commit.id());
+        let text = String::from_utf8(bytes.clone()).expect("text");
+        let text: String =
+            text.lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n").collect();
+        let block = format!("`purge`, {} bytes, id `{id}`:\n\n{text}", bytes.len());
+        let page = include_str!("../../docs/format.md");
+        assert!(page.contains(&block), "docs/format.md lacks this:\n{block}");
     }
 
     #[test]

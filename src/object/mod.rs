@@ -14,7 +14,7 @@ mod stamp;
 mod tree;
 
 pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber, JsonObject, es6_number};
-pub use commit::{Commit, CommitError, DeviceName, SessionId, Signature, VaultId};
+pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signature, VaultId};
 pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, hash_object};
 pub use path::{NameError, VaultPath, check_name, is_reserved_name};
 pub use source::{NoSource, Object, Overlay, Source, SourceError};

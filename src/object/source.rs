@@ -32,6 +32,14 @@ pub enum SourceError {
         /// The id that was wanted.
         id: ObjectId,
     },
+    /// Its bytes were removed on request.
+    #[error("blob {id} was purged {how}")]
+    Purged {
+        /// The id that was wanted.
+        id: ObjectId,
+        /// When, by which device, why.
+        how: String,
+    },
     /// The object is there and is not what it should be.
     #[error("{id} is no valid {kind}")]
     Invalid {
@@ -69,9 +77,14 @@ pub trait Source {
         Ok(self.try_find(id)?.map(|object| (object.kind, object.data.len() as u64)))
     }
 
+    /// Returns the error for an object that is not there.
+    fn missing(&self, kind: Kind, id: ObjectId) -> SourceError {
+        SourceError::Missing { kind, id }
+    }
+
     /// Returns the object of the given kind.
     fn find(&self, id: ObjectId, kind: Kind) -> Result<Object, SourceError> {
-        let object = self.try_find(id)?.ok_or(SourceError::Missing { kind, id })?;
+        let object = self.try_find(id)?.ok_or_else(|| self.missing(kind, id))?;
         if object.kind == kind {
             Ok(object)
         } else {
@@ -130,6 +143,10 @@ impl<T: Source + ?Sized> Source for &T {
     fn content_sha256(&self, id: BlobId) -> Result<[u8; 32], SourceError> {
         (**self).content_sha256(id)
     }
+
+    fn missing(&self, kind: Kind, id: ObjectId) -> SourceError {
+        (**self).missing(kind, id)
+    }
 }
 
 /// No objects at all: the ground under an overlay that stands alone.
@@ -158,6 +175,11 @@ impl<S: Source> Overlay<S> {
     /// Makes an overlay with nothing new.
     pub fn new(below: S) -> Overlay<S> {
         Overlay { below, new: RefCell::default() }
+    }
+
+    /// Returns the source that has the old objects.
+    pub fn below(&self) -> &S {
+        &self.below
     }
 
     /// Adds an object and returns its id.
@@ -212,6 +234,10 @@ impl<S: Source> Source for Overlay<S> {
             Some(object) => Ok(Sha256::digest(&object.data).into()),
             None => self.below.content_sha256(id),
         }
+    }
+
+    fn missing(&self, kind: Kind, id: ObjectId) -> SourceError {
+        self.below.missing(kind, id)
     }
 }
 

@@ -38,6 +38,10 @@ impl Cache {
         self.inner().records.get(&key).cloned()
     }
 
+    pub fn clear(&self) {
+        *self.inner() = Inner::default();
+    }
+
     pub fn put(&self, key: RecordKey, bytes: Arc<[u8]>) {
         let mut inner = self.inner();
         inner.bytes += bytes.len();

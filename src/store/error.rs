@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::Tombstone;
 use super::pack::PackId;
 use crate::fs;
 use crate::object::{Kind, ObjectId, SourceError};
@@ -50,6 +51,14 @@ pub enum Error {
     Missing {
         /// The object.
         id: ObjectId,
+    },
+    /// The object's bytes were removed on request, and on purpose.
+    #[error("object {id} was purged {tombstone}")]
+    Purged {
+        /// The object.
+        id: ObjectId,
+        /// Who, when, why.
+        tombstone: Box<Tombstone>,
     },
     /// The object is too large to be handed out in one piece.
     #[error("{kind} {id} has {size} bytes, too many for memory: it must be streamed")]
@@ -109,6 +118,9 @@ impl Error {
     }
 
     pub(super) fn for_source(self, id: ObjectId) -> SourceError {
-        SourceError::Read { id, source: Box::new(self) }
+        match self {
+            Error::Purged { id, tombstone } => SourceError::Purged { id, how: tombstone.to_string() },
+            other => SourceError::Read { id, source: Box::new(other) },
+        }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) mod frame;
 mod pack;
 mod read;
 mod recipe;
+mod remove;
+mod tombstone;
 mod verify;
 
 #[cfg(test)]
@@ -43,6 +45,8 @@ pub use frame::RECORD_MAX;
 pub use pack::PackId;
 pub use pack::write::{NewObject, PackWriter};
 pub use read::{OBJECT_IN_MEMORY_MAX, ObjectReader};
+pub use remove::Removed;
+pub use tombstone::{Stage, Tombstone, Tombstones};
 pub use verify::{Problem, Progress};
 
 const OBJECTS: &str = "objects";
@@ -63,6 +67,7 @@ struct Inner {
     cache: Cache,
     open_files: Mutex<VecDeque<(PackId, File)>>,
     below: Option<Store>,
+    tombstones: RwLock<Arc<Tombstones>>,
 }
 
 /// What one pack holds.
@@ -118,6 +123,7 @@ impl Store {
             cache: Cache::default(),
             open_files: Mutex::default(),
             below: below.cloned(),
+            tombstones: RwLock::default(),
         }));
         store.reload()?;
         Ok(store)
@@ -125,6 +131,11 @@ impl Store {
 
     fn list(&self) -> Arc<Vec<Arc<Pack>>> {
         self.0.packs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lists the packs again, so that nothing counts as stored that is not.
+    pub fn refresh(&self) -> Result<()> {
+        self.reload().map(|_| ())
     }
 
     /// Lists the packs again; tells whether the list changed, here or below.
@@ -234,14 +245,14 @@ impl Store {
     }
 
     /// Returns the ids that begin with `prefix`, sorted; at most a few, enough to show an ambiguity.
-    /// Chunks of large objects are among them.
+    /// Chunks of large objects are among them, and blobs that were purged.
     pub fn find_prefix(&self, prefix: &Prefix) -> Result<Vec<ObjectId>> {
         const FEW: usize = 8;
         let (low, high) = prefix.range();
         let found = self.with_reload(|| {
             let mut ids = match &self.0.below {
                 Some(below) => below.find_prefix(prefix)?,
-                None => Vec::new(),
+                None => self.tombstones().range(low..=high).map(|(id, _)| *id).take(FEW).collect(),
             };
             let mut damage = None;
             for pack in self.list().iter() {

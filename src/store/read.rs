@@ -228,7 +228,7 @@ impl<'a> Shelf<'a> {
     }
 
     fn find(&self, id: ObjectId) -> Result<Object> {
-        self.try_find(id)?.ok_or(Error::Missing { id })
+        self.try_find(id)?.ok_or_else(|| self.store.missing(id))
     }
 
     /// Returns the bytes of a chunk or of a recipe below the top.
@@ -391,7 +391,7 @@ impl Store {
     /// block is verified before it is written. Only on success is what was written the object: a large
     /// one may prove damaged when its beginning has been written.
     pub fn read_to(&self, id: ObjectId, out: &mut dyn io::Write) -> Result<(Kind, u64)> {
-        let mut reader = self.try_reader(id)?.ok_or(Error::Missing { id })?;
+        let mut reader = self.try_reader(id)?.ok_or_else(|| self.missing(id))?;
         while let Some(block) = reader.next_block()? {
             out.write_all(&block).map_err(Error::Output)?;
         }

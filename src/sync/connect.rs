@@ -4,7 +4,9 @@
 //!
 //! - its parents are in the vault or came before it, and its stamp fits theirs;
 //! - a derived one has the one form that reconcile writes;
-//! - its tree and all below are in the vault or came before it, each of the kind its entry says.
+//! - its tree and all below are in the vault or came before it, each of the kind its entry says. A blob may
+//!   be missing if it is purged: by a commit that is known here, or by one that comes later, which the end
+//!   of the session shows. Until then nothing is visible.
 //!
 //! A head holds if it is authored and goes back to this vault's root, unless unrelated ones were allowed.
 //! (Roots of other vaults may lie in its history: somebody once allowed them.)
@@ -26,6 +28,8 @@ const DEPTH_MAX: usize = 2048;
 /// How many entries a tree may have with all below it.
 const ENTRIES_MAX: u64 = 50_000_000;
 const TREES_KEPT: usize = 4096;
+/// How many blobs may be missing until a commit says that they are purged.
+const OWED_MAX: usize = 1 << 20;
 
 type Result<T> = std::result::Result<T, ReceiveError>;
 
@@ -52,6 +56,10 @@ pub struct Connections {
     arrived: HashMap<CommitId, Arrived>,
     /// Objects that came since the last commit and are not yet known to be needed.
     pub fresh: HashSet<ObjectId>,
+    /// Blobs that are needed and did not come.
+    owed: HashSet<ObjectId>,
+    /// Blobs that commits among the arrived purge.
+    purged: HashSet<ObjectId>,
     trees: HashMap<TreeId, Arc<Tree>>,
     tree_bases: HashMap<TreeId, TreeId>,
 }
@@ -71,6 +79,8 @@ impl Connections {
             commits: Vec::new(),
             arrived: HashMap::new(),
             fresh: HashSet::new(),
+            owed: HashSet::new(),
+            purged: HashSet::new(),
             trees: HashMap::new(),
             tree_bases: HashMap::new(),
         }
@@ -137,6 +147,7 @@ impl Connections {
             self.commits.push(id);
         }
         self.complete.insert(id.object(), 0);
+        self.purged.extend(commit.purges.iter().map(|blob| blob.object()));
         self.tree_bases.clear();
     }
 
@@ -166,6 +177,14 @@ impl Connections {
         }
         let is_related = self.arrived.get(&id).is_none_or(|arrived| arrived.is_related);
         if is_related || allows_unrelated { Ok(()) } else { Err(ReceiveError::Unrelated(id)) }
+    }
+
+    /// Checks that every blob that did not come is purged.
+    pub fn check_owed(&self) -> Result<()> {
+        match self.owed.iter().find(|id| !self.purged.contains(id)) {
+            Some(id) => content(format!("blob {id} is missing, and no commit purges it")),
+            None => Ok(()),
+        }
     }
 
     /// Returns the stamp of a commit that is here with all it needs.
@@ -260,6 +279,11 @@ impl Connections {
             Some(other) => content(format!("{other} {id} stands where a blob must")),
             None => match incoming.main().try_info(id)? {
                 Some((Kind::Blob, _)) => Ok(()),
+                None if incoming.main().tombstone(id).is_some() => Ok(()),
+                None if self.owed.len() < OWED_MAX => {
+                    self.owed.insert(id);
+                    Ok(())
+                }
                 _ => content(format!("blob {id} is missing")),
             },
         }

@@ -73,6 +73,8 @@ pub struct Have {
     pub commits: Vec<CommitId>,
     /// Further objects.
     pub objects: Vec<ObjectId>,
+    /// Blobs that were purged there: not wanted, and no base.
+    pub lacks: Vec<ObjectId>,
     /// A large object whose first bytes are there.
     pub partial: Option<(ObjectId, u64)>,
 }
@@ -201,7 +203,7 @@ impl Header {
             code::OFFER => ("offer", 2, 128 * 1024),
             code::ASK => ("ask", 4, 4 + 32 * ASK_MAX),
             code::KNOWN => ("known", 5, 4096),
-            code::HAVE => ("have", 10, PAYLOAD_BYTES_MAX),
+            code::HAVE => ("have", 14, PAYLOAD_BYTES_MAX),
             code::COMMON => ("common", 4, 4 + 32 * IDS_MAX),
             code::PACK => ("pack", 4, 4),
             code::OBJECT => ("object", 38, PAYLOAD_BYTES_MAX),
@@ -592,9 +594,9 @@ fn take_bits(f: &mut Fields<'_>) -> Result<Frame, WireError> {
 fn put_have(out: &mut Vec<u8>, have: &Have) {
     out.push(u8::from(have.more));
     put_commits(out, &have.commits);
-    put_count(out, have.objects.len());
-    for id in &have.objects {
-        out.extend_from_slice(id.as_bytes());
+    for ids in [&have.objects, &have.lacks] {
+        put_count(out, ids.len());
+        ids.iter().for_each(|id| out.extend_from_slice(id.as_bytes()));
     }
     out.push(u8::from(have.partial.is_some()));
     if let Some((id, bytes)) = have.partial {
@@ -608,6 +610,7 @@ fn take_have(f: &mut Fields<'_>) -> Result<Have, WireError> {
         more: f.flag()?,
         commits: f.commits(IDS_MAX)?,
         objects: f.ids(IDS_MAX)?,
+        lacks: f.ids(IDS_MAX)?,
         partial: if f.flag()? { Some((f.id()?, f.u64()?)) } else { None },
     })
 }

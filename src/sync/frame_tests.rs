@@ -47,6 +47,7 @@ fn examples() -> Vec<Frame> {
             more: true,
             commits: vec![commit(1)],
             objects: vec![id(2)],
+            lacks: vec![id(4)],
             partial: Some((id(3), 5)),
         }),
         Frame::Have(Have::default()),

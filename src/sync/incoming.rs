@@ -6,13 +6,14 @@
 //! - A cut leaves what was received; from time to time a pack is closed, so that a killed process loses
 //!   at most [`CHECKPOINT_BYTES`]. A session that was refused for what it sent leaves nothing.
 //! - A large object on its way is a plain file of its first bytes, so that it resumes in the middle.
+//! - A session holds a gate that a purge closes: what is removed meanwhile could be what it rests on.
 //! - One session at a time in a folder: a second one from the same peer takes the next free folder.
 
 use std::io;
 use std::time::Duration;
 
 use super::receive::ReceiveError;
-use crate::fs::{Dir, File, Lock, LockError};
+use crate::fs::{Dir, File, Lock, LockError, LockKind};
 use crate::object::{Kind, Object, ObjectId, Source, SourceError};
 use crate::store::{PackWriter, Store};
 
@@ -26,6 +27,8 @@ const BLOCK: usize = 256 << 10;
 const PART: &str = "part-";
 const BASE: &str = "base-";
 const LOCK: &str = "lock";
+/// A folder that is no peer's: none has a name like that.
+const GATE: &str = ".gate";
 
 /// A large object in a plain file, complete.
 struct Base {
@@ -59,6 +62,63 @@ pub struct Incoming {
     /// A large object that an earlier session left unfinished, and how much of it.
     pub left: Option<(ObjectId, u64)>,
     _lock: Lock,
+    _gate: File,
+}
+
+/// The gate, closed: nobody is receiving, and nobody begins to.
+#[must_use = "the gate is open again when this is dropped"]
+pub struct ClosedGate {
+    root: Dir,
+    _lock: Lock,
+}
+
+impl ClosedGate {
+    /// Closes the gate of `root`; waits so long for sessions that are receiving.
+    pub fn close(root: &Dir, wait: Duration) -> Result<ClosedGate, LockError> {
+        let lock = Lock::acquire(&root.open_or_create_dir(GATE)?, LOCK, wait, "a purge")?;
+        Ok(ClosedGate { root: root.clone(), _lock: lock })
+    }
+
+    /// Throws away what earlier sessions left.
+    pub fn discard_leftovers(&self) -> crate::fs::Result<()> {
+        for (peer, _) in self.root.list()? {
+            let dir = self.root.open_dir(&peer)?;
+            for folder in ["objects", "tmp"] {
+                match dir.open_dir(folder) {
+                    Ok(dir) => remove_files(&dir, |_| true)?,
+                    Err(error) if error.is_not_found() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            remove_files(&dir, |name| name.starts_with(PART) || name.starts_with(BASE))?;
+        }
+        Ok(())
+    }
+}
+
+/// Goes through the gate, and keeps it from being closed until the file is closed.
+fn pass_gate(root: &Dir) -> Result<File, ReceiveError> {
+    let dir = root.open_or_create_dir(GATE)?;
+    let file = match dir.open_write(LOCK) {
+        Err(error) if error.is_not_found() => match dir.create_new(LOCK, 0o644) {
+            Err(error) if error.is_exists() => dir.open_write(LOCK)?,
+            other => other?,
+        },
+        other => other?,
+    };
+    if file.try_lock(LockKind::Shared)? {
+        return Ok(file);
+    }
+    Err(LockError::Held { holder: "a purge".to_owned(), waited_s: 0 }.into())
+}
+
+fn remove_files(dir: &Dir, is_meant: impl Fn(&str) -> bool) -> crate::fs::Result<()> {
+    for (name, _) in dir.list()? {
+        if is_meant(&name.to_string_lossy()) {
+            dir.remove_file(&name)?;
+        }
+    }
+    dir.sync()
 }
 
 impl Incoming {
@@ -75,12 +135,13 @@ impl Incoming {
 
     /// Opens the folder of `peer` in `root`, or the next one if a session is using it.
     pub fn open(root: &Dir, peer: &str, main: &Store) -> Result<Incoming, ReceiveError> {
+        let gate = pass_gate(root)?;
         let mut last = None;
         for slot in 0..SLOTS {
             let name = if slot == 0 { peer.to_owned() } else { format!("{peer}.{slot}") };
             let dir = root.open_or_create_dir(&name)?;
             match Lock::acquire(&dir, LOCK, Duration::ZERO, "a session that receives") {
-                Ok(lock) => return Incoming::open_in(dir, lock, main),
+                Ok(lock) => return Incoming::open_in(dir, lock, gate, main),
                 Err(LockError::Held { holder, waited_s }) => {
                     last = Some(LockError::Held { holder, waited_s })
                 }
@@ -90,7 +151,7 @@ impl Incoming {
         Err(last.expect("there is at least one slot and each was held").into())
     }
 
-    fn open_in(dir: Dir, lock: Lock, main: &Store) -> Result<Incoming, ReceiveError> {
+    fn open_in(dir: Dir, lock: Lock, gate: File, main: &Store) -> Result<Incoming, ReceiveError> {
         Store::create(&dir)?;
         let store = Store::open_over(&dir, Some(main))?;
         let writer = store.writer()?;
@@ -106,7 +167,16 @@ impl Incoming {
                 }
             }
         }
-        Ok(Incoming { dir, main: main.clone(), store, writer, bases: Vec::new(), left, _lock: lock })
+        Ok(Incoming {
+            dir,
+            main: main.clone(),
+            store,
+            writer,
+            bases: Vec::new(),
+            left,
+            _lock: lock,
+            _gate: gate,
+        })
     }
 
     /// Returns what an earlier session left, chunks of large objects among it.

@@ -129,29 +129,12 @@ impl Receiving {
         Ok(())
     }
 
-    /// Returns what need not be sent: complete commits, then objects besides, in as many frames as it takes.
-    pub fn haves(&self) -> Vec<Have> {
+    /// Returns what is kept of earlier sessions: complete commits, then objects besides.
+    fn kept(&self) -> (&[CommitId], Vec<ObjectId>) {
         let mut objects = self.connections.incomplete();
         objects.truncate(KEPT_TOLD_MAX);
-        let told = self.connections.commits.len().min(KEPT_TOLD_MAX);
-        let mut commits =
-            self.connections.commits[self.connections.commits.len() - told..].chunks(IDS_MAX as usize);
-        let mut objects = objects.chunks(IDS_MAX as usize);
-        let mut haves = Vec::new();
-        loop {
-            let (commits, objects) = (commits.next(), objects.next());
-            if commits.is_none() && objects.is_none() {
-                break;
-            }
-            haves.push(Have {
-                more: true,
-                commits: commits.unwrap_or_default().to_vec(),
-                objects: objects.unwrap_or_default().to_vec(),
-                partial: None,
-            });
-        }
-        haves.push(Have { more: false, partial: self.incoming.left, ..Have::default() });
-        haves
+        let commits = &self.connections.commits;
+        (&commits[commits.len().saturating_sub(KEPT_TOLD_MAX)..], objects)
     }
 
     /// Says which vault roots must name, once that is known.
@@ -271,6 +254,9 @@ impl Receiving {
     /// What an earlier session left may come again, since the peer may not know of it; what came in this
     /// session may not.
     fn check_new(&mut self, kind: Kind, id: ObjectId) -> Result<()> {
+        if kind == Kind::Blob && self.incoming.main().is_removed(id) {
+            return content(format!("blob {id} came and was purged here, as was said"));
+        }
         if self.arrived.insert(id) { Ok(()) } else { content(format!("{kind} {id} came twice")) }
     }
 
@@ -322,6 +308,7 @@ impl Receiving {
         if self.large.is_some() || !self.connections.fresh.is_empty() || announced != self.objects {
             return content("the pack ends before it is whole");
         }
+        self.connections.check_owed()?;
         let mut stack = heads_of(offered);
         for head in &stack {
             self.connections.check_head(&self.incoming, *head, self.ours.allows_unrelated)?;
@@ -375,6 +362,27 @@ impl Receiving {
             Err(worse) => worse,
         }
     }
+}
+
+/// Returns what need not be sent, or must not be: what is kept of earlier sessions if there is any, and what
+/// was purged here; in as many frames as it takes.
+pub fn haves(receiving: Option<&Receiving>, store: &Store) -> Vec<Have> {
+    let (commits, objects) = receiving.map(Receiving::kept).unwrap_or_default();
+    let mut lacks: Vec<ObjectId> = store.tombstones().keys().copied().collect();
+    lacks.retain(|id| store.is_removed(*id));
+    let frames = commits.len().max(objects.len()).max(lacks.len()).div_ceil(IDS_MAX as usize);
+    fn part<T: Clone>(of: &[T], frame: usize) -> Vec<T> {
+        of.chunks(IDS_MAX as usize).nth(frame).map(<[T]>::to_vec).unwrap_or_default()
+    }
+    let have = |frame| Have {
+        more: true,
+        commits: part(commits, frame),
+        objects: part(&objects, frame),
+        lacks: part(&lacks, frame),
+        partial: None,
+    };
+    let partial = receiving.and_then(|receiving| receiving.incoming.left);
+    (0..frames).map(have).chain([Have { partial, ..Have::default() }]).collect()
 }
 
 /// Lists the heads of all branches.

@@ -6,6 +6,7 @@
 //!   parent itself), which the receiver has by then.
 //! - An object above 512 KiB is sent as copies from that version and literals in between. The store's own
 //!   blocks decide what is equal, so that an append sends its tail.
+//! - A blob with a tombstone is left out, whether or not its bytes are here, and is no base.
 //! - Memory is bounded by one commit's list of new objects and by two large objects' lists of blocks.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -42,6 +43,8 @@ pub struct Parcel {
     pub common: Vec<CommitId>,
     /// Objects the receiver has besides.
     pub skip: HashSet<ObjectId>,
+    /// Blobs the receiver does not want and has not as bases: they were purged there.
+    pub lacks: HashSet<ObjectId>,
     /// A large object of which the receiver has so many bytes.
     pub partial: Option<(ObjectId, u64)>,
 }
@@ -61,6 +64,8 @@ pub struct Sending {
     items: VecDeque<Item>,
     /// What the receiver has: sent, or kept from before.
     there: HashSet<ObjectId>,
+    /// Blobs that are never sent: purged over there, or known to be purged here.
+    lacks: HashSet<ObjectId>,
     /// Trees whose entries were looked through. One that is merely kept over there may lack some of its own.
     walked: HashSet<TreeId>,
     moved_bytes: u64,
@@ -86,8 +91,11 @@ enum State {
 impl Sending {
     /// Starts a stream.
     pub fn new(store: Store, parcel: Parcel) -> Sending {
+        let mut lacks = parcel.lacks;
+        lacks.extend(store.tombstones().keys());
         Sending {
             store,
+            lacks,
             commits_total: u32::try_from(parcel.commits.len()).unwrap_or(u32::MAX),
             commits: parcel.commits.into(),
             common: parcel.common,
@@ -193,9 +201,10 @@ impl Sending {
     }
 
     fn want_blob(&mut self, id: ObjectId, base: Option<ObjectId>) -> Result<(), SendError> {
-        if self.there.contains(&id) {
+        if self.there.contains(&id) || self.lacks.contains(&id) {
             return Ok(());
         }
+        let base = base.filter(|base| !self.lacks.contains(base));
         if base.is_none() && !self.common.is_empty() {
             let size = self.store.try_info(id)?.map_or(0, |(_, size)| size);
             self.moved_bytes = self.moved_bytes.saturating_add(size);

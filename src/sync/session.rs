@@ -183,6 +183,7 @@ fn open_receiving(endpoint: &dyn Endpoint, peer: &str) -> Result<Receiving> {
 struct Haves {
     commits: Vec<CommitId>,
     objects: HashSet<ObjectId>,
+    lacks: HashSet<ObjectId>,
     partial: Option<(ObjectId, u64)>,
 }
 
@@ -191,8 +192,9 @@ impl Haves {
     fn take(&mut self, have: Have) -> Result<bool> {
         self.commits.extend(have.commits);
         self.objects.extend(have.objects);
+        self.lacks.extend(have.lacks);
         self.partial = have.partial.or(self.partial);
-        if self.commits.len() + self.objects.len() > HAVES_MAX {
+        if self.commits.len() + self.objects.len() + self.lacks.len() > HAVES_MAX {
             return Err(WireError::Limit { what: "kept objects", limit: HAVES_MAX as u64 }.into());
         }
         Ok(!have.more)
@@ -212,7 +214,7 @@ impl Haves {
             }
         }
         let commits = missing(store, heads, &common)?;
-        Ok(Parcel { commits, common, skip: self.objects, partial: self.partial })
+        Ok(Parcel { commits, common, skip: self.objects, lacks: self.lacks, partial: self.partial })
     }
 }
 

@@ -221,6 +221,12 @@ impl Ui {
         }
     }
 
+    /// Asks something, whatever else is silent: somebody is about to type the answer.
+    pub fn question(&mut self, text: &str) {
+        let _the_data_come_first = self.out.flush();
+        let _nobody_left_to_ask = write!(std::io::stderr(), "{}", harmless_line(text.as_bytes()));
+    }
+
     /// Warns of something that does not stop the command; silent with `--quiet`, an object with `--json`.
     pub fn warn(&mut self, text: impl Display) {
         if self.options.verbosity == Verbosity::Quiet {

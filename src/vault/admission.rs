@@ -8,23 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::growth::Growth;
 use super::protection::Protections;
 use super::rules::{Class, RULES_FILE};
 use super::{Error, Result, Vault, checkout};
 use crate::events::{self, Content, Stream};
 use crate::fs;
-use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
+use crate::gateway::content::{Demands, Seen, Syntax, has_markers};
 use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path, leads_outside};
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, Mode, Source, TreeId, VaultPath};
-use crate::store::{self, ObjectReader};
+use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
+use crate::store;
 use crate::worktree::{Candidate, Entry, Look, OnDisk, RealLook, Scan};
 
 /// The longest version of a file that is read whole to compare with, in bytes.
 const COMPARED_BYTES_MAX: u64 = 64 << 20;
-/// So much of what a large stream gained is looked through for torn lines.
-const TAIL_BYTES_MAX: usize = 8 << 20;
 /// So many zero bytes at the end of a text are no accident of its writer.
 const ZERO_TAIL_MIN: u64 = 4;
 
@@ -89,7 +88,8 @@ pub(super) struct Admission<'a> {
     pub base: TreeId,
     pub protections: Protections,
     allowed: &'a [Allowance],
-    used: Mutex<BTreeSet<(Reason, VaultPath)>>,
+    /// What was let through because it was asked for, as `CODE:PATH`, or the code alone.
+    used: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Admission<'a> {
@@ -108,16 +108,18 @@ impl<'a> Admission<'a> {
                 && allowance.path.as_ref().is_none_or(|allowed| path.is_within(allowed))
         });
         if asked {
-            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            used.insert((reason, path.clone()));
+            self.note_override(format!("{}:{path}", reason.code()));
         }
         asked
     }
 
-    /// Returns what was let through because a person asked for it, as `CODE:PATH`.
+    fn note_override(&self, text: String) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
+    }
+
+    /// Returns what was let through because a person asked for it, sorted.
     pub fn overrides(&self) -> Vec<String> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.iter().map(|(reason, path)| format!("{}:{path}", reason.code())).collect()
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Returns the file that the tree before the change has at a path.
@@ -125,6 +127,11 @@ impl<'a> Admission<'a> {
         let entry = checkout::entry_at(&self.vault.store, self.base, path)?;
         let file = entry.filter(|entry| !entry.mode.is_tree());
         Ok(file.map(|entry| Entry { mode: entry.mode, id: BlobId::new(entry.id) }))
+    }
+
+    /// Tells whether content was purged, and its bytes are gone here: they do not come back.
+    pub fn is_purged(&self, blob: BlobId) -> bool {
+        self.vault.store.is_removed(blob.object())
     }
 
     fn refuse(&self, path: &VaultPath, finding: Finding) -> Option<Finding> {
@@ -139,6 +146,11 @@ impl<'a> Admission<'a> {
         for candidate in &scan.candidates {
             let path = &candidate.path;
             let mut findings = Vec::new();
+            // Before all others: what is too large is not even copied.
+            if candidate.stat.size > limit && !self.had_size(candidate)? {
+                let detail = format!("the limit is {} MiB", limit >> 20);
+                findings.push(Finding::new(Reason::TooLarge).detail(detail));
+            }
             if candidate.old.is_none() {
                 if !is_portable_path(path)
                     || (self.protections.is(path, Class::Distillate) && !can_be_sealed(path.name()))
@@ -155,10 +167,6 @@ impl<'a> Admission<'a> {
                     findings.push(Finding::new(Reason::ObeyedFile));
                 }
             }
-            if candidate.stat.size > limit {
-                let detail = format!("the limit is {} MiB", limit >> 20);
-                findings.push(Finding::new(Reason::TooLarge).detail(detail));
-            }
             if let Some(finding) = findings.into_iter().find_map(|finding| self.refuse(path, finding)) {
                 refused.insert(path.clone(), finding);
             }
@@ -166,29 +174,60 @@ impl<'a> Admission<'a> {
         Ok(refused)
     }
 
-    /// Judges how many files would go at once, of so many that there were.
-    pub fn deletions(&self, gone: usize, files: usize) -> Option<Finding> {
+    /// Tells whether the version before is as long: it was let in, and may be the same.
+    fn had_size(&self, candidate: &Candidate) -> Result<bool> {
+        let size = Before::of(self.vault, candidate).size()?;
+        Ok(size == candidate.stat.size)
+    }
+
+    /// Judges that files would go at once, of so many that there were. Where it is allowed, they do not count.
+    pub fn deletions<E>(
+        &self,
+        gone: &[&VaultPath],
+        files: impl FnOnce() -> Result<usize, E>,
+    ) -> Result<Option<Finding>, E> {
         let limits = self.protections.limits();
-        let (gone, files) = (gone as u64, files as u64);
-        if gone <= limits.delete_files
-            || gone.saturating_mul(100) <= files.saturating_mul(limits.delete_percent)
-        {
-            return None;
+        if gone.len() as u64 <= limits.delete_files {
+            return Ok(None);
         }
-        if self.allowed.iter().any(|allowance| allowance.reason == Reason::MassDelete) {
-            return None;
+        let files = files()? as u64;
+        let is_much = |gone: u64| {
+            gone > limits.delete_files
+                && gone.saturating_mul(100) > files.saturating_mul(limits.delete_percent)
+        };
+        if !is_much(gone.len() as u64) {
+            return Ok(None);
         }
-        Some(Finding::new(Reason::MassDelete).detail(format!("{gone} of {files} files")))
+        let asked: Vec<&Allowance> =
+            self.allowed.iter().filter(|allowance| allowance.reason == Reason::MassDelete).collect();
+        let counts = |path: &&&VaultPath| {
+            !self.protections.allows(path, Reason::MassDelete)
+                && !asked.iter().any(|a| a.path.as_ref().is_none_or(|allowed| path.is_within(allowed)))
+        };
+        let gone = gone.iter().filter(counts).count() as u64;
+        if is_much(gone) {
+            return Ok(Some(Finding::new(Reason::MassDelete).detail(format!("{gone} of {files} files"))));
+        }
+        for allowance in asked {
+            let path = allowance.path.as_ref().map(|path| format!(":{path}")).unwrap_or_default();
+            self.note_override(format!("{}{path}", Reason::MassDelete.code()));
+        }
+        Ok(None)
     }
 
     /// Judges that a file is gone.
     pub fn deletion(&self, path: &VaultPath) -> Option<Finding> {
-        let reason = match () {
-            () if self.protections.is(path, Class::Stream) => Reason::StreamRewritten,
-            () if self.protections.is(path, Class::Canonical) => Reason::Emptied,
-            () => return None,
-        };
+        let reason = self.reason_to_stay(path)?;
         self.refuse(path, Finding::new(reason).detail("the file is gone"))
+    }
+
+    /// Returns why a file should not go from a path, if it should not.
+    fn reason_to_stay(&self, path: &VaultPath) -> Option<Reason> {
+        match () {
+            () if self.protections.is(path, Class::Stream) => Some(Reason::StreamRewritten),
+            () if self.protections.is(path, Class::Canonical) => Some(Reason::Emptied),
+            () => None,
+        }
     }
 
     /// Returns what is to be looked for in a file.
@@ -224,7 +263,7 @@ impl<'a> Admission<'a> {
             }
             _ => None,
         };
-        Ok(Growth { old, block: None, holds: true, tail: Vec::new() })
+        Ok(Growth::beyond(old))
     }
 
     /// Judges a file by what was seen in it.
@@ -232,11 +271,15 @@ impl<'a> Admission<'a> {
         let path = &candidate.path;
         let mut verdict = Verdict { digest: seen.digest, ..Verdict::default() };
         if candidate.mode == Mode::Symlink {
-            if let Body::Whole(target) = body
-                && leads_outside(path, target)
-            {
-                verdict.refused = self.refuse(path, Finding::new(Reason::LinkOutside));
-            }
+            let was_file = candidate.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
+            verdict.refused = self.link(path, was_file, body);
+            return Ok(verdict);
+        }
+        if let Body::Whole(bytes) = body
+            && self.vault.has_purged()
+            && self.is_purged(BlobId::new(hash_object(Kind::Blob, bytes)))
+        {
+            verdict.refused = Some(Finding::new(Reason::Purged));
             return Ok(verdict);
         }
         let before = Before::of(self.vault, candidate);
@@ -259,6 +302,21 @@ impl<'a> Admission<'a> {
             verdict.noticed = torn(body, &before)?;
         }
         Ok(verdict)
+    }
+
+    /// Judges a link, which may stand where a file was.
+    fn link(&self, path: &VaultPath, was_file: bool, body: Body<'_>) -> Option<Finding> {
+        if was_file && let Some(finding) = self.replacement(path) {
+            return Some(finding);
+        }
+        let Body::Whole(target) = body else { return None };
+        leads_outside(path, target).then(|| self.refuse(path, Finding::new(Reason::LinkOutside))).flatten()
+    }
+
+    /// Judges that a link stands where a file was.
+    pub fn replacement(&self, path: &VaultPath) -> Option<Finding> {
+        let reason = self.reason_to_stay(path)?;
+        self.refuse(path, Finding::new(reason).detail("it is a link now"))
     }
 
     fn emptied(&self, seen: &Seen, before: &Before<'_>) -> Result<Option<Finding>> {
@@ -368,10 +426,14 @@ pub(super) fn unread_before(candidate: &Candidate, error: io::Error) -> Error {
 /// Finds lines that a stream gained and that make no sense.
 fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
     let (old, gained): (usize, &[u8]) = match body {
-        Body::Large(growth) => (0, &growth.tail),
+        Body::Large(growth) => (0, growth.new_lines()),
         Body::Whole(bytes) => {
             let old = before.bytes()?.filter(|old| bytes.starts_with(old)).map_or(0, |old| old.len());
-            (old, &bytes[old..])
+            // A line that was torn then may be whole now; if it only ended, it was told of.
+            let start = bytes[..old].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+            let has_ended = bytes[old..].first().is_none_or(|b| matches!(b, b'\r' | b'\n'));
+            let start = if has_ended { old } else { start };
+            (start, &bytes[start..])
         }
     };
     // Where each line stands is told in the whole file only if that is at hand.
@@ -428,72 +490,6 @@ impl<'a> Before<'a> {
         };
         *kept = Some(read.clone());
         Ok(read)
-    }
-}
-
-/// Compares a large stream with the version before it while it is read: it should only have grown.
-pub(super) struct Growth<'a> {
-    old: Option<ObjectReader<'a>>,
-    block: Option<(Arc<[u8]>, usize)>,
-    /// Whether it begins with all that was there, as far as both were read.
-    pub holds: bool,
-    tail: Vec<u8>,
-}
-
-impl Growth<'_> {
-    fn update(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while self.holds && !bytes.is_empty() {
-            let Some((block, at)) = self.next_block()? else {
-                let room = TAIL_BYTES_MAX - self.tail.len().min(TAIL_BYTES_MAX);
-                self.tail.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                return Ok(());
-            };
-            let count = bytes.len().min(block.len() - at);
-            self.holds = block[at..at + count] == bytes[..count];
-            self.block = Some((block, at + count));
-            bytes = &bytes[count..];
-        }
-        Ok(())
-    }
-
-    fn next_block(&mut self) -> io::Result<Option<(Arc<[u8]>, usize)>> {
-        if let Some((block, at)) = self.block.take()
-            && at < block.len()
-        {
-            return Ok(Some((block, at)));
-        }
-        let Some(old) = &mut self.old else { return Ok(None) };
-        match old.next_block().map_err(io::Error::other)? {
-            Some(block) => Ok(Some((block, 0))),
-            None => {
-                self.old = None;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Says that the file is at its end.
-    pub fn finish(&mut self) -> io::Result<()> {
-        if self.holds && self.next_block()?.is_some() {
-            self.holds = false;
-        }
-        Ok(())
-    }
-}
-
-/// Hands a large file on and looks at it on the way.
-pub(super) struct Judging<'a, 'b> {
-    pub inner: &'a mut dyn io::Read,
-    pub judge: ContentJudge,
-    pub growth: Growth<'b>,
-}
-
-impl io::Read for Judging<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.judge.update(&buffer[..count]);
-        self.growth.update(&buffer[..count])?;
-        Ok(count)
     }
 }
 

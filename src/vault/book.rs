@@ -2,20 +2,41 @@
 
 use std::sync::Arc;
 
+use super::Vault;
 use super::rules::{self, VaultRules};
 use crate::events::{self, StreamBase};
 use crate::gateway::sidecar::{self, Digest256};
-use crate::merge::{Base, ContentMerge, ContentOutcome, Driver, RuleBook, Rules, Sealing};
+use crate::merge::{Base, ContentMerge, ContentOutcome, Driver, Purge, RuleBook, Rules, Sealing};
 use crate::object::VaultPath;
 
-/// Reads a vault's rules for a merge.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Book;
+/// Reads a vault's rules for a merge, and knows its tombstones.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    purges: Vec<Purge>,
+}
+
+impl Book {
+    /// Makes a book with these tombstones.
+    pub fn new(purges: Vec<Purge>) -> Book {
+        Book { purges }
+    }
+}
+
+impl Vault {
+    /// Returns the rule book for merges in this vault.
+    pub(super) fn book(&self) -> Book {
+        Book::new(self.purges())
+    }
+}
 
 impl RuleBook for Book {
     fn parse(&self, vault_toml: Option<&[u8]>) -> Result<Rules, String> {
         let rules = VaultRules::parse(vault_toml).map_err(|error| error.to_string())?;
         Ok(merge_rules(rules))
+    }
+
+    fn purges(&self) -> &[Purge] {
+        &self.purges
     }
 }
 

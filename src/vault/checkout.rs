@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use super::book::merge_rules;
 use super::commit::describe_paths;
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::purge::without_purged;
 use super::rules::{Class, RULES_FILE, VaultRules};
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::merge::History;
-use crate::object::{BlobId, CommitId, Kind, Overlay, Source, TreeId, VaultPath};
+use crate::object::{BlobId, CommitId, Kind, Overlay, Source, SourceError, TreeId, VaultPath};
 use crate::oplog::{Label, RefName, RefTarget};
 use crate::store::PackWriter;
 use crate::worktree::{self, TreeChange};
@@ -145,6 +146,7 @@ pub fn rollback(
         Streams::Keep => keep_streams(vault, &mut content, target_tree, head_tree)?,
         Streams::Restore => target_tree,
     };
+    let (tree, mut content) = without_purged(vault, content, tree)?;
     let history = History::new(&vault.store);
     let restores = history.is_ancestor(target, head)?;
     let mut taken_back: BTreeMap<String, usize> = BTreeMap::new();
@@ -256,7 +258,10 @@ pub(super) fn rules_in(source: &dyn Source, tree: TreeId) -> Result<VaultRules> 
     let root = source.find_tree(tree)?;
     let file = root.find(RULES_FILE.as_bytes()).filter(|entry| !entry.mode.is_tree());
     let Some(entry) = file else { return Ok(VaultRules::default()) };
-    let bytes = source.find_blob(BlobId::new(entry.id))?;
+    let bytes = match source.find_blob(BlobId::new(entry.id)) {
+        Err(SourceError::Purged { .. }) => return Ok(VaultRules::default()),
+        other => other?,
+    };
     Ok(VaultRules::parse(Some(&bytes)).unwrap_or_default())
 }
 

@@ -13,10 +13,10 @@ use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::gateway::foreign::Trace;
 use crate::merge::History;
-use crate::object::{Commit, CommitId, Kind, TreeId, VaultPath};
+use crate::object::{BlobId, Commit, CommitId, Kind, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
-use crate::worktree::{self, Change, Index, RealLook, ScanInput, SeenFolder, Status, TreeChange};
+use crate::worktree::{self, Change, Index, ScanInput, SeenFolder, Status, TreeChange};
 
 /// What to commit.
 #[derive(Clone, Debug, Default)]
@@ -208,6 +208,20 @@ pub(super) fn write_tree(
 }
 
 impl Vault {
+    /// Walks the working tree for a command that judges nothing: what is longer than the vault takes, and not
+    /// what was let in once, is left alone unread.
+    pub(super) fn scan_what_is_read(&self, input: ScanInput<'_>) -> Result<worktree::Scan> {
+        let mut scan = worktree::scan(input)?;
+        let limit = self.protections(self.standing_tree()?)?.limits().file_bytes_max;
+        if scan.candidates.iter().any(|candidate| candidate.stat.size > limit) {
+            let known = |id: BlobId| self.store.try_info(id.object()).ok().flatten().map(|(_, size)| size);
+            scan.leave_out(|one| {
+                one.stat.size > limit && one.old.and_then(|(_, id)| known(id)) != Some(one.stat.size)
+            });
+        }
+        Ok(scan)
+    }
+
     /// Returns what the file system can do, in the working tree's terms.
     pub(super) fn traits(&self) -> worktree::Traits {
         let abilities = self.config.abilities;
@@ -227,7 +241,7 @@ impl Vault {
                 let index = Index::from_tree(&self.store, tree)?;
                 // Where nothing can be written nothing can be tried out, and nothing committed either.
                 Ok(match self.dot.open_or_create_dir("tmp") {
-                    Ok(scratch) => index.mark_impossible(&mut RealLook::new(&self.root, &scratch))?,
+                    Ok(scratch) => index.mark_impossible(&mut self.look(&scratch))?,
                     Err(_) => index,
                 })
             }
@@ -259,6 +273,7 @@ impl Vault {
 pub fn local_changes(vault: &mut Vault, paths: &[VaultPath]) -> Result<worktree::LocalChanges> {
     let tree = vault.standing_tree()?;
     let index = vault.index(tree)?;
-    let scan = worktree::scan(ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths })?;
+    let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths };
+    let scan = vault.scan_what_is_read(input)?;
     Ok(worktree::hash_candidates(&vault.root, &scan, None))
 }

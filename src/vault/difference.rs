@@ -135,10 +135,17 @@ fn is_wanted(path: &VaultPath, paths: &[VaultPath]) -> bool {
     paths.is_empty() || paths.iter().any(|wanted| path.is_within(wanted))
 }
 
-/// Returns the bytes of a version, or `None` if there are more than [`DIFF_BYTES_MAX`]. A file on disk
+/// Tells whether a version's bytes were purged and are not here.
+pub fn is_purged(vault: &Vault, version: &Version) -> bool {
+    version.place == Place::Store && vault.store.is_removed(version.id)
+}
+
+/// Returns the bytes of a version, or `None` if there are more than [`DIFF_BYTES_MAX`], or none any more
+/// because they were purged. A file on disk
 /// that has changed meanwhile is returned as it is now, with its id.
 pub fn content(vault: &Vault, version: &Version) -> Result<(ObjectId, Option<Arc<[u8]>>)> {
     match version.place {
+        Place::Store if vault.store.is_removed(version.id) => Ok((version.id, None)),
         Place::Store => match vault.store.try_info(version.id)? {
             Some((_, size)) if size > DIFF_BYTES_MAX => Ok((version.id, None)),
             _ => Ok((version.id, Some(vault.store.find_blob(BlobId::new(version.id))?))),

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::commit::{CommitRequest, commit_locked};
 use super::peers::PeerMemory;
+use super::purge::announce;
 use super::reconcile::{Accepts, ReconcileOutcome, begin_locked, reconcile_locked};
 use super::refusal::Refused;
-use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault};
+use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault, VaultLock};
 use crate::fs;
 use crate::merge::{self, RULE_VERSION};
 use crate::object::{CommitId, Source};
-use crate::oplog::{Label, RefName, RefTarget};
+use crate::oplog::{Label, NewOperation, RefName, RefTarget};
 use crate::store::Store;
 use crate::sync::session::{Call, Opener};
 use crate::sync::{
@@ -210,10 +211,33 @@ impl VaultEndpoint {
                 operation = operation.set(name, RefTarget::Set(merged.into_iter().collect()));
             }
         }
+        if received.objects > 0 {
+            self.vault.remove_again(&lock)?;
+        }
         if operation.moves(self.vault.log.refs()) {
-            self.vault.publish(&lock, None, operation)?;
+            self.publish_offer(&lock, operation, received)?;
         }
         self.remember(peer)
+    }
+
+    /// Appends the operation that makes what came known, and takes note of the tombstones in it.
+    fn publish_offer(
+        &mut self,
+        lock: &VaultLock,
+        operation: NewOperation,
+        received: &Received,
+    ) -> Result<()> {
+        let heads: Vec<CommitId> = received.offered.iter().flat_map(|b| b.heads.iter().copied()).collect();
+        let purges = self.vault.purges_brought(&heads)?;
+        if purges.is_empty() {
+            return self.vault.publish(lock, None, operation).map(|_| ());
+        }
+        self.vault.forget_purged()?;
+        self.vault.publish(lock, None, operation)?;
+        self.vault.note_purges(&purges, &BTreeSet::new())?;
+        let notices = announce(&self.vault, &purges)?;
+        self.vault.notices.extend(notices);
+        Ok(())
     }
 
     fn remember(&mut self, peer: &Peer) -> Result<()> {
@@ -344,13 +368,24 @@ fn refusal(error: Error) -> Refusal {
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
-        message = format!("{message}: {error}");
+        let text = error.to_string();
+        // The system's own number for it means nothing on another device.
+        let text = text.split(" (os error ").next().unwrap_or(&text);
+        message = format!("{message}: {text}");
         cause = error.source();
     }
     Refusal::new(kind, message).with_hint(error.hint())
 }
 
-/// Returns what opens the vault in `path` for a session's far end.
+/// Tells whether the vault lies where nobody can write, as on a stick that is locked: what it has can be
+/// fetched all the same.
+fn is_on_read_only_disk(vault: &Vault) -> bool {
+    let opened = vault.dot.open_write(super::open::LOCK);
+    opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Returns what opens the vault in `path` for a session's far end. A vault that nobody can write is served
+/// read-only, whatever was asked.
 pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<'e> {
     Box::new(move |_call: &Call| {
         let vault = Vault::open(&path, options).map_err(|error| match error {
@@ -360,6 +395,8 @@ pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<
             }
             other => refusal(other),
         })?;
+        let verb =
+            if verb == Verb::Serve && is_on_read_only_disk(&vault) { Verb::ServeReadOnly } else { verb };
         Ok(Box::new(VaultEndpoint::new(vault, verb, false)) as Box<dyn Endpoint>)
     })
 }

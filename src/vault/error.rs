@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Stale,
     /// A three-way merge left conflicts.
     Conflict,
+    /// What was wanted was purged.
+    Purged,
     /// The vault is damaged.
     Damage,
     /// Another process holds the lock.
@@ -131,6 +133,10 @@ impl Error {
             Error::InTheWay { .. } => ErrorKind::Dirty,
             Error::Lock(_) => ErrorKind::Locked,
             Error::Disk(_) => ErrorKind::Disk,
+            Error::Store(store::Error::Purged { .. })
+            | Error::Object(SourceError::Purged { .. })
+            | Error::Worktree(worktree::Error::Source(SourceError::Purged { .. }))
+            | Error::Merge(merge::MergeError::Source(SourceError::Purged { .. })) => ErrorKind::Purged,
             Error::Store(error) if error.is_damage() => ErrorKind::Damage,
             Error::Store(_) => ErrorKind::Disk,
             Error::Log(error) if error.is_damage() => ErrorKind::Damage,
@@ -156,6 +162,7 @@ impl Error {
             }
             other => match other.kind() {
                 ErrorKind::Damage => "`mvault verify` shows what is damaged; nothing was changed".into(),
+                ErrorKind::Purged => "a device that has not agreed to the purge still has it".into(),
                 ErrorKind::Settings => "correct the file and try again; nothing was changed".into(),
                 _ => other.disk_hint().into(),
             },

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use super::admission::{self, Admission, Finding, Judging, Verdict};
+use super::admission::{self, Admission, Finding, Verdict};
+use super::growth::Judging;
 use super::refusal::Refused;
 use super::{Result, Vault};
 use crate::gateway::Reason;
@@ -48,7 +49,11 @@ pub(super) fn gather(
     admission: Option<&Admission<'_>>,
 ) -> Result<Gathered> {
     let seen_ns = worktree::file_system_now(&vault.dot)?;
-    let scan = worktree::scan(ScanInput { root: &vault.root, index, traits: vault.traits(), paths })?;
+    let input = ScanInput { root: &vault.root, index, traits: vault.traits(), paths };
+    let scan = match admission {
+        None => vault.scan_what_is_read(input)?,
+        Some(_) => worktree::scan(input)?,
+    };
     let mut unwanted = match admission {
         None => BTreeMap::new(),
         Some(admission) => admission.names(&scan)?,
@@ -71,12 +76,18 @@ pub(super) fn gather(
             unwanted.extend(given_up);
             continue;
         }
-        for (path, finding) in unwanted {
-            gathered.refuse_on_disk(vault, &path, finding)?;
+        for candidate in &scan.candidates {
+            if let Some(finding) = unwanted.remove(&candidate.path) {
+                gathered.refuse_on_disk(vault, &candidate.path, candidate.stat.size, finding)?;
+            }
         }
         gathered.finish(scan, index.len(), admission);
         return Ok(gathered);
     }
+}
+
+fn is_link(mode: Mode) -> bool {
+    mode == Mode::Symlink
 }
 
 fn missing(scan: &Scan) -> impl Iterator<Item = Change> + '_ {
@@ -116,6 +127,7 @@ impl Gathered {
             SkipReason::TooLong => Reason::NameTooLong,
             SkipReason::Reserved => Reason::ReservedFolder,
             SkipReason::IgnoreFile => Reason::IgnoreFile,
+            SkipReason::TooLarge => Reason::TooLarge,
         };
         let entry = Refused::new(path, Finding::new(known));
         match reason {
@@ -125,12 +137,13 @@ impl Gathered {
     }
 
     /// Refuses a file whose content is not at hand; a copy is made of what is on disk now.
-    fn refuse_on_disk(&mut self, vault: &Vault, path: &VaultPath, finding: Finding) -> Result<()> {
+    fn refuse_on_disk(&mut self, vault: &Vault, path: &VaultPath, size: u64, finding: Finding) -> Result<()> {
         let mut refused = Refused::new(path.as_bytes(), finding);
+        refused.size = Some(size);
         if refused.reason.keeps_copy()
-            && let Some((digest, size)) = vault.quarantine_file(path)?
+            && let Some(copied) = vault.quarantine_file(path)?
         {
-            (refused.sha256, refused.size, refused.is_kept) = (Some(digest), Some(size), true);
+            refused.kept(&copied);
         }
         self.refused.push(refused);
         Ok(())
@@ -174,13 +187,19 @@ impl Gathered {
         for (candidate, outcome) in batch.iter().zip(read) {
             let path = &candidate.path;
             match outcome {
-                Ok((Loaded::Bytes(bytes, verdict), stat)) => match self.note(candidate, verdict?) {
-                    Some(finding) => self.refuse_bytes(vault, path, &bytes, finding)?,
-                    None => whole.push((candidate, Mutex::new(bytes), stat)),
-                },
+                Ok((Loaded::Bytes(bytes, verdict), stat)) => {
+                    match self.note(candidate, verdict?, || BlobId::new(hash_object(Kind::Blob, &bytes))) {
+                        Some(finding) => self.refuse_bytes(vault, path, &bytes, finding)?,
+                        None => whole.push((candidate, Mutex::new(bytes), stat)),
+                    }
+                }
                 Ok((Loaded::Stored(id, verdict), stat)) => {
                     let id = id?;
-                    match self.note(candidate, verdict?) {
+                    let mut verdict = verdict?;
+                    if admission.is_some_and(|admission| admission.is_purged(BlobId::new(id))) {
+                        verdict.refused = Some(Finding::new(Reason::Purged));
+                    }
+                    match self.note(candidate, verdict, || BlobId::new(id)) {
                         Some(finding) => {
                             given_up.insert(path.clone(), finding);
                         }
@@ -208,10 +227,18 @@ impl Gathered {
         Ok(())
     }
 
-    /// Notes what was found in a file; returns why it is refused, if it is.
-    fn note(&mut self, candidate: &Candidate, verdict: Verdict) -> Option<Finding> {
+    /// Notes what was found in a file; returns why it is refused, if it is. What is as it was, is in the
+    /// history already: its `stat` alone changed.
+    fn note(
+        &mut self,
+        candidate: &Candidate,
+        verdict: Verdict,
+        id: impl FnOnce() -> BlobId,
+    ) -> Option<Finding> {
         if verdict.refused.is_some() {
-            return verdict.refused;
+            let old = candidate.old.filter(|(mode, _)| is_link(*mode) == is_link(candidate.mode));
+            let is_unchanged = old.is_some_and(|(_, old)| old == id());
+            return verdict.refused.filter(|_| !is_unchanged);
         }
         if let Some(digest) = verdict.digest {
             self.digests.insert(candidate.path.clone(), digest);
@@ -245,12 +272,21 @@ impl Gathered {
             self.pass_over(&skipped.path, skipped.reason);
         }
         let gone: Vec<Change> = missing(&scan).collect();
-        match admission.and_then(|admission| admission.deletions(gone.len(), files)) {
+        let much = admission.and_then(|admission| {
+            let moved = self.moved();
+            let lost = gone.iter().filter(|change| change.old.is_none_or(|old| !moved.contains(&old.id)));
+            let lost: Vec<&VaultPath> = lost.map(|change| &change.path).collect();
+            let Ok(much) = admission.deletions(&lost, || Ok::<_, std::convert::Infallible>(files));
+            much
+        });
+        match much {
             Some(finding) => self.refused.push(Refused::new(b".", finding)),
             None => self.changes.extend(gone),
         }
         if let Some(admission) = admission {
             self.judge_deletions(admission);
+            self.keep_where_they_were();
+            self.leave_out_below(&missing(&scan).map(|change| change.path).collect());
             let new = self.changes.iter().filter(|change| change.old.is_none() && change.new.is_some());
             self.traces =
                 new.filter_map(|c| foreign::trace(&c.path).map(|trace| (c.path.clone(), trace))).collect();
@@ -260,10 +296,15 @@ impl Gathered {
         self.refused.sort_by(|a, b| a.path.cmp(&b.path));
     }
 
+    /// The contents of new files: what is gone elsewhere and is among them only moved.
+    fn moved(&self) -> BTreeSet<BlobId> {
+        let new = self.changes.iter().filter(|change| change.old.is_none());
+        new.filter_map(|change| change.new.map(|entry| entry.id)).collect()
+    }
+
     /// A guarded file that is gone stays in the commit, unless it only moved.
     fn judge_deletions(&mut self, admission: &Admission<'_>) {
-        let new = self.changes.iter().filter(|change| change.old.is_none());
-        let moved: BTreeSet<BlobId> = new.filter_map(|change| change.new.map(|entry| entry.id)).collect();
+        let moved = self.moved();
         let refused = &mut self.refused;
         self.changes.retain(|change| {
             let (Some(old), None) = (change.old, change.new) else { return true };
@@ -274,6 +315,39 @@ impl Gathered {
             refused.push(Refused::new(change.path.as_bytes(), finding));
             false
         });
+    }
+}
+
+impl Gathered {
+    /// A file whose new place was refused stays at its old one. Returns what stays.
+    pub(super) fn keep_where_they_were(&mut self) -> Vec<VaultPath> {
+        let refused: BTreeSet<BlobId> = self.refused.iter().filter_map(|refused| refused.blob).collect();
+        let (gone, rest) = std::mem::take(&mut self.changes).into_iter().partition(|change| {
+            change.new.is_none() && change.old.is_some_and(|old| refused.contains(&old.id))
+        });
+        self.changes = rest;
+        let gone: Vec<Change> = gone;
+        gone.into_iter().map(|change| change.path).collect()
+    }
+
+    /// What stands in a folder in the place of a file that stays cannot be in the same tree.
+    fn leave_out_below(&mut self, gone: &BTreeSet<VaultPath>) {
+        let going: BTreeSet<&VaultPath> =
+            self.changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path).collect();
+        let staying: Vec<&VaultPath> = gone.iter().filter(|path| !going.contains(path)).collect();
+        let below = |path: &VaultPath| staying.iter().find(|file| **file != path && path.is_within(file));
+        let (out, rest) = std::mem::take(&mut self.changes)
+            .into_iter()
+            .partition::<Vec<_>, _>(|change| below(&change.path).is_some());
+        for change in out {
+            let reason = self.refused.iter().find(|one| change.path.as_bytes().starts_with(&one.path));
+            let reason = reason.map_or(Reason::MassDelete, |one| one.reason);
+            let detail = "it stands in the place of a file that stays";
+            let mut refused = Refused::new(change.path.as_bytes(), Finding::new(reason).detail(detail));
+            refused.blob = change.new.map(|entry| entry.id);
+            self.refused.push(refused);
+        }
+        self.changes = rest;
     }
 }
 

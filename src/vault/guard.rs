@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Result;
 use super::admission::{Admission, Finding};
-use super::refusal::Refused;
+use super::refusal::{Door, Refused};
 use super::rules::Class;
 use super::sealing::seal_holds;
 use crate::events;
@@ -50,7 +50,8 @@ pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) 
     let new_ids: BTreeSet<ObjectId> =
         diffs.iter().filter(|diff| diff.old.is_none()).filter_map(|diff| diff.new.map(|new| new.1)).collect();
     let gone = diffs.iter().filter(|diff| diff.new.is_none());
-    let lost = gone.clone().filter(|diff| diff.old.is_some_and(|old| !new_ids.contains(&old.1))).count();
+    let lost = gone.clone().filter(|diff| diff.old.is_some_and(|old| !new_ids.contains(&old.1)));
+    let lost: Vec<&VaultPath> = lost.map(|diff| &diff.path).collect();
     let total = || -> Result<usize> {
         let mut files = 0;
         worktree::list_tree(source, admission.base, &mut |_, _, _| {
@@ -59,16 +60,13 @@ pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) 
         })?;
         Ok(files)
     };
-    if lost > 0
-        && admission.deletions(lost, 0).is_some()
-        && let Some(finding) = admission.deletions(lost, total()?)
-    {
-        guard.guarded.held.push(Refused::new(b".", finding));
+    if let Some(finding) = admission.deletions(&lost, total)? {
+        guard.guarded.held.push(Refused::by(Door::Pull, b".", finding));
     }
     for diff in gone {
         let moved = diff.old.is_some_and(|old| new_ids.contains(&old.1));
         if !moved && let Some(finding) = admission.deletion(&diff.path) {
-            guard.guarded.held.push(Refused::new(diff.path.as_bytes(), finding));
+            guard.guarded.held.push(Refused::by(Door::Pull, diff.path.as_bytes(), finding));
         }
     }
     let mut sealed = BTreeSet::new();
@@ -94,7 +92,7 @@ struct Guard<'a, 'b> {
 impl Guard<'_, '_> {
     fn hold(&mut self, path: &VaultPath, blob: ObjectId, finding: Finding) {
         if !self.admission.permits(finding.reason, path) {
-            let mut refused = Refused::new(path.as_bytes(), finding);
+            let mut refused = Refused::by(Door::Pull, path.as_bytes(), finding);
             refused.blob = Some(BlobId::new(blob));
             self.guarded.held.push(refused);
         }
@@ -102,7 +100,7 @@ impl Guard<'_, '_> {
 
     fn tell(&mut self, path: &VaultPath, blob: ObjectId, finding: Finding) {
         if !self.admission.protections.allows(path, finding.reason) {
-            let mut refused = Refused::new(path.as_bytes(), finding);
+            let mut refused = Refused::by(Door::History, path.as_bytes(), finding);
             refused.blob = Some(BlobId::new(blob));
             self.guarded.told.push(refused);
         }
@@ -134,6 +132,10 @@ impl Guard<'_, '_> {
         }
         let Some(bytes) = self.read(id)? else { return Ok(()) };
         if mode == Mode::Symlink {
+            let was_file = diff.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
+            if was_file && let Some(finding) = self.admission.replacement(path) {
+                self.hold(path, id, finding);
+            }
             if leads_outside(path, &bytes) {
                 self.hold(path, id, Finding::new(Reason::LinkOutside));
             }
@@ -148,9 +150,10 @@ impl Guard<'_, '_> {
             self.canonical(path, id, old, &bytes);
         }
         if self.admission.protections.is(path, Class::Stream) && diff.old.is_some() {
-            let shrinkage = events::shrinkage(old, &bytes);
-            if !shrinkage.is_none() {
-                let detail = format!("{} lines would be lost", shrinkage.lost.len());
+            // Only what is lost counts: a merge sorts what both sides added.
+            let lost = events::shrinkage(old, &bytes).lost;
+            if !lost.is_empty() {
+                let detail = format!("{} lines would be lost", lost.len());
                 self.hold(path, id, Finding::new(Reason::StreamRewritten).detail(detail));
             }
         }

@@ -194,7 +194,7 @@ fn judge<'t>(
                 let is_same = entry.id == hash_object(Kind::Blob, bytes);
                 return Ok((if is_same { Fate::Known } else { Fate::Occupied }, None));
             }
-            if let Some(finding) = judge_bytes(admission, &thing.path, bytes)? {
+            if let Some(finding) = judge_bytes(vault, admission, &thing.path, bytes)? {
                 return Ok(refuse(thing, finding, bytes));
             }
             plan.paths.push(thing.path.clone());

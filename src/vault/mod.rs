@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod gather;
 mod git;
+mod growth;
 mod guard;
 mod intake;
 mod memory;
@@ -23,6 +24,7 @@ mod naming;
 mod open;
 mod peers;
 mod protection;
+mod purge;
 mod reconcile;
 mod reference;
 mod refusal;
@@ -56,6 +58,7 @@ pub use naming::{create_branch, create_tag, delete_tag};
 pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init};
 pub use peers::PeerMemory;
 pub use protection::Protections;
+pub use purge::{PurgeOutcome, Survey, Target, Version, Waiting, accept, purge, resume, survey, waiting};
 pub use reconcile::{
     Accepts, Hold, ReconcileOutcome, Resolve, ResolveOutcome, choices, pending, reconcile, reconcile_locked,
     resolve,
@@ -97,6 +100,8 @@ pub struct Vault {
     args: Vec<String>,
     session: Option<SessionId>,
     notices: Vec<String>,
+    /// The tombstones, sorted by commit and blob.
+    purged: Vec<purge::Listed>,
 }
 
 impl Vault {

@@ -11,7 +11,7 @@ use super::{Access, Error, Result, Vault, VaultLock};
 use crate::fs::LockError;
 use crate::object::{BlobId, Kind, Mode, SourceError, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName};
-use crate::store::PackWriter;
+use crate::store::{PackWriter, Stage};
 use crate::worktree::{
     self, Content, Displaced, DisplacedBody, Finished, Index, Journal, Nonce, Pending, PlanInput, RealLook,
     ScanInput, Unwritable,
@@ -26,6 +26,8 @@ const OPERATIONS_LOOKED_AT: usize = 4;
 pub enum Edits {
     /// They stay, and where they are in the way nothing is moved.
     Carry,
+    /// They stay, also where the file goes from the tree: then no commit has it.
+    Stay,
     /// They are stored as `saved/<n>`, then they give way.
     Save,
     /// The same, but only these paths are touched and the commit the tree stands on stays the same.
@@ -68,7 +70,7 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
     let seen = worktree::file_system_now(&vault.dot)?;
     let paths: &[VaultPath] = if let Edits::SaveWithin(paths) = &edits { paths } else { &[] };
     let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths: &[] };
-    let local = worktree::hash_candidates(&vault.root, &worktree::scan(input)?, Some(seen));
+    let local = worktree::hash_candidates(&vault.root, &vault.scan_what_is_read(input)?, Some(seen));
     let plan = worktree::plan(
         PlanInput {
             source: &vault.store,
@@ -77,10 +79,14 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
             index: &index,
             local: &local,
             traits: vault.traits(),
-            edits: if edits == Edits::Carry { worktree::Edits::Carry } else { worktree::Edits::Replace },
+            edits: match edits {
+                Edits::Carry => worktree::Edits::Carry,
+                Edits::Stay => worktree::Edits::Stay,
+                Edits::Save | Edits::SaveWithin(_) => worktree::Edits::Replace,
+            },
             paths,
         },
-        &mut RealLook::new(&vault.root, &vault.dot.open_or_create_dir("tmp")?),
+        &mut vault.look(&vault.dot.open_or_create_dir("tmp")?),
     )?;
     if !plan.in_the_way.is_empty() {
         let paths = plan.in_the_way.iter().map(|found| found.path.clone()).collect();
@@ -245,6 +251,13 @@ impl Content for StoredContent<'_> {
 }
 
 impl Vault {
+    /// Returns what looks at the working tree, and knows which contents are gone for good.
+    pub(super) fn look(&self, scratch: &crate::fs::Dir) -> RealLook {
+        let stones = self.store.tombstones();
+        let gone = stones.iter().filter(|(_, stone)| stone.stage > Stage::Noted);
+        RealLook::new(&self.root, scratch).without(gone.map(|(id, _)| BlobId::new(*id)))
+    }
+
     /// Finishes a checkout that was cut, as every command does first. If one is under way now, a reader
     /// of the store goes on and a reader of the tree waits for it.
     pub(super) fn finish_cut_checkout(&mut self, access: Access) -> Result<()> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
+use super::purge::LIST;
 use super::{DOT, Error, ErrorKind, Result, Vault};
 use crate::env::Env;
 use crate::fs::{self, Dir, Disk, Lock};
@@ -126,6 +127,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
             restores: None,
             reconcile: None,
             vault: vault_id,
+            purges: Vec::new(),
             extra: Vec::new(),
             message: format!("vault made on {}\n", config.device).into(),
         };
@@ -136,6 +138,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
         let id = root_commit.id();
         first = first.set(RefName::Branch(Label::main()), id).set(RefName::At, id).lamport(Lamport(1));
     }
+    fs::replace_file(&dot, LIST, b"", 0o600)?;
     OpLog::create(&dot, first)?;
     fs::replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o644)?;
     root.sync()?;
@@ -155,7 +158,7 @@ fn clear_cut_init(dot: &Dir) -> Result<()> {
 }
 
 impl Vault {
-    /// Opens the vault in `path` and finishes a checkout that was cut.
+    /// Opens the vault in `path` and finishes a checkout or purge that was cut.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Vault> {
         let root = options.disk.open_dir(path)?;
         let dot = match root.open_dir(DOT) {
@@ -178,8 +181,11 @@ impl Vault {
             args: options.args,
             session: options.session,
             notices: Vec::new(),
+            purged: Vec::new(),
         };
+        vault.read_purged()?;
         vault.finish_cut_checkout(options.access)?;
+        vault.finish_cut_purge()?;
         Ok(vault)
     }
 }

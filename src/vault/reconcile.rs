@@ -8,16 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::admission::{Admission, Allowance};
-use super::book::Book;
 use super::guard;
 use super::moving::{Edits, Move, Moved, move_tree};
-use super::refusal::Refused;
+use super::refusal::{Door, Refused};
 use super::transaction::CommitDraft;
 use super::write::refuse_content;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs;
 use crate::merge::{self, Choices, Conflict, Reconciled, Take};
-use crate::object::{CommitId, DeviceName, Kind, Object, ObjectId, TreeId, VaultPath};
+use crate::object::{BlobId, CommitId, DeviceName, Kind, Object, ObjectId, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName};
 use crate::store::PackWriter;
 
@@ -74,7 +73,7 @@ pub struct Accepts {
 /// Computes what reconciling would come to, and changes nothing.
 pub fn pending(vault: &Vault) -> Result<Reconciled> {
     let offered: Vec<CommitId> = vault.offered().into_iter().collect();
-    Ok(merge::reconcile(&vault.store, &Book, vault.head()?, &offered)?)
+    Ok(merge::reconcile(&vault.store, &vault.book(), vault.head()?, &offered)?)
 }
 
 /// Reconciles the branch with everything that was offered; what an undo had held back comes in again.
@@ -103,7 +102,7 @@ pub fn reconcile_locked(
     if accepts.rules {
         vault.accept_rules(vault.tree_of(own)?)?;
     }
-    let result = merge::reconcile(&vault.store, &Book, own, offered)?;
+    let result = merge::reconcile(&vault.store, &vault.book(), own, offered)?;
     let mut outcome = ReconcileOutcome {
         head: own,
         derived: None,
@@ -207,7 +206,7 @@ pub fn begin_locked(
             "`mvault branch` there lists its branches",
         ));
     };
-    let result = merge::reconcile(&vault.store, &Book, *first, &frontier)?;
+    let result = merge::reconcile(&vault.store, &vault.book(), *first, &frontier)?;
     let tree = match result.objects.get(&result.head.object()) {
         Some(object) => decode_tree(result.head, object)?,
         None => vault.tree_of(result.head)?,
@@ -271,6 +270,8 @@ pub fn choices(vault: &Vault) -> Result<Choices> {
         let Ok(kept) = serde_json::from_slice::<KeptChoice>(line) else { continue };
         let entry = match kept.entry.as_deref().map(merge::Entry::from_text) {
             None => None,
+            // What was chosen is gone, or is to go: choose again.
+            Some(Some(entry)) if vault.is_purged(BlobId::new(entry.id)) => continue,
             Some(Some(entry)) => Some(entry),
             Some(None) => continue,
         };
@@ -318,9 +319,12 @@ pub struct ResolveOutcome {
     pub commit: Option<CommitId>,
     /// What happened in the working tree.
     pub moved: Option<Moved>,
+    /// What would come in together with the last choice and waits for a yes; then nothing was moved.
+    pub held: Vec<Refused>,
 }
 
-/// Chooses for the conflict at `path`; the last choice commits the resolution.
+/// Chooses for the conflict at `path`; the last choice commits the resolution, and with it comes what waits
+/// beside the conflicts, so it is judged as a pull is.
 /// Content from outside is judged as if it were written to the path; `allowed` is let through.
 pub fn resolve(
     vault: &mut Vault,
@@ -348,6 +352,13 @@ pub fn resolve(
         Resolve::Bytes(bytes) => Take::Bytes(bytes),
     };
     let chosen = merge::choose(&vault.store, conflict, take).map_err(|error| cannot_choose(path, &error))?;
+    if chosen.entry.is_some_and(|entry| vault.is_purged(BlobId::new(entry.id))) {
+        return Err(Error::refused(
+            ErrorKind::Purged,
+            format!("that version of {path} was purged; nothing was chosen"),
+            "take another side, or `--with FILE`",
+        ));
+    }
     if let Some(blob) = &chosen.blob {
         let mut writer = vault.store.writer()?;
         writer.add(Kind::Blob, &blob.data, conflict.base.entry().map(|entry| entry.id))?;
@@ -356,15 +367,35 @@ pub fn resolve(
     let mut choices = choices(vault)?;
     choices.insert(conflict.key(), chosen.entry);
     let heads = now.frontier.clone();
-    let resolution =
-        merge::resolve(&vault.store, &Book, &heads, &choices).map_err(|error| cannot_choose(path, &error))?;
+    let resolution = merge::resolve(&vault.store, &vault.book(), &heads, &choices)
+        .map_err(|error| cannot_choose(path, &error))?;
     let Some(tree) = resolution.tree else {
         keep_choices(vault, &resolution.chosen)?;
         let operation = vault.operation("resolve").detail("path", path.to_string());
         vault.publish(&lock, None, operation)?;
-        let head = vault.head()?;
-        return Ok(ResolveOutcome { remaining: resolution.remaining, head, commit: None, moved: None });
+        let (head, remaining) = (vault.head()?, resolution.remaining);
+        return Ok(ResolveOutcome { remaining, head, commit: None, moved: None, held: Vec::new() });
     };
+    let overrides = match judge_resolution(vault, &resolution, tree, allowed)? {
+        Ok(overrides) => overrides,
+        Err(held) => {
+            keep_choices(vault, &resolution.chosen)?;
+            let head = vault.head()?;
+            return Ok(ResolveOutcome { remaining: Vec::new(), head, commit: None, moved: None, held });
+        }
+    };
+    commit_resolution(vault, &lock, path, resolution, tree, overrides)
+}
+
+/// Commits a resolution on top of exactly the heads that were shown, and moves the files there.
+fn commit_resolution(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    path: &VaultPath,
+    resolution: merge::Resolution,
+    tree: TreeId,
+    overrides: Vec<String>,
+) -> Result<ResolveOutcome> {
     let mut content = vault.store.writer()?;
     add_objects(&mut content, &resolution.objects)?;
     let names: Vec<String> = resolution.chosen.iter().map(|(c, _)| c.path.to_string()).collect();
@@ -378,10 +409,33 @@ pub fn resolve(
         .set(RefName::At, id)
         .frontier(vec![id])
         .lamport(commit.lamport);
+    let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
     let moved =
-        move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
+        move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
     keep_choices(vault, &[])?;
-    Ok(ResolveOutcome { remaining: Vec::new(), head: id, commit: Some(id), moved: Some(moved) })
+    let (remaining, held) = (Vec::new(), Vec::new());
+    Ok(ResolveOutcome { remaining, head: id, commit: Some(id), moved: Some(moved), held })
+}
+
+/// Judges what a resolution would do here besides what was chosen. Returns what was let through, or what
+/// holds it.
+fn judge_resolution(
+    vault: &Vault,
+    resolution: &merge::Resolution,
+    tree: TreeId,
+    allowed: &[Allowance],
+) -> Result<std::result::Result<Vec<String>, Vec<Refused>>> {
+    let admission = Admission::new(vault, vault.tree_of(vault.head()?)?, allowed)?;
+    let objects = guard::with_objects(&vault.store, &resolution.objects);
+    let mut held = guard::judge(&admission, &objects, tree)?.held;
+    // What was chosen was looked at.
+    held.retain(|one| !resolution.chosen.iter().any(|(conflict, _)| conflict.path.as_bytes() == one.path));
+    held.iter_mut().for_each(|one| one.door = Door::Resolve);
+    if held.is_empty() {
+        return Ok(Ok(admission.overrides()));
+    }
+    vault.log_rejections(&held)?;
+    Ok(Err(held))
 }
 
 fn no_conflict(path: &VaultPath) -> Error {

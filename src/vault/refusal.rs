@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 use super::admission::Finding;
 use super::{Result, Vault};
-use crate::fs::{self, Dir, File, FileReader};
+use crate::fs::{self, Dir, File, FileKind, FileReader};
 use crate::gateway::Reason;
 use crate::gateway::rejection::{self, Rejection};
 use crate::gateway::sidecar::Digest256;
-use crate::object::{BlobId, SessionId, VaultPath};
+use crate::object::{BlobId, Kind, ObjectHasher, SessionId, VaultPath};
 
 const REJECTIONS: &str = "rejections";
 const QUARANTINE: &str = "quarantine";
@@ -27,9 +27,26 @@ const LOG_BYTES_MAX: u64 = 256 << 20;
 const LOGS_LOOKED_AT: usize = 16;
 const COPY_BYTES: usize = 256 << 10;
 
+/// Where something wanted in: it decides what a person can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// From the working tree, by a commit.
+    Commit,
+    /// From another program, which can give it again.
+    Write,
+    /// From another device, held before reconcile.
+    Pull,
+    /// From another device, together with the last choice of a conflict.
+    Resolve,
+    /// From another device, and in the history already.
+    History,
+}
+
 /// A file that was not taken, or that a word is due about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
+    /// Where it wanted in.
+    pub door: Door,
     /// Where; any bytes, because a name can be the reason.
     pub path: Vec<u8>,
     /// Why.
@@ -51,9 +68,14 @@ pub struct Refused {
 impl Refused {
     /// Names a file and why it is not taken.
     pub(super) fn new(path: &[u8], finding: Finding) -> Refused {
+        Refused::by(Door::Commit, path, finding)
+    }
+
+    /// The same for what wanted in elsewhere.
+    pub(super) fn by(door: Door, path: &[u8], finding: Finding) -> Refused {
         let Finding { reason, offset, detail } = finding;
         let path = path.to_vec();
-        Refused { path, reason, offset, detail, size: None, sha256: None, blob: None, is_kept: false }
+        Refused { door, path, reason, offset, detail, size: None, sha256: None, blob: None, is_kept: false }
     }
 
     /// Returns the reason in words, to stand after the path.
@@ -67,7 +89,24 @@ impl Refused {
     /// Returns what to do.
     pub fn hint(&self) -> String {
         let path = String::from_utf8_lossy(&self.path).escape_debug().to_string();
-        self.reason.hint(&path)
+        let code = self.reason.code();
+        let allow = match path.as_str() {
+            "." => format!("--allow {code}"),
+            path => format!("--allow {code}:{path}"),
+        };
+        match self.door {
+            Door::Commit => self.reason.hint(&path),
+            Door::Write => {
+                format!("nothing was written; if it is meant, the same command with `{allow}` takes it")
+            }
+            Door::Pull => {
+                format!("mend it on the other device; if it is meant, `mvault reconcile {allow}` lets it in")
+            }
+            Door::Resolve => format!(
+                "mend it on the other device; if it is meant, the same `mvault resolve` with `{allow}` lets it in"
+            ),
+            Door::History => "it is in the history of both devices; it holds nothing up".to_owned(),
+        }
     }
 }
 
@@ -95,16 +134,19 @@ impl Vault {
     }
 
     /// Keeps a refused file of any size as it is on disk now. `None` if it cannot be read any more.
-    pub(super) fn quarantine_file(&self, path: &VaultPath) -> Result<Option<(Digest256, u64)>> {
+    pub(super) fn quarantine_file(&self, path: &VaultPath) -> Result<Option<Copied>> {
         let Ok(file) = open_below(&self.root, path) else { return Ok(None) };
+        if file.stat()?.kind != FileKind::File {
+            return Ok(None);
+        }
         let folder = self.dot.open_or_create_dir(QUARANTINE)?;
         let temp = fs::temp_name();
         let copy = folder.create_new(&temp, 0o600)?;
         let copied = copy_and_hash(&file, &copy);
-        let kept = copied.and_then(|(digest, size)| {
-            folder.rename(&temp, &folder, digest.to_string())?;
+        let kept = copied.and_then(|copied| {
+            folder.rename(&temp, &folder, copied.sha256.to_string())?;
             folder.sync()?;
-            Ok((digest, size))
+            Ok(copied)
         });
         if kept.is_err() {
             let _rubbish_is_harmless = folder.remove_file(&temp);
@@ -263,9 +305,27 @@ pub(super) fn os(name: &[u8]) -> &OsStr {
     std::os::unix::ffi::OsStrExt::from_bytes(name)
 }
 
-fn copy_and_hash(from: &File, to: &File) -> Result<(Digest256, u64)> {
+/// What a copy came to.
+pub(super) struct Copied {
+    pub sha256: Digest256,
+    pub size: u64,
+    /// The id as a blob; none if the length changed while it was read.
+    pub blob: Option<BlobId>,
+}
+
+impl Refused {
+    /// Says that the content was kept.
+    pub(super) fn kept(&mut self, copied: &Copied) {
+        (self.sha256, self.size, self.is_kept) = (Some(copied.sha256), Some(copied.size), true);
+        self.blob = copied.blob.or(self.blob);
+    }
+}
+
+fn copy_and_hash(from: &File, to: &File) -> Result<Copied> {
+    let expected = from.stat()?.size;
     let mut reader = FileReader::new(from);
     let mut hasher = Sha256::new();
+    let mut blob = ObjectHasher::new(Kind::Blob, expected);
     let mut buffer = vec![0; COPY_BYTES];
     let mut size = 0_u64;
     loop {
@@ -278,9 +338,11 @@ fn copy_and_hash(from: &File, to: &File) -> Result<(Digest256, u64)> {
             break;
         }
         hasher.update(&buffer[..count]);
+        blob.update(&buffer[..count]);
         to.write_at(&buffer[..count], size)?;
         size += count as u64;
     }
     to.sync()?;
-    Ok((Digest256(hasher.finalize().into()), size))
+    let blob = (size == expected).then(|| BlobId::new(blob.finish()));
+    Ok(Copied { sha256: Digest256(hasher.finalize().into()), size, blob })
 }

@@ -13,7 +13,7 @@ use super::gather::Gathered;
 use super::refusal::{Refused, os};
 use super::rules::VaultRules;
 use super::{Result, Vault, checkout};
-use crate::fs::{self, Dir};
+use crate::fs::{self, Dir, FileKind};
 use crate::gateway::Reason;
 use crate::gateway::sidecar::{self, Digest256, SIDECAR_BYTES_MAX};
 use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath};
@@ -35,8 +35,9 @@ pub(super) fn seal(
         let Some(sidecar) = admission.protections.sidecar_of(&change.path) else { continue };
         match change.new {
             Some(entry) if entry.mode != Mode::Symlink => sealer.sealed_file(change, &sidecar)?,
-            Some(_) => {}
-            None => sealer.file_gone(&sidecar)?,
+            Some(_) => sealer.became_a_link(change, &sidecar)?,
+            None if sealer.is_going(&change.path) => sealer.file_gone(&sidecar)?,
+            None => {}
         }
     }
     for change in &changed {
@@ -101,8 +102,10 @@ impl Sealer<'_, '_> {
             return Ok(()); // it stands there as a change of its own, or as it was
         }
         // A sidecar that is not the committed one was made for other content than stands there now.
-        let is_new =
-            on_disk.is_some() && !self.is_committed(committed, on_disk.as_deref().unwrap_or_default());
+        // One that has the right sum under another name came along when the file was renamed.
+        let is_new = on_disk
+            .as_deref()
+            .is_some_and(|bytes| !self.is_committed(committed, bytes) && sidecar::sum(bytes) != Some(digest));
         if is_new && !self.reseals && !self.admission.permits(Reason::SidecarMismatch, path) {
             self.drop_change(sidecar);
             return self.refuse(path, Finding::new(Reason::SidecarMismatch));
@@ -110,8 +113,26 @@ impl Sealer<'_, '_> {
         self.put(sidecar, committed, wanted)
     }
 
+    /// A link in the place of a sealed distillate: the seal is broken as if it had been edited.
+    fn became_a_link(&mut self, change: &Change, sidecar: &VaultPath) -> Result<()> {
+        if self.admission.committed(sidecar)?.is_none()
+            || change.old.is_none_or(|old| old.mode == Mode::Symlink)
+        {
+            return Ok(());
+        }
+        if self.reseals || self.admission.permits(Reason::Sealed, &change.path) {
+            return self.file_gone(sidecar);
+        }
+        self.refuse(&change.path, Finding::new(Reason::Sealed).detail("it is a link now"))
+    }
+
     fn is_committed(&self, committed: Option<Entry>, bytes: &[u8]) -> bool {
         committed.is_some_and(|entry| entry.id == BlobId::new(crate::object::hash_object(Kind::Blob, bytes)))
+    }
+
+    /// Tells whether a file that is not there still goes from the tree.
+    fn is_going(&self, path: &VaultPath) -> bool {
+        self.gathered.changes.iter().any(|change| change.path == *path && change.new.is_none())
     }
 
     /// A distillate that is gone takes its sidecar along, unless that was edited.
@@ -138,6 +159,9 @@ impl Sealer<'_, '_> {
         };
         let digest = Digest256(self.vault.store.content_sha256(file.id)?);
         match (change.new, change.old) {
+            (None, Some(_)) if self.read_sidecar(&change.path)?.is_some() => {
+                self.refuse(&change.path, Finding::new(Reason::SidecarMismatch).detail("it is no file now"))
+            }
             (None, Some(old)) => {
                 let bytes = self.vault.store.find_blob(old.id)?.to_vec();
                 self.drop_change(&change.path);
@@ -172,8 +196,10 @@ impl Sealer<'_, '_> {
         Ok(())
     }
 
+    /// Takes back what the walk says of a path: also that it is as it was, which the stat cache would keep.
     fn drop_change(&mut self, path: &VaultPath) {
         self.gathered.changes.retain(|change| change.path != *path);
+        self.gathered.refreshed.retain(|change| change.path != *path);
     }
 
     fn refuse(&mut self, path: &VaultPath, finding: Finding) -> Result<()> {
@@ -182,22 +208,60 @@ impl Sealer<'_, '_> {
         self.drop_change(path);
         let mut refused = Refused::new(path.as_bytes(), finding);
         refused.blob = blob;
-        if let Some((digest, size)) = self.vault.quarantine_file(path)? {
-            (refused.sha256, refused.size, refused.is_kept) = (Some(digest), Some(size), true);
+        if let Some(copied) = self.vault.quarantine_file(path)? {
+            refused.kept(&copied);
         }
         self.gathered.refused.push(refused);
+        for path in self.gathered.keep_where_they_were() {
+            if let Some(sidecar) = self.admission.protections.sidecar_of(&path) {
+                self.drop_change(&sidecar);
+                self.gathered.sidecars.retain(|(path, _)| *path != sidecar);
+            }
+        }
         Ok(())
     }
 
-    /// Reads a sidecar as it stands on disk; what is too long for one counts as a wrong one.
     fn read_sidecar(&self, path: &VaultPath) -> Result<Option<Vec<u8>>> {
-        let Some(dir) = folder_of(&self.vault.root, path)? else { return Ok(None) };
-        match dir.try_stat(os(path.name()))? {
-            None => Ok(None),
-            Some(stat) if stat.size > SIDECAR_BYTES_MAX => Ok(Some(Vec::new())),
-            Some(_) => Ok(Some(dir.read(os(path.name()), SIDECAR_BYTES_MAX)?)),
-        }
+        read_sidecar(&self.vault.root, path)
     }
+}
+
+/// Reads a sidecar as it stands on disk; what is too long for one, or no file, counts as a wrong one.
+fn read_sidecar(root: &Dir, path: &VaultPath) -> Result<Option<Vec<u8>>> {
+    let Some(dir) = folder_of(root, path)? else { return Ok(None) };
+    match dir.try_stat(os(path.name()))? {
+        None => Ok(None),
+        Some(stat) if stat.kind != FileKind::File || stat.size > SIDECAR_BYTES_MAX => Ok(Some(Vec::new())),
+        Some(_) => Ok(Some(dir.read(os(path.name()), SIDECAR_BYTES_MAX)?)),
+    }
+}
+
+/// Returns why bytes that are not on disk yet would break a seal, as a distillate or as a sidecar.
+pub(super) fn breach(
+    vault: &Vault,
+    admission: &Admission<'_>,
+    path: &VaultPath,
+    bytes: &[u8],
+) -> Result<Option<Reason>> {
+    let id = |bytes: &[u8]| BlobId::new(crate::object::hash_object(Kind::Blob, bytes));
+    let committed = admission.committed(path)?;
+    if let Some(sealed) = admission.protections.sealed_by(path) {
+        let file = admission.committed(&sealed)?.filter(|file| file.mode != Mode::Symlink);
+        let Some(file) = file else { return Ok(None) };
+        let digest = Digest256(vault.store.content_sha256(file.id)?);
+        let fits = sidecar::decode(bytes, sealed.name()) == Some(digest);
+        return Ok((!fits).then_some(Reason::SidecarMismatch));
+    }
+    let Some(sidecar) = admission.protections.sidecar_of(path) else { return Ok(None) };
+    let seal = admission.committed(&sidecar)?;
+    if seal.is_some() && committed.is_some_and(|old| old.id != id(bytes)) {
+        return Ok(Some(Reason::Sealed));
+    }
+    let given = read_sidecar(&vault.root, &sidecar)?;
+    let misfits = given.is_some_and(|given| {
+        seal.is_none_or(|seal| seal.id != id(&given)) && sidecar::sum(&given) != Some(Digest256::of(bytes))
+    });
+    Ok(misfits.then_some(Reason::SidecarMismatch))
 }
 
 /// Opens the folder that `path` is in, following no link; `None` if there is none.

@@ -59,7 +59,7 @@ pub fn standing(vault: &Vault, path: &VaultPath) -> Result<Standing> {
         return Ok(Standing::AsCommitted);
     }
     let admission = Admission::new(vault, head, &[])?;
-    Ok(match judge_bytes(&admission, path, &bytes)? {
+    Ok(match judge_bytes(vault, &admission, path, &bytes)? {
         Some(finding) => Standing::Refused(finding),
         None => Standing::Edited,
     })

@@ -204,15 +204,16 @@ pub(super) fn writable(vault: &Vault, path: &VaultPath) -> Result<Vec<u8>> {
     }
     let committed = stream_at(vault, head, path)?;
     let here = read_stream(vault, path)?.unwrap_or_default();
-    let lost = events::shrinkage(&committed, &here).lost;
-    match lost.first() {
-        None => Ok(here),
-        Some(line) => Err(Error::refused(
-            ErrorKind::Refused,
-            format!("{path} lacks {} lines that the head has, the first is line {line}", lost.len()),
-            format!("`mvault checkout {} -- {path}` brings them back", vault.branch()),
-        )),
-    }
+    let shrinkage = events::shrinkage(&committed, &here);
+    let what = match (shrinkage.lost.first(), shrinkage.moved) {
+        (None, None) => return Ok(here),
+        (Some(line), _) => {
+            format!("{path} lacks {} lines that the head has, the first is line {line}", shrinkage.lost.len())
+        }
+        (None, Some(line)) => format!("{path} has line {line} of the head at another place"),
+    };
+    let hint = format!("`mvault checkout {} -- {path}` brings them back", vault.branch());
+    Err(Error::refused(ErrorKind::Refused, what, hint))
 }
 
 /// Returns the bytes of a stream in a tree, none if it is not there.

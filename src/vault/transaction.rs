@@ -26,7 +26,8 @@ pub struct CommitDraft {
 }
 
 impl Vault {
-    /// Takes the vault's lock, catches up with what others did meanwhile and finishes a cut checkout.
+    /// Takes the vault's lock, catches up with what others did meanwhile and finishes a cut checkout or
+    /// purge.
     /// `act` is what the holder does, shown to others who wait.
     pub fn lock(&mut self, act: &str) -> Result<VaultLock> {
         let wait = self.config.lock_wait()?;
@@ -41,6 +42,7 @@ impl Vault {
         self.log.refresh()?;
         self.recall_log()?;
         self.resume_checkout(&lock)?;
+        self.resume_purge(&lock)?;
         Ok(lock)
     }
 
@@ -64,6 +66,7 @@ impl Vault {
             restores: draft.restores,
             reconcile: None,
             vault: None,
+            purges: Vec::new(),
             extra: Vec::new(),
             message: draft.message.replace('\0', " ").into(),
         })

@@ -8,10 +8,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::checkout::{Streams, keep_streams};
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::purge::without_purged;
 use super::reconcile::add_objects;
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
-use crate::merge::{self, History};
+use crate::merge::{self, History, Veil};
 use crate::object::{CommitId, TreeId};
 use crate::oplog::{NewOperation, Operation, RefChange, RefName, RefTarget};
 
@@ -224,7 +225,9 @@ fn commit_back(
     };
     let head = vault.head()?;
     let (base, ours, theirs) = (vault.tree_of(after)?, vault.tree_of(head)?, vault.tree_of(before)?);
-    let merged = merge::three_way(&vault.store, &vault.merge_rules()?, base, ours, theirs)?;
+    // What is purged can be moved and removed, and is not looked into.
+    let veil = Veil::new(&vault.store, &vault.purges());
+    let merged = merge::three_way(&veil, &vault.merge_rules()?, base, ours, theirs)?;
     if !merged.conflicts.is_empty() {
         let paths: Vec<String> = merged.conflicts.iter().map(|c| c.path.to_string()).collect();
         return Err(Error::refused(
@@ -251,6 +254,7 @@ fn commit_back(
         }
         Streams::Restore => merged.tree,
     };
+    let (tree, mut content) = without_purged(vault, content, tree)?;
     let operation = vault.operation("undo").detail("undoes", target.seq);
     if tree == ours {
         vault.publish(lock, None, operation)?;

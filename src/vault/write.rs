@@ -6,9 +6,9 @@
 
 use super::admission::{self, Admission, Allowance, Finding};
 use super::commit::{CommitRequest, commit_locked};
-use super::refusal::{Quarantined, Refused, os};
+use super::refusal::{Door, Quarantined, Refused, os};
 use super::rules::Class;
-use super::sealing::folder_of;
+use super::sealing::{breach, folder_of};
 use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
 use crate::events::{Content, Stream};
 use crate::fs::{Dir, FileKind, Stat};
@@ -17,7 +17,7 @@ use crate::gateway::rejection::Rejection;
 use crate::gateway::sidecar::Digest256;
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, CommitId, Kind, Mode, VaultPath, hash_object};
-use crate::worktree::{Candidate, Scan};
+use crate::worktree::{Candidate, IGNORE_FILE, IgnoreRules, Scan};
 
 /// The longest file that is written whole, in bytes.
 pub const WRITE_BYTES_MAX: u64 = 256 << 20;
@@ -94,14 +94,23 @@ pub fn write(vault: &mut Vault, request: WriteRequest) -> Result<WriteOutcome> {
     check_match(&path, if_match, replaced)?;
     let base = vault.standing_tree()?;
     let admission = Admission::new(vault, base, &allowed)?;
+    if admission.committed(&path)?.is_none()
+        && IgnoreRules::ignores(&vault.root, &path, false, vault.traits().folds_case)
+    {
+        return Err(Error::refused(
+            ErrorKind::Refused,
+            format!("{path} is ignored by {IGNORE_FILE}, so no commit would have it; nothing was written"),
+            "take the line out there, or write the file without mvault",
+        ));
+    }
     let bytes = match mode {
         WriteMode::Replace => bytes,
         WriteMode::Append => appended(&admission, &path, present.as_ref(), bytes)?,
     };
     let sha256 = Digest256::of(&bytes);
     let mut outcome = WriteOutcome { commit: None, sha256, replaced, saved: None, refused: Vec::new() };
-    if let Some(finding) = judge(&admission, &path, present.as_ref(), &bytes)? {
-        let mut refused = Refused::new(path.as_bytes(), finding);
+    if let Some(finding) = judge(vault, &admission, &path, present.as_ref(), &bytes)? {
+        let mut refused = Refused::by(Door::Write, path.as_bytes(), finding);
         refused.size = Some(bytes.len() as u64);
         refused.sha256 = Some(sha256);
         refused.blob = Some(BlobId::new(hash_object(Kind::Blob, &bytes)));
@@ -179,8 +188,10 @@ fn appended(
         );
     }
     for (number, line) in lines.split_inclusive(|b| *b == b'\n').enumerate() {
-        let is_whole =
-            Stream::parse(line).lines().iter().all(|line| !matches!(line.content, Content::Opaque(..)));
+        // What stands in one line with another is one that somebody cut.
+        let parsed = Stream::parse(line);
+        let is_whole = parsed.lines().len() <= 1
+            && parsed.lines().iter().all(|line| !matches!(line.content, Content::Opaque(..)));
         if !is_whole {
             return refuse(
                 format!("line {} is no JSON object; nothing was added to {path}", number + 1),
@@ -201,6 +212,7 @@ fn appended(
 
 /// Judges content that is not on disk yet as if it were.
 fn judge(
+    vault: &Vault,
     admission: &Admission<'_>,
     path: &VaultPath,
     present: Option<&Present>,
@@ -218,22 +230,18 @@ fn judge(
     if let Some(finding) = admission.judge(&candidate, &seen, admission::Body::Whole(bytes))?.refused {
         return Ok(Some(finding));
     }
-    let is_edit = old.is_some_and(|(_, id)| id != BlobId::new(hash_object(Kind::Blob, bytes)));
-    let sealed = match admission.protections.sidecar_of(path) {
-        Some(sidecar) => admission.committed(&sidecar)?.is_some(),
-        None => false,
-    };
-    let breaks_seal = is_edit && sealed && !admission.permits(Reason::Sealed, path);
-    Ok(breaks_seal.then(|| Finding::new(Reason::Sealed)))
+    let breach = breach(vault, admission, path, bytes)?;
+    Ok(breach.filter(|reason| !admission.permits(*reason, path)).map(Finding::new))
 }
 
 /// Judges bytes as if they were written to a path.
 pub(super) fn judge_bytes(
+    vault: &Vault,
     admission: &Admission<'_>,
     path: &VaultPath,
     bytes: &[u8],
 ) -> Result<Option<Finding>> {
-    judge(admission, path, None, bytes)
+    judge(vault, admission, path, None, bytes)
 }
 
 /// Refuses content that a person chose for a path if admission would.
@@ -244,7 +252,7 @@ pub(super) fn refuse_content(
     allowed: &[Allowance],
 ) -> Result<()> {
     let admission = Admission::new(vault, vault.tree_of(vault.head()?)?, allowed)?;
-    let Some(finding) = judge(&admission, path, None, bytes)? else { return Ok(()) };
+    let Some(finding) = judge(vault, &admission, path, None, bytes)? else { return Ok(()) };
     if finding.reason == Reason::Sealed {
         return Ok(()); // a resolution is sealed anew
     }
@@ -314,7 +322,8 @@ pub(super) fn refuse_secret_lines(
     {
         return Ok(());
     }
-    let mut refused = Refused::new(stream.as_bytes(), Finding::new(Reason::Secret).detail(secret.what));
+    let mut refused =
+        Refused::by(Door::Write, stream.as_bytes(), Finding::new(Reason::Secret).detail(secret.what));
     refused.size = Some(lines.len() as u64);
     refused.sha256 = Some(vault.quarantine(lines)?);
     refused.is_kept = true;

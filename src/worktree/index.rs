@@ -169,7 +169,8 @@ impl Index {
         for (path, entry) in self.iter() {
             let path = VaultPath::parse(path)?;
             // What could not be tried is taken as possible.
-            if !path.parts().all(|part| look.can_exist(part).unwrap_or(true)) {
+            let can_exist = path.parts().all(|part| look.can_exist(part).unwrap_or(true));
+            if !can_exist || look.is_purged(entry.id) {
                 changes.push((path, Some(IndexEntry { absent_here: true, ..entry })));
             }
         }

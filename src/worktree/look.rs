@@ -1,7 +1,7 @@
 //! What a plan asks of the disk: little questions about single paths, so that planning itself touches
 //! nothing and tests can answer from a table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::fs::{Dir, FileKind};
 use crate::object::{BlobId, Kind, Mode, VaultPath, hash_object};
@@ -37,6 +37,11 @@ pub trait Look {
 
     /// Tells whether a file of that name can be made here.
     fn can_exist(&mut self, name: &[u8]) -> Result<bool>;
+
+    /// Tells whether a blob's bytes are gone for good, so that nothing can be made of it.
+    fn is_purged(&mut self, _id: BlobId) -> bool {
+        false
+    }
 }
 
 /// Looks at a working tree.
@@ -45,6 +50,7 @@ pub struct RealLook {
     folders: Folders,
     scratch: Dir,
     names: HashMap<Vec<u8>, bool>,
+    purged: HashSet<BlobId>,
 }
 
 impl RealLook {
@@ -52,7 +58,20 @@ impl RealLook {
     /// file system in which the name of no file of ours can be met.
     pub fn new(root: &Dir, scratch: &Dir) -> RealLook {
         let folders = Folders::new(root);
-        RealLook { root: root.clone(), folders, scratch: scratch.clone(), names: HashMap::new() }
+        RealLook {
+            root: root.clone(),
+            folders,
+            scratch: scratch.clone(),
+            names: HashMap::new(),
+            purged: HashSet::new(),
+        }
+    }
+
+    /// Says which blobs' bytes are gone for good.
+    #[must_use]
+    pub fn without(mut self, purged: impl IntoIterator<Item = BlobId>) -> RealLook {
+        self.purged.extend(purged);
+        self
     }
 
     fn parent(&mut self, path: &VaultPath) -> Result<Option<Dir>> {
@@ -126,6 +145,10 @@ impl Look for RealLook {
         };
         self.names.insert(name.to_vec(), can);
         Ok(can)
+    }
+
+    fn is_purged(&mut self, id: BlobId) -> bool {
+        self.purged.contains(&id)
     }
 }
 

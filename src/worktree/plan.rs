@@ -4,7 +4,8 @@
 //!   written over; one with equal bytes is adopted, any other is in the way.
 //! - What stands at a path is taken from the walk where the walk looked, and from the disk where it did
 //!   not (ignored files, folders).
-//! - Names that cannot exist here are passed over and marked absent: they never block a device.
+//! - Names that cannot exist here, and contents that were purged, are passed over and marked absent: they
+//!   never block a device.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,6 +25,8 @@ use crate::object::BlobId;
 pub enum Edits {
     /// They stay; where the move would change the same path they are in the way.
     Carry,
+    /// They stay, also where the file goes from the tree.
+    Stay,
     /// They give way, also where the move itself changes nothing; the caller stores them first.
     Replace,
 }
@@ -78,6 +81,8 @@ pub struct Unwritable {
     pub path: VaultPath,
     /// The path whose name is the same here, if that is why.
     pub same_as: Option<VaultPath>,
+    /// Whether it is its content that cannot be had: it was purged.
+    pub is_purged: bool,
 }
 
 /// What a move would do.
@@ -234,11 +239,12 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn decide(&mut self, path: &VaultPath, target: &Target) -> Result<()> {
+        let now = self.now(path, target)?;
         let writable = match &target.new {
-            Some(new) => self.writable(path, new)?,
+            Some(new) => self.writable(path, new, &now)?,
             None => true,
         };
-        let now = self.now(path, target)?;
+        let stays = self.input.edits == Edits::Stay && target.new.is_none();
         let edited = match (&now, target.old) {
             (Now::Nothing, Some(_)) => !self.absent(path),
             (Now::Entry(now), Some(old)) => *now != old,
@@ -250,9 +256,13 @@ impl Planner<'_> {
             let untracked = matches!(now, Now::Entry(_));
             let obstacle = if untracked { Obstacle::Untracked } else { Obstacle::Other };
             // What is to go and is not there as the tree has it is none of ours.
-            if target.new.is_some() || !untracked {
+            if target.new.is_some() || !(untracked || stays) {
                 self.in_the_way(path, obstacle);
             }
+            return Ok(());
+        }
+        if !writable && !self.plan.moves {
+            // A restore that cannot be leaves what is there.
             return Ok(());
         }
         let wanted = target.new.filter(|_| writable);
@@ -261,7 +271,8 @@ impl Planner<'_> {
                 self.push(Action::Keep { path: path.clone(), entry: new })
             }
             (Now::Nothing, None) => {}
-            _ if edited && self.input.edits == Edits::Carry => {
+            _ if edited && stays => {}
+            _ if edited && self.input.edits != Edits::Replace => {
                 self.in_the_way(path, Obstacle::Edited);
                 return Ok(());
             }
@@ -376,8 +387,8 @@ impl Planner<'_> {
         Ok(found)
     }
 
-    /// Tells whether the name can exist here, and says so if it cannot.
-    fn writable(&mut self, path: &VaultPath, new: &Entry) -> Result<bool> {
+    /// Tells whether the name can exist here and its content can be had, and says so if not.
+    fn writable(&mut self, path: &VaultPath, new: &Entry, now: &Now) -> Result<bool> {
         let same = prefixes(path.as_bytes()).find_map(|prefix| self.same_names.get(prefix));
         let mut can = same.is_none() && (new.mode != Mode::Symlink || self.input.traits.symlinks);
         if can {
@@ -385,11 +396,13 @@ impl Planner<'_> {
                 can = can && self.look.can_exist(part)?;
             }
         }
-        if !can {
+        let is_there = matches!(now, Now::Entry(now) if now == new);
+        let is_purged = can && !is_there && self.look.is_purged(new.id);
+        if !can || is_purged {
             let same_as = same.map(|path| VaultPath::parse(path.as_slice())).transpose()?;
-            self.plan.unwritable.push(Unwritable { path: path.clone(), same_as });
+            self.plan.unwritable.push(Unwritable { path: path.clone(), same_as, is_purged });
         }
-        Ok(can)
+        Ok(can && !is_purged)
     }
 
     /// Tells whether `path` can be written once the plan's removals are done, and says what is in the way.

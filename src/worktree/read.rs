@@ -2,6 +2,8 @@
 //!
 //! - A file is opened without following links and without waiting for a fifo's writer; `fstat` before and
 //!   after must agree and the length must be what it said. Else it is read once more, then refused.
+//! - A write in place sets the `ctime` when it begins and copies then: so whoever writes at the first `fstat`
+//!   is waited for, and whoever begins after it is seen at the second.
 //! - Files up to a limit come whole; larger ones as a reader, in bounded memory.
 
 use std::io;
@@ -224,6 +226,7 @@ pub(super) fn read_once<T>(
     if before.kind != FileKind::File {
         return Err(ReadError::NotAFile);
     }
+    file.settle();
     let mut reader = Reader { file, at: 0, size: before.size, error: None };
     let taken = if before.size <= whole_bytes_max {
         let size = usize::try_from(before.size).unwrap_or(usize::MAX);

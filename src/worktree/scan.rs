@@ -72,6 +72,8 @@ pub enum SkipReason {
     Reserved,
     /// A file of ignore rules that could not be used; everything new in its folder counts as ignored.
     IgnoreFile,
+    /// Longer than the vault takes, so that it is not read at all.
+    TooLarge,
 }
 
 impl SkipReason {
@@ -83,6 +85,7 @@ impl SkipReason {
             SkipReason::TooLong => "name-too-long",
             SkipReason::Reserved => "reserved-folder",
             SkipReason::IgnoreFile => "ignore-file",
+            SkipReason::TooLarge => "too-large",
         }
     }
 
@@ -94,6 +97,7 @@ impl SkipReason {
             SkipReason::TooLong => "its name or path is too long",
             SkipReason::Reserved => "a folder of a vault or repository",
             SkipReason::IgnoreFile => "cannot be used; everything new beside it counts as ignored",
+            SkipReason::TooLarge => "larger than the limit",
         }
     }
 }
@@ -126,6 +130,17 @@ impl Scan {
     /// Tells whether the working tree is certainly the tree of the index.
     pub fn is_clean(&self) -> bool {
         self.candidates.is_empty() && self.missing.is_empty()
+    }
+
+    /// Leaves files alone that are too long to be read.
+    pub fn leave_out(&mut self, is_too_large: impl FnMut(&Candidate) -> bool) {
+        let mut is_too_large = is_too_large;
+        let (out, rest) =
+            std::mem::take(&mut self.candidates).into_iter().partition::<Vec<_>, _>(|one| is_too_large(one));
+        self.candidates = rest;
+        let skipped = out.into_iter().map(|one| one.path.as_bytes().to_vec());
+        self.skipped.extend(skipped.map(|path| Skipped { path, reason: SkipReason::TooLarge }));
+        self.skipped.sort_unstable();
     }
 
     fn merge(&mut self, mut other: Scan) {

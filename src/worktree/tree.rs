@@ -1,5 +1,6 @@
 //! Trees as wholes: listing, comparing and editing them by path, touching only the folders that differ.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::object::{Mode, ObjectId, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath};
@@ -79,13 +80,7 @@ pub fn diff_trees(source: &dyn Source, old: TreeId, new: TreeId) -> Result<Vec<T
         }
         check_depth(&base, 0)?;
         let read = |id: Option<TreeId>| id.map_or(Ok(Vec::new()), |id| sorted(source, id));
-        let mut names: BTreeMap<Vec<u8>, [Option<(Mode, ObjectId)>; 2]> = BTreeMap::new();
-        for (side, entries) in [read(old)?, read(new)?].into_iter().enumerate() {
-            for entry in entries {
-                names.entry(entry.name).or_default()[side] = Some((entry.mode, entry.id));
-            }
-        }
-        for (name, [old, new]) in names {
+        for (name, old, new) in Joined::new(read(old)?, read(new)?) {
             if old == new {
                 continue;
             }
@@ -105,6 +100,39 @@ pub fn diff_trees(source: &dyn Source, old: TreeId, new: TreeId) -> Result<Vec<T
     }
     found.sort_by(|a, b| super::index::compare_paths(a.path.as_bytes(), b.path.as_bytes()));
     Ok(found)
+}
+
+/// The entries of two sorted folders, name by name.
+struct Joined {
+    old: std::iter::Peekable<std::vec::IntoIter<TreeEntry>>,
+    new: std::iter::Peekable<std::vec::IntoIter<TreeEntry>>,
+}
+
+/// What one side of two has under a name.
+type SideEntry = Option<(Mode, ObjectId)>;
+
+impl Joined {
+    fn new(old: Vec<TreeEntry>, new: Vec<TreeEntry>) -> Joined {
+        Joined { old: old.into_iter().peekable(), new: new.into_iter().peekable() }
+    }
+}
+
+impl Iterator for Joined {
+    type Item = (Vec<u8>, SideEntry, SideEntry);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let order = match (self.old.peek(), self.new.peek()) {
+            (Some(old), Some(new)) => old.name.cmp(&new.name),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let old = if order == Ordering::Greater { None } else { self.old.next() };
+        let new = if order == Ordering::Less { None } else { self.new.next() };
+        let side = |entry: &Option<TreeEntry>| entry.as_ref().map(|entry| (entry.mode, entry.id));
+        let (old_side, new_side) = (side(&old), side(&new));
+        let name = old.or(new)?.name;
+        Some((name, old_side, new_side))
+    }
 }
 
 /// Takes a new tree's bytes, and the id of the tree that stood in its place; keeps them and returns the id.

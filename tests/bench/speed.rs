@@ -241,8 +241,55 @@ fn memory(root: &Path) {
     println!("\n| peak memory, first commit (git: add) | {} |", cells.join(" | "));
 }
 
+/// What looking at content costs in a first commit: the same commit with every content check let through.
+fn admission(root: &Path, rounds: usize) {
+    const ALL: &str =
+        "[[path]]\nmatch = '**'\nallow = ['secret', 'nul-filled', 'emptied', 'conflict-markers']\n";
+    let mut times: [Vec<Duration>; 2] = Default::default();
+    for round in 0..rounds {
+        for (at, rules) in ["# as it comes\n", ALL].into_iter().enumerate() {
+            let side = Side::mvault(&root.join(format!("admission-{round}-{at}")));
+            side.init();
+            std::fs::write(side.folder.join("vault.toml"), rules).expect("a file can be written");
+            side.run(&["commit", "-q"]);
+            workload::write_notes(&side.folder);
+            times[at].push(time(|| side.commit()));
+        }
+    }
+    let [with, without] = times.map(median);
+    let share = (with - without) * 100.0 / without;
+    println!(
+        "\nadmission, first commit of notes: {with:.1} ms, {without:.1} ms with its content checks let through ({share:.0} %)"
+    );
+}
+
+/// What a boot costs in a vault of 50,000 notes, beside a program that does nothing.
+fn boot(root: &Path, rounds: usize) {
+    let side = Side::mvault(&root.join("boot"));
+    side.init();
+    workload::write_many(&side.folder, 50_000);
+    side.commit();
+    side.run(&["boot"]);
+    let (mut boots, mut nothing) = (Vec::new(), Vec::new());
+    for _ in 0..rounds * 3 {
+        boots.push(time(|| side.run(&["boot"])));
+        nothing.push(time(|| side.run(&["--version"])));
+    }
+    let (boots, nothing) = (median(boots), median(nothing));
+    let memory = side.peak_mb(&["boot"]).map_or("GNU time is missing".to_owned(), |mb| format!("{mb:.0} MB"));
+    workload::touch_one(&side.folder, 0);
+    side.commit();
+    let news = time(|| side.run(&["boot"])).as_secs_f64() * 1000.0;
+    println!(
+        "\nboot from 50,000 notes: {boots:.1} ms, of which {nothing:.1} ms start a program that does nothing; {memory}; \
+         {news:.1} ms with a changed note to look at"
+    );
+}
+
 fn main() {
     let rounds = std::env::var("MVAULT_BENCH_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(7);
     let root = tempfile::tempdir().expect("a temporary folder");
     notes(root.path(), rounds);
+    admission(root.path(), rounds);
+    boot(root.path(), rounds);
 }

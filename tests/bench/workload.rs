@@ -51,6 +51,22 @@ fn path(folder: &Path, number: u64) -> std::path::PathBuf {
     folder.join(format!("notes/{:02}/{number:05}.md", number % 40))
 }
 
+/// So many notes of a few lines in one folder, a page of continuity and 30 distillates.
+pub fn write_many(folder: &Path, count: u64) {
+    for name in ["notes/00", "distillates"] {
+        std::fs::create_dir_all(folder.join(name)).expect("a folder can be made");
+    }
+    for number in 0..count {
+        let text = note(number, 120);
+        std::fs::write(folder.join(format!("notes/00/{number:05}.md")), text).expect("a file can be written");
+    }
+    std::fs::write(folder.join("continuity.md"), note(1, 4000)).expect("a file can be written");
+    for day in 1..=30 {
+        let path = folder.join(format!("distillates/2026-10-{day:02}.md"));
+        std::fs::write(path, note(day, 2000)).expect("a file can be written");
+    }
+}
+
 /// 2,000 Markdown files of about 5 KB in 40 folders.
 pub fn write_notes(folder: &Path) {
     for number in 0..2000 {

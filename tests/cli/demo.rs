@@ -16,3 +16,11 @@ fn demo_tells_the_whole_story_and_leaves_nothing_behind() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn demo_as_json_is_one_object_a_line() {
+    let place = Place::new();
+    let told = place.mvault(["demo"]).json_lines();
+    let steps: Vec<_> = told.iter().filter(|object| object["command"].is_string()).collect();
+    assert!(steps.len() > 10 && steps.iter().any(|step| step["code"] == 4), "{told:?}");
+}

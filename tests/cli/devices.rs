@@ -241,3 +241,41 @@ fn a_clone_that_fails_leaves_no_folder_of_its_own() {
     place.mvault(["clone", "nowhere", "kept", "--device", "pixel"]).code(6);
     assert!(place.work().join("kept").exists());
 }
+
+/// Runs a script of the shell in which `stick` cannot be written.
+#[cfg(target_os = "linux")]
+fn with_locked_stick(place: &Place, script: &str) -> crate::support::Outcome {
+    let lock = "mount --bind stick stick && mount -o remount,bind,ro stick";
+    let unshared = |script: &str| {
+        let script = format!("{lock} && cd . && {script}");
+        place.program("unshare", ["--user", "--map-root-user", "--mount", "sh", "-ec", &script])
+    };
+    let probe = unshared("true").run();
+    assert_eq!(
+        probe.code,
+        Some(0),
+        "this test makes a mount in a user namespace: it needs `unshare` of util-linux, and a kernel that lets \
+         users have namespaces (sysctl kernel.unprivileged_userns_clone=1)\n{}",
+        probe.describe()
+    );
+    unshared(script).run()
+}
+
+/// Its lock could not be taken, and nothing came from it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_vault_on_a_locked_stick_can_be_cloned_and_pulled_from() {
+    let place = Place::new();
+    place.write("stick/a.md", "on the stick\n");
+    on(&place, "stick", &["init", "--device", "stick"]).ok();
+    on(&place, "stick", &["commit"]).ok();
+    let mvault = crate::support::MVAULT;
+    let script = format!(
+        "'{mvault}' clone stick copy --device mac; '{mvault}' -C copy pull stick; echo b > copy/b.md; \
+         '{mvault}' -C copy commit; ! '{mvault}' -C copy push stick"
+    );
+    let outcome = with_locked_stick(&place, &script);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    assert!(outcome.stderr().contains("read-only file system"), "{}", outcome.describe());
+    assert_eq!(place.read("copy/a.md"), b"on the stick\n");
+}

@@ -23,7 +23,7 @@ fn claude_code_is_wired_once_shown_first_and_given_back() {
     put(&place, SETTINGS, mine);
     let diff = place.mvault(["hooks", "install", "claude-code", "--dry-run"]).ok();
     assert!(
-        diff.starts_with("diff --git a/") && diff.contains("\n+") && diff.contains("session-start"),
+        diff.starts_with("diff --git a") && diff.contains("\n+") && diff.contains("session-start"),
         "{diff}"
     );
     assert_eq!(get(&place, SETTINGS).as_deref(), Some(mine), "a dry run writes nothing");

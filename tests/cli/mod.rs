@@ -7,6 +7,8 @@ mod doctor;
 mod events;
 mod handles;
 mod history;
+mod hook;
 mod hooks;
+mod purge;
 mod refusals;
 mod verify;

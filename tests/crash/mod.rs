@@ -6,8 +6,8 @@
 //!
 //! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly; all of them without it.
 
-mod kill;
-mod sweep;
+pub mod kill;
+pub mod sweep;
 mod trace;
 
 use crate::support::Place;
@@ -69,6 +69,15 @@ fn a_rollback_killed_before_any_call_leaves_the_old_or_the_new_state() {
     commit(&place, "new");
     let swept = Sweep::of(&place, &["rollback", "main~1"]).run_once();
     swept.assert_both_ends_and_at_least(40);
+}
+
+#[test]
+fn a_purge_killed_before_any_call_is_finished_by_the_next_command() {
+    let place = vault_of_two_states();
+    commit(&place, "new");
+    place.write("continuity.md", "an edit that no commit has\n");
+    let swept = Sweep::of(&place, &["purge", "large.log", "--confirm", "large.log"]).run_once();
+    swept.assert_both_ends_and_at_least(20);
 }
 
 /// A vault and its clone `far`, with commits on both sides and edits in none on the far one.

@@ -45,7 +45,7 @@ pub fn fast_place() -> Place {
     if memory.is_dir() { Place::new_in(memory) } else { Place::new() }
 }
 
-fn copy(from: &Place) -> Place {
+pub fn copy(from: &Place) -> Place {
     let place = fast_place();
     for name in ["home", "work"] {
         std::fs::remove_dir(place.root().join(name)).expect("an empty folder");

@@ -7,7 +7,7 @@ use gix::bstr::ByteSlice;
 
 use super::pack::{Item, sections, title};
 use crate::agent::handoff::{self, Handoff, State};
-use crate::agent::news::{self, News};
+use crate::agent::news::{self, FilesOf, News};
 use crate::events::Event;
 use crate::gateway::Reason;
 use crate::object::{CommitId, Json, Mode, Source, TreeId, VaultPath};
@@ -165,7 +165,7 @@ pub fn news_items(vault: &Vault, rules: &VaultRules, old: Option<CommitId>) -> R
     let head = vault.head()?;
     let news = match old {
         Some(old) if old == head => News::default(),
-        Some(old) => news::between(vault, &[old], head)?,
+        Some(old) => news::between(vault, &[old], head, FilesOf::AllBut(&vault.config().device))?,
         None => News { events: news::all_events(vault, head)?, ..News::default() },
     };
     let own = vault.config().device.as_str();

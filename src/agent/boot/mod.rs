@@ -89,7 +89,9 @@ pub fn boot(vault: &mut Vault, request: &BootRequest) -> Result<Boot> {
         items.extend(last_turns(vault)?);
     }
     let coherence = coherence(&files);
-    let header = header(vault, head, lamport, coherence, &words, &files, request.kind)?;
+    let receipt_mark = format!("receipt {}", hex::encode(&vault.env().random16()[..6]));
+    let title = Title { head, lamport, coherence, words: &words, files: &files, receipt: &receipt_mark };
+    let header = header(vault, &title, request.kind)?;
     let mark = head.short();
     let room = request.units_max.saturating_sub(units(&header));
     let (packed, shown) = pack(&items, room, &mark);
@@ -101,7 +103,8 @@ pub fn boot(vault: &mut Vault, request: &BootRequest) -> Result<Boot> {
         .collect();
     let message = message(head, coherence, vault, &words)?;
     let mut told = Boot { head, lamport, coherence, sources, text, message, receipt: None };
-    told.receipt = write_receipt(vault, request, &told, &items, &shown, receipt.map(|receipt| receipt.seq))?;
+    let previous = receipt.map(|receipt| receipt.seq);
+    told.receipt = write_receipt(vault, request, &told, &receipt_mark, (&items, &shown), previous)?;
     Ok(told)
 }
 
@@ -181,15 +184,19 @@ fn percent(coherence: f64) -> String {
     }
 }
 
-fn header(
-    vault: &Vault,
+/// What the first lines say.
+struct Title<'a> {
     head: CommitId,
     lamport: Lamport,
     coherence: f64,
-    words: &[String],
-    files: &[FileSource],
-    kind: BootKind,
-) -> Result<String> {
+    words: &'a [String],
+    files: &'a [FileSource],
+    /// By what a transcript shows that this very briefing was delivered.
+    receipt: &'a str,
+}
+
+fn header(vault: &Vault, title: &Title<'_>, kind: BootKind) -> Result<String> {
+    let Title { head, lamport, coherence, words, files, receipt } = *title;
     let kind = match kind {
         BootKind::Full => "what this vault holds for an agent that starts",
         BootKind::Delta => "what is new, and what is open",
@@ -197,7 +204,7 @@ fn header(
     };
     let mut text = format!("mvault on {}: {kind}.\n", vault.config().device);
     text.push_str(&format!(
-        "Head {} of {}, stamp {lamport}, coherence {}.\n",
+        "Head {} of {}, stamp {lamport}, coherence {}, {receipt}.\n",
         head.short(),
         vault.branch(),
         percent(coherence)
@@ -279,8 +286,8 @@ fn write_receipt(
     vault: &mut Vault,
     request: &BootRequest,
     told: &Boot,
-    items: &[Item],
-    shown: &[Shown],
+    mark: &str,
+    (items, shown): (&[Item], &[Shown]),
     previous: Option<u64>,
 ) -> Result<Option<u64>> {
     let name_of = |(item, _): &(&Item, &Shown)| item.name.clone();
@@ -299,6 +306,7 @@ fn write_receipt(
     let operation = vault
         .operation(OPERATION)
         .detail("kind", kind)
+        .detail("receipt", mark)
         .detail("head", told.head.to_string())
         .detail("sha256", Digest256::of(told.text.as_bytes()).to_string())
         .detail("coherence", percent(told.coherence))
@@ -313,6 +321,33 @@ fn write_receipt(
         Err(error) => return Err(error),
     };
     Ok(Some(vault.publish(&lock, None, operation)?.seq))
+}
+
+/// The last boot that an agent's host asked for in a session of this device.
+#[derive(Clone, Debug)]
+pub struct LastBoot {
+    /// The session.
+    pub session: crate::vault::Session,
+    /// What its text holds that no other text does.
+    pub receipt: String,
+    /// When it was told, RFC 3339.
+    pub at: String,
+}
+
+/// Finds the last boot whose session has a transcript.
+pub fn last_boot(vault: &Vault) -> Result<Option<LastBoot>> {
+    for operation in vault.log().operations().take(OPERATIONS_LOOKED_AT) {
+        let operation = operation?;
+        let receipt = operation.detail.get("receipt").and_then(Value::as_str);
+        let (OPERATION, Some(receipt), Some(id)) = (operation.op.as_str(), receipt, &operation.session)
+        else {
+            continue;
+        };
+        if let Some(session) = vault.find_session(id)?.filter(|session| session.transcript.is_some()) {
+            return Ok(Some(LastBoot { session, receipt: receipt.to_owned(), at: operation.at.clone() }));
+        }
+    }
+    Ok(None)
 }
 
 /// Tells whether the boot's files hold a file of this path in the head: for hooks that commit edits first.

@@ -7,6 +7,7 @@ mod dice;
 mod git;
 mod golden;
 mod model;
+mod purging;
 mod resolving;
 mod rules;
 mod seal;
@@ -126,6 +127,7 @@ impl World {
             restores: None,
             reconcile: None,
             vault: Some(VaultId::new([7; 16])),
+            purges: Vec::new(),
             extra: Vec::new(),
             message: "root".into(),
         })
@@ -193,6 +195,7 @@ impl World {
             restores: None,
             reconcile: None,
             vault: None,
+            purges: Vec::new(),
             extra: Vec::new(),
             message: format!("by {device}").into(),
         })

@@ -119,6 +119,7 @@ impl Device {
             restores: None,
             reconcile: None,
             vault: None,
+            purges: Vec::new(),
             extra: Vec::new(),
             message: "a change".into(),
         });

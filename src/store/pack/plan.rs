@@ -110,7 +110,10 @@ pub fn encode(shelf: &Shelf<'_>, spec: &Spec, bytes: &[u8], base: Option<ObjectI
 /// Finds the record that a new version of `id` should rest on, or `None` if it should stand alone. What
 /// cannot be read is no base.
 fn choose_base(shelf: &Shelf<'_>, spec: &Spec, id: ObjectId) -> Option<Base> {
-    let is_usable = |found: &Found| found.entry.is_recipe == spec.is_recipe && found.entry.id != spec.id;
+    let is_usable = |found: &Found| {
+        let (id, is_recipe) = (found.entry.id, found.entry.is_recipe);
+        is_recipe == spec.is_recipe && id != spec.id && !shelf.store.is_removed(id)
+    };
     let below = |found: &Found| match found.entry.form {
         Form::Delta(id) => shelf.locate(&id).ok()?.filter(is_usable),
         _ => None,

@@ -325,6 +325,10 @@ impl Source for PackWriter {
         Ok(self.pending.entries.contains_key(&id) || Source::contains(&self.store, id)?)
     }
 
+    fn missing(&self, kind: Kind, id: ObjectId) -> SourceError {
+        Source::missing(&self.store, kind, id)
+    }
+
     fn try_info(&self, id: ObjectId) -> std::result::Result<Option<(Kind, u64)>, SourceError> {
         match self.pending.entry(&id) {
             Some(entry) => Ok(Some((entry.kind, entry.plain))),
@@ -355,7 +359,7 @@ fn create_temp(dot: &Dir) -> Result<(Temp, File)> {
 }
 
 /// Removes temporary packs whose writer is gone.
-fn remove_rubbish(dir: &Dir) -> Result<()> {
+pub(in crate::store) fn remove_rubbish(dir: &Dir) -> Result<()> {
     for (name, _) in dir.list()? {
         if !name.to_str().is_some_and(|name| name.starts_with(TEMP_NAME_PREFIX)) {
             continue;

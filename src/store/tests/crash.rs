@@ -150,3 +150,66 @@ fn a_disk_that_fails_to_read_is_an_error_and_never_a_missing_object() {
         }
     }
 }
+
+/// A store in which a version rests on one that is to go, in two packs; all of it durable.
+fn disk_with_versions() -> (SimDisk, Vec<(ObjectId, Vec<u8>)>) {
+    let disk = disk();
+    let versions = [noise(1, 20_000), [&noise(1, 20_000)[..], b"one"].concat(), noise(2, 600_000)];
+    let versions: Vec<_> = versions.into_iter().map(|body| (hash_object(Kind::Blob, &body), body)).collect();
+    let mut base = None;
+    for (id, body) in &versions {
+        let mut writer = store(&disk).and_then(|store| store.writer()).expect("a writer");
+        writer.add(Kind::Blob, body, base).expect("added");
+        writer.publish().expect("published");
+        base = Some(*id);
+    }
+    disk.settle();
+    (disk, versions)
+}
+
+#[test]
+fn a_removal_cut_anywhere_keeps_what_stays_and_is_done_by_the_next_one() {
+    let remove = |disk: &SimDisk, versions: &[(ObjectId, Vec<u8>)]| {
+        let needed = versions[1..].iter().map(|(id, _)| *id).chain([hash_object(Kind::Blob, OLD)]).collect();
+        store(disk)?.remove(&[versions[0].0].into(), &needed)
+    };
+    // A power cut may take back any of several removals: an old copy then misses its base, until it goes too.
+    let check = |disk: &SimDisk, versions: &[(ObjectId, Vec<u8>)], done: bool, case: &str| {
+        let read_all = |case: &str, is_power_cut: bool| {
+            let store = store(disk).unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert!(is_power_cut || store.verify(&|_| {}).expect("listed").is_empty(), "{case}");
+            for (id, body) in &versions[1..] {
+                let mut bytes = Vec::new();
+                store.read_to(*id, &mut bytes).unwrap_or_else(|error| panic!("{case}: {error}"));
+                assert!(bytes == *body, "{case}");
+            }
+            store.contains(versions[0].0).expect("asked")
+        };
+        let is_there = read_all(case, !done);
+        assert!(!(done && is_there), "{case}: it said that it was done");
+        remove(disk, versions).unwrap_or_else(|error| panic!("{case}: afterwards {error}"));
+        assert!(!read_all(&format!("{case}, done again"), false));
+    };
+    let mut points = 0;
+    for effect in [Effect::Kill, Effect::Fail(Failure::Io)] {
+        for nth in 1.. {
+            let (disk, versions) = disk_with_versions();
+            disk.plan(Fault { which: Which::Changing, nth, forever: false, effect });
+            let done = remove(&disk, &versions).is_ok();
+            let is_over = done && !disk.is_killed() && !disk.calls().iter().any(|call| call.failed);
+            disk.heal();
+            let case = format!("{effect:?} at call {nth}");
+            check(&disk.after_kill(), &versions, done, &case);
+            if effect == Effect::Kill {
+                for (n, cut) in disk.after_power_cut(nth, 6).iter().enumerate() {
+                    check(cut, &versions, done, &format!("{case}, power cut {n}"));
+                }
+            }
+            points += 1;
+            if is_over {
+                break;
+            }
+        }
+    }
+    assert!(points > 10, "{points}");
+}

@@ -17,6 +17,7 @@ mod damage;
 mod deltas;
 mod hostile;
 mod large;
+mod remove;
 mod vectors;
 
 /// A store in a folder of its own that goes away with it.

@@ -6,10 +6,10 @@ use super::{
     without_stamps,
 };
 use crate::object::{CommitId, Lamport};
-use crate::sync::frame::{Have, StampedBranch};
+use crate::sync::frame::StampedBranch;
 use crate::sync::incoming::Incoming;
 use crate::sync::negotiate::Walk;
-use crate::sync::receive::Receiving;
+use crate::sync::receive::{Receiving, haves};
 use crate::sync::send::Sending;
 use crate::sync::wire::WireError;
 use crate::sync::{Branch, Endpoint, Intent, Outcome, Peer, Received, Role, SyncError};
@@ -118,7 +118,7 @@ impl<'e> Caller<'e> {
             if Incoming::has_leftovers(&endpoint.incoming()?, &options.incoming_name) {
                 receiving = Some(open_receiving(endpoint, &options.incoming_name)?);
             }
-            let haves = receiving.as_ref().map_or_else(|| vec![Have::default()], Receiving::haves);
+            let haves = haves(receiving.as_ref(), endpoint.store());
             haves.into_iter().for_each(|have| out.push(Frame::Have(have)));
         }
         Ok(Caller {

@@ -8,7 +8,7 @@ use crate::object::{CommitId, DeviceName};
 use crate::sync::frame::{Hello, StampedBranch};
 use crate::sync::incoming::Incoming;
 use crate::sync::negotiate::Ancestry;
-use crate::sync::receive::Receiving;
+use crate::sync::receive::{Receiving, haves};
 use crate::sync::send::Sending;
 use crate::sync::wire::WireError;
 use crate::sync::{Endpoint, Intent, Outcome, Peer, Received, Refusal, Role, SyncError};
@@ -182,7 +182,7 @@ impl<'e> Server<'e> {
             if Incoming::has_leftovers(&opened.endpoint.incoming()?, name) {
                 self.receiving = Some(open_receiving(&*opened.endpoint, name)?);
             }
-            let haves = self.receiving.as_ref().map_or_else(|| vec![Default::default()], Receiving::haves);
+            let haves = haves(self.receiving.as_ref(), opened.endpoint.store());
             haves.into_iter().for_each(|have| self.out.push(Frame::Have(have)));
         }
         if decided { self.give(theirs) } else { self.turn() }

@@ -3,6 +3,7 @@
 mod cuts;
 mod liars;
 mod place;
+mod purging;
 mod seeds;
 mod sessions;
 mod walks;

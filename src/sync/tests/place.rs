@@ -112,6 +112,7 @@ impl Place {
             device: Some(self.device.clone()),
             session: None,
             restores: None,
+            purges: Vec::new(),
             reconcile: None,
             extra: vec![],
             message: "a note".into(),
@@ -219,7 +220,8 @@ impl Place {
     pub fn incoming_files(&self) -> Vec<String> {
         let Ok(root) = self.dot.open_dir("incoming") else { return vec![] };
         let mut names = Vec::new();
-        for (peer, _) in root.list().expect("listed") {
+        let peers = root.list().expect("listed").into_iter();
+        for (peer, _) in peers.filter(|(peer, _)| peer != ".gate") {
             let dir = root.open_dir(&peer).expect("opened");
             for (name, _) in dir.list().expect("listed") {
                 names.push(name.to_string_lossy().into_owned());

@@ -2,6 +2,7 @@
 //!
 //! - Everything reachable from branches and tags goes into one git pack, byte for byte: the ids are the
 //!   vault's. What other devices offered and saved states stay behind.
+//! - What was purged is left out, and git says that it is missing.
 //! - `HEAD` is written last: a folder that a cut export left is no repository to git.
 //!
 //! Limits: objects are written whole, not as deltas; `git gc` in the new repository makes it small.
@@ -32,6 +33,8 @@ pub struct GitExport {
     pub commits: u64,
     /// Number of objects of all kinds.
     pub objects: u64,
+    /// Number of blobs that were left out because they were purged.
+    pub purged: u64,
     /// Number of branches and tags.
     pub refs: u64,
     /// Length of the pack in bytes.
@@ -63,6 +66,7 @@ pub fn export_git(vault: &Vault, path: &Path, progress: &mut dyn FnMut(u64, u64)
     Ok(GitExport {
         commits: reached.commits,
         objects: reached.objects.len() as u64,
+        purged: reached.purged,
         refs: named.len() as u64,
         bytes,
         head,
@@ -106,6 +110,7 @@ fn packed_refs(named: &[(String, CommitId)]) -> String {
 /// The objects to write: commits, newest found first, then trees, then blobs.
 struct Reached {
     commits: u64,
+    purged: u64,
     objects: Vec<(ObjectId, Kind)>,
 }
 
@@ -126,7 +131,8 @@ impl Reached {
             todo.extend(commit.parents);
         }
         let commits = objects.len() as u64;
-        let mut blobs = Vec::new();
+        let stones = store.tombstones();
+        let (mut blobs, mut purged) = (Vec::new(), 0);
         while let Some(id) = trees.pop() {
             if !seen.insert(id.object()) {
                 continue;
@@ -136,12 +142,16 @@ impl Reached {
                 if entry.mode.is_tree() {
                     trees.push(TreeId::new(entry.id));
                 } else if seen.insert(entry.id) {
-                    blobs.push((entry.id, Kind::Blob));
+                    if stones.contains_key(&entry.id) {
+                        purged += 1;
+                    } else {
+                        blobs.push((entry.id, Kind::Blob));
+                    }
                 }
             }
         }
         objects.extend(blobs);
-        Ok(Reached { commits, objects })
+        Ok(Reached { commits, purged, objects })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Follows every link from the commits that refs and the log name: parents, trees, entries. Each object
-//! is looked at once.
+//! is looked at once. What depends on which blobs are purged is judged when all commits were seen.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Depth, Verified, chain};
-use crate::merge::{self, FormError, Recomputed};
+use crate::merge::{self, FormError, Purge, Recomputed};
 use crate::object::{
     Commit, CommitId, Kind, Lamport, ObjectId, Source, SourceError, Tree, TreeId, VaultId, VaultPath,
 };
@@ -21,6 +21,10 @@ pub(super) struct Links<'a> {
     vault: Option<VaultId>,
     found: &'a mut Verified,
     seen: HashSet<ObjectId>,
+    purges: Vec<Purge>,
+    /// Blobs that are not there, with a place that names them.
+    gone: BTreeMap<ObjectId, String>,
+    derived: Vec<(CommitId, String)>,
 }
 
 impl<'a> Links<'a> {
@@ -30,7 +34,16 @@ impl<'a> Links<'a> {
         vault: Option<VaultId>,
         found: &'a mut Verified,
     ) -> Links<'a> {
-        Links { store, depth, vault, found, seen: HashSet::new() }
+        Links {
+            store,
+            depth,
+            vault,
+            found,
+            seen: HashSet::new(),
+            purges: Vec::new(),
+            gone: BTreeMap::new(),
+            derived: Vec::new(),
+        }
     }
 
     /// Looks at the commits and all they lead to; each comes with the place that names it.
@@ -51,7 +64,27 @@ impl<'a> Links<'a> {
             let place = format!("commit {id}");
             self.commit(id, &commit, &place);
             self.tree(commit.tree, &place);
+            if !commit.purges.is_empty() {
+                let blobs = commit.purges.iter().map(|blob| blob.object()).collect();
+                self.purges.push(Purge { commit: id, blobs });
+            }
             todo.extend(commit.parents.iter().map(|parent| (*parent, place.clone())));
+        }
+        self.judge();
+    }
+
+    /// Tells missing blobs from purged ones, and computes derived commits again.
+    fn judge(&mut self) {
+        let purged: BTreeSet<ObjectId> = self.purges.iter().flat_map(|p| p.blobs.iter().copied()).collect();
+        self.found.purged = purged.len() as u64;
+        for (id, place) in std::mem::take(&mut self.gone) {
+            if !purged.contains(&id) {
+                self.found.report("missing", place, format!("blob {id} is missing"), HINT_MISSING);
+            }
+        }
+        let book = Book::new(std::mem::take(&mut self.purges));
+        for (id, place) in std::mem::take(&mut self.derived) {
+            self.recompute(&book, id, &place);
         }
     }
 
@@ -59,6 +92,8 @@ impl<'a> Links<'a> {
         let (word, what) = match error {
             SourceError::Missing { .. } => ("missing", format!("{kind} {id} is missing")),
             SourceError::Invalid { .. } => ("object", chain(error)),
+            // Only blobs are ever purged.
+            SourceError::Purged { .. } => ("missing", chain(error)),
             SourceError::Read { .. } => ("unreadable", chain(error)),
         };
         self.found.report(word, place, what, HINT_MISSING);
@@ -91,11 +126,14 @@ impl<'a> Links<'a> {
             Err(FormError::Merge(_)) => return, // an object behind it is reported by itself
             Err(error) => return self.found.report("derived", place, chain(&error), HINT_COMMIT),
         }
-        if self.depth == Depth::Quick {
-            return;
+        if self.depth == Depth::Full {
+            self.derived.push((id, place.to_owned()));
         }
-        let what = match merge::recompute(self.store, &Book, id) {
-            Ok(Recomputed::Same | Recomputed::UnknownRule(_)) => return,
+    }
+
+    fn recompute(&mut self, book: &Book, id: CommitId, place: &str) {
+        let what = match merge::recompute(self.store, book, id) {
+            Ok(Recomputed::Same | Recomputed::UnknownRule(_) | Recomputed::Purged) => return,
             Ok(Recomputed::Differs { wanted }) => {
                 format!("it is not what its parents give, which is commit {wanted}")
             }
@@ -149,7 +187,7 @@ impl<'a> Links<'a> {
                 self.found.report("kind", place, format!("{id} is a {other} and no blob"), HINT_COMMIT);
             }
             Ok(None) => {
-                self.found.report("missing", place, format!("blob {id} is missing"), HINT_MISSING);
+                self.gone.insert(id, place);
             }
             Err(error) => self.found.report("unreadable", place, chain(&error), HINT_MISSING),
         }

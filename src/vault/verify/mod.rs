@@ -24,6 +24,7 @@ use self::links::Links;
 use super::checkout::rules_in;
 use super::config::Config;
 use super::open::check_format;
+use super::purge::agreed_to_purge;
 use super::sealing::broken_seals;
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
@@ -36,6 +37,7 @@ const HINT_SETTINGS: &str = "correct the file by hand; nothing else depends on i
 const HINT_INDEX: &str = "delete .mvault/index: it is a cache, the next command makes it anew";
 const HINT_LOG: &str =
     "compare with another device or a backup: operations after the last one here have been lost";
+const HINT_PURGE: &str = "`mvault purge --resume` removes them";
 const HINT_QUARANTINE: &str =
     "refused bytes were kept there and changed since; the vault does not depend on them";
 
@@ -74,6 +76,8 @@ pub struct Verified {
     pub commits: u64,
     /// Number of operations in the log.
     pub operations: u64,
+    /// Number of blobs that have a tombstone.
+    pub purged: u64,
 }
 
 /// Looks at the vault in `path`. An error only where there is no vault or it cannot be read at all; damage
@@ -119,6 +123,7 @@ pub fn verify(
         }
     };
     found.log(&log);
+    found.purged(&log, &store);
     let vault_id = config.and_then(|config| config.vault);
     let mut links = Links::new(&store, depth, vault_id, &mut found);
     links.follow(named_commits(&log));
@@ -132,7 +137,7 @@ pub fn verify(
 }
 
 /// Returns every commit that a ref names, now or at any operation, with the first place that names it.
-fn named_commits(log: &OpLog) -> BTreeMap<CommitId, String> {
+pub(super) fn named_commits(log: &OpLog) -> BTreeMap<CommitId, String> {
     let mut named = BTreeMap::new();
     for (name, target) in log.refs().iter() {
         for id in target.commits() {
@@ -195,6 +200,16 @@ impl Verified {
         self.operations = log.last().seq;
         for problem in log.verify() {
             self.report(problem.kind, problem.place, problem.what, problem.hint);
+        }
+    }
+
+    /// Checks that what this device agreed to purge is gone.
+    fn purged(&mut self, log: &OpLog, store: &Store) {
+        for blob in agreed_to_purge(log) {
+            if let Ok(true) = store.still_has(blob) {
+                let what = format!("blob {blob} was purged and its bytes are still here");
+                self.report("purge", "objects", what, HINT_PURGE);
+            }
         }
     }
 

@@ -1,0 +1,136 @@
+//! Removing the bytes of what is due: from the packs, from what peers had begun to send, from quarantine.
+//!
+//! It is run again until it succeeds: by the purge itself, and by the next command if that was cut. Nothing depends on where it was cut.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use super::survey::Trees;
+use crate::fs::{Dir, FileReader, LockError};
+use crate::object::{Kind, ObjectHasher, ObjectId};
+use crate::store::{Removed, Stage};
+use crate::sync::ClosedGate;
+use crate::vault::{Error, ErrorKind, Result, Vault, VaultLock};
+
+const QUARANTINE: &str = "quarantine";
+const INCOMING: &str = "incoming";
+const BLOCK: usize = 256 << 10;
+
+impl Vault {
+    /// Goes on with a purge that was cut, as every command does first, unless another one is at work.
+    pub(in crate::vault) fn finish_cut_purge(&mut self) -> Result<()> {
+        if !self.purged.iter().any(|listed| listed.stone.stage == Stage::Due) {
+            return Ok(());
+        }
+        match self.lock_within("finishing a purge", Duration::ZERO) {
+            Ok(_lock) => Ok(()),
+            Err(Error::Lock(LockError::Held { .. })) => Ok(()),
+            Err(error) if error.is_read_only() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Under the lock: reads the list of tombstones, and removes what a cut purge had left. That it cannot
+    /// be removed now is told and keeps nobody from working.
+    pub(in crate::vault) fn resume_purge(&mut self, lock: &VaultLock) -> Result<()> {
+        if !self.read_purged()? {
+            self.save_purged()?;
+        }
+        match self.remove_due(lock, Duration::ZERO) {
+            Ok(None) => {}
+            Ok(Some(_)) => self.notices.push("a purge that was cut short has been finished".into()),
+            Err(error) if error.is_read_only() => {}
+            Err(error) => {
+                let notice = format!("what was purged is still here in part: {error}; {}", error.hint());
+                self.notices.push(notice);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether bytes that were gone have come again: with a session that began before the purge.
+    pub(in crate::vault) fn remove_again(&mut self, lock: &VaultLock) -> Result<()> {
+        for listed in self.purged.iter_mut().filter(|listed| listed.stone.stage == Stage::Gone) {
+            if self.store.still_has(listed.blob)? {
+                listed.stone.stage = Stage::Due;
+            }
+        }
+        self.remove_due(lock, Duration::ZERO).map(|_| ())
+    }
+
+    /// Closes the gate to sessions that receive; waits so long for those that do.
+    pub(super) fn close_gate(&self, wait: Duration) -> Result<ClosedGate> {
+        let incoming = self.dot.open_or_create_dir(INCOMING)?;
+        ClosedGate::close(&incoming, wait).map_err(|error| match error {
+            LockError::Held { .. } => Error::refused(
+                ErrorKind::Locked,
+                "another device is sending to this vault, and what it sends may rest on what is to go",
+                "run it again when that is done",
+            ),
+            LockError::Disk(error) => error.into(),
+        })
+    }
+
+    /// Removes the bytes of all blobs that are due; `None` if none are. Waits so long for sessions that
+    /// are receiving.
+    pub(in crate::vault) fn remove_due(
+        &mut self,
+        lock: &VaultLock,
+        wait: Duration,
+    ) -> Result<Option<Removed>> {
+        if !self.purged.iter().any(|listed| listed.stone.stage == Stage::Due) {
+            return Ok(None);
+        }
+        let gate = self.close_gate(wait)?;
+        self.remove_behind(lock, &gate).map(Some)
+    }
+
+    /// Removes the bytes of all blobs that are due.
+    pub(super) fn remove_behind(&mut self, _lock: &VaultLock, gate: &ClosedGate) -> Result<Removed> {
+        let due = self.purged.iter().filter(|listed| listed.stone.stage == Stage::Due);
+        let ids: BTreeSet<ObjectId> = due.map(|listed| listed.blob).collect();
+        if ids.is_empty() {
+            return Ok(Removed::default());
+        }
+        gate.discard_leftovers()?;
+        let mut needed: HashSet<ObjectId> = HashSet::new();
+        let commits = super::named_commits(&self.log).into_keys();
+        Trees::new(&self.store).visit_all(commits, &mut |_, _, id| {
+            if !ids.contains(&id) {
+                needed.insert(id);
+            }
+        })?;
+        let removed = self.store.remove(&ids, &needed)?;
+        remove_from_quarantine(&self.dot, &ids)?;
+        for listed in &mut self.purged {
+            if ids.contains(&listed.blob) {
+                listed.stone.stage = Stage::Gone;
+            }
+        }
+        self.save_purged()?;
+        Ok(removed)
+    }
+}
+
+/// Removes quarantined files whose bytes are those of a purged blob.
+fn remove_from_quarantine(dot: &Dir, ids: &BTreeSet<ObjectId>) -> Result<()> {
+    let dir = match dot.open_dir(QUARANTINE) {
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    for (name, _) in dir.list()? {
+        let file = dir.open(&name)?;
+        let mut hasher = ObjectHasher::new(Kind::Blob, file.stat()?.size);
+        let (mut reader, mut block) = (FileReader::new(&file), vec![0; BLOCK]);
+        loop {
+            match std::io::Read::read(&mut reader, &mut block) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => hasher.update(&block[..count]),
+            }
+        }
+        if ids.contains(&hasher.finish()) {
+            dir.remove_file(&name)?;
+        }
+    }
+    Ok(dir.sync()?)
+}

@@ -1,0 +1,244 @@
+//! What was refused comes back with one command, and goes for good with another.
+
+use super::{allowed, assert_not_told, committed, head, reasons, rejections, secret, sha256, vault};
+use crate::support::Place;
+
+/// A vault in which a page with markers was refused in session `s1`.
+fn refused() -> (Place, String) {
+    let place = vault();
+    let bad = "# Continuity\n<<<<<<< a\n=======\n>>>>>>> b\n";
+    place.write("continuity.md", bad);
+    place.mvault(["commit", "--session", "s1"]).code(3);
+    place.mvault(["checkout", "HEAD", "--", "continuity.md"]).ok();
+    (place, bad.to_owned())
+}
+
+#[test]
+fn restore_brings_the_bytes_back_as_an_edit() {
+    let (place, bad) = refused();
+    let before = head(&place);
+    let id = sha256(&bad)[..8].to_owned();
+    let text = place.mvault(["quarantine", "restore", &id]).ok();
+    assert!(text.contains("continuity.md"), "{text}");
+    assert_eq!(place.read("continuity.md"), bad.as_bytes());
+    assert_eq!(head(&place), before);
+    place.mvault(["commit"]).code(3);
+}
+
+#[test]
+fn restore_keeps_what_stood_there_in_no_commit() {
+    let (place, bad) = refused();
+    place.write("continuity.md", "an edit that no commit has\n");
+    let told = place.mvault(["quarantine", "restore", &sha256(&bad)]).json();
+    let saved = told["saved"].as_str().expect("a saved state");
+    let shown = place.mvault(["show", &format!("{saved}:continuity.md")]).ok();
+    assert_eq!(shown, "an edit that no commit has\n");
+    assert_eq!(place.read("continuity.md"), bad.as_bytes());
+}
+
+#[test]
+fn restore_to_another_place_leaves_the_first_alone() {
+    let (place, bad) = refused();
+    place.mvault(["quarantine", "restore", &sha256(&bad), "--to", "notes/new/kept.md"]).ok();
+    assert_eq!(place.read("notes/new/kept.md"), bad.as_bytes());
+    assert_eq!(place.read("continuity.md"), b"# Continuity\n\nas it was\n");
+    place.mvault(["quarantine", "restore", &sha256(&bad), "--to", "../outside.md"]).code(2);
+    place.mvault(["quarantine", "restore", &sha256(&bad), "--to", ".mvault/config.toml"]).code(2);
+    assert!(!place.root().join("outside.md").exists());
+}
+
+#[test]
+fn restore_with_commit_takes_it_in_and_says_so_in_the_audit_trail() {
+    let (place, bad) = refused();
+    let told = place.mvault(["quarantine", "restore", "--commit", &sha256(&bad)]).json();
+    assert_eq!(told["commit"].as_str(), Some(&*head(&place)));
+    assert_eq!(committed(&place, "continuity.md").as_deref(), Some(bad.as_bytes()));
+    assert_eq!(allowed(&place, ".", "quarantine-restore"), ["conflict-markers:continuity.md"]);
+    place.mvault(["commit"]).code(0);
+    place.mvault(["verify"]).ok();
+}
+
+#[test]
+fn restore_with_commit_of_a_sealed_file_seals_it_anew() {
+    let place = vault();
+    place.write("distillates/a.md", "one\n");
+    place.mvault(["commit"]).ok();
+    place.write("distillates/a.md", "two\n");
+    place.mvault(["commit"]).code(3);
+    place.mvault(["quarantine", "restore", "--commit", &sha256("two\n")]).ok();
+    assert_eq!(committed(&place, "distillates/a.md").as_deref(), Some(&b"two\n"[..]));
+    super::assert_seals_hold(&place, ".");
+}
+
+#[test]
+fn restore_with_commit_never_says_done_when_another_reason_stands_against_it() {
+    let place = vault();
+    place.write("notes/a.md", "");
+    place.write("notes/key.md", format!("{}\n", secret()));
+    place.mvault(["commit"]).code(3);
+    // At that place it would be refused for another reason than before.
+    let text = format!("{}\n", secret());
+    let run = place.mvault(["quarantine", "restore", "--commit", &sha256(&text), "--to", "events/day.jsonl"]);
+    let outcome = run.run();
+    let is_in = committed(&place, "events/day.jsonl").is_some();
+    assert_eq!(outcome.code == Some(0), is_in, "{}", outcome.describe());
+}
+
+#[test]
+fn ids_must_be_long_enough_and_of_one_thing() {
+    let (place, bad) = refused();
+    for id in ["", "abc", "ffffffffff", "not hex", &format!("{}0", sha256(&bad))] {
+        place.mvault(["quarantine", "show", id]).code(1);
+    }
+    // Of some hundred hashes two share their first four digits.
+    let mut seen = std::collections::BTreeMap::new();
+    for number in 0..100_000 {
+        let text = format!("[{number}\n");
+        if let Some(other) = seen.insert(sha256(&text)[..4].to_owned(), text.clone()) {
+            for (name, text) in [("one", &other), ("two", &text)] {
+                place.write(format!("{name}.json"), text);
+            }
+            break;
+        }
+    }
+    place.write("vault.toml", "[[path]]\nmatch = '*.json'\nsyntax = 'json'\n");
+    place.mvault(["commit", "vault.toml"]).ok();
+    place.mvault(["commit"]).code(3);
+    let kept = place.mvault(["quarantine", "list"]).json_lines();
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    let twins: Vec<_> =
+        kept.iter().filter_map(|one| one["id"].as_str()).filter(|id| **id != sha256(&bad)).collect();
+    assert_eq!(twins[0][..4], twins[1][..4]);
+    for verb in ["show", "restore", "drop"] {
+        let error = place.mvault(["quarantine", verb, &twins[0][..4], "--json"]).code(1).error();
+        assert_eq!(error["kind"], "ambiguous", "{verb}");
+    }
+    place.mvault(["quarantine", "show", &twins[0].to_uppercase()]).ok();
+}
+
+#[test]
+fn drop_asks_for_a_yes_and_is_in_the_audit_trail() {
+    let (place, bad) = refused();
+    let id = sha256(&bad);
+    place.mvault(["quarantine", "drop", &id]).code(2);
+    assert_eq!(place.mvault(["quarantine", "list"]).json_lines().len(), 1);
+    place.mvault(["quarantine", "drop", &id, "--yes"]).ok();
+    assert_eq!(place.mvault(["quarantine", "list"]).json_lines().len(), 0);
+    assert!(!place.work().join(".mvault/quarantine").join(&id).exists());
+    let newest = &place.mvault(["audit", "-n", "1"]).json_lines()[0];
+    assert_eq!(
+        (newest["op"].as_str(), newest["detail"]["sha256"].as_str()),
+        (Some("quarantine-drop"), Some(&*id))
+    );
+    place.mvault(["quarantine", "restore", &id]).code(1);
+    assert_eq!(place.mvault(["rejections", "--all"]).json_lines().len(), 1, "the line stays");
+    place.mvault(["verify"]).ok();
+}
+
+#[test]
+fn a_copy_that_was_changed_is_not_given_back() {
+    let (place, bad) = refused();
+    let id = sha256(&bad);
+    place.write(format!(".mvault/quarantine/{id}"), bad.replace('a', "b"));
+    let outcome = place.mvault(["quarantine", "restore", &id, "--json"]).run();
+    assert_ne!(outcome.code, Some(0), "{}", outcome.describe());
+    assert_eq!(place.read("continuity.md"), b"# Continuity\n\nas it was\n");
+}
+
+#[test]
+fn rejections_are_told_session_by_session() {
+    let place = vault();
+    for (session, path) in [(Some("s1"), "a.json"), (Some("s2"), "b.json"), (None, "c.json")] {
+        place.write("vault.toml", "[[path]]\nmatch = '*.json'\nsyntax = 'json'\n");
+        place.mvault(["commit", "vault.toml"]).ok();
+        place.write(path, "no\n");
+        match session {
+            Some(session) => place.mvault(["commit", path, "--session", session]).code(3),
+            None => place.mvault(["commit", path]).code(3),
+        };
+    }
+    let paths = |args: &[&str]| -> Vec<String> {
+        let lines = place.mvault(["rejections"].iter().chain(args)).json_lines();
+        lines.iter().map(|line| line["path"].as_str().expect("a path").to_owned()).collect()
+    };
+    assert_eq!(paths(&[]), ["c.json"], "what was refused last");
+    assert_eq!(paths(&["--session", "s1"]), ["a.json"]);
+    assert_eq!(paths(&["--session", "none"]), ["c.json"]);
+    assert_eq!(paths(&["--session", "s3"]), [] as [&str; 0]);
+    assert_eq!(paths(&["--all"]), ["a.json", "b.json", "c.json"]);
+    place.mvault(["rejections", "--session", "../x"]).code(2);
+    place.mvault(["rejections", "--session", "s1", "--all"]).code(2);
+    // Refused again in another session, it is told there too.
+    place.mvault(["commit", "--session", "s2"]).code(3);
+    assert_eq!(rejections(&place, ".", "s2").len(), 3);
+    let text = place.mvault(["rejections", "--all"]).ok();
+    assert!(text.contains("session s1") && text.contains("outside of any session"), "{text}");
+    assert!(text.contains("mvault quarantine restore"), "{text}");
+}
+
+#[test]
+fn a_torn_rejection_log_is_read_round_and_written_on() {
+    let place = vault();
+    place.write("continuity.md", "");
+    place.mvault(["commit"]).code(3);
+    let log = place.work().join(".mvault/rejections/.none.jsonl");
+    let mut bytes = std::fs::read(&log).expect("a log");
+    bytes.extend_from_slice(b"{\"at\":\"20");
+    std::fs::write(&log, bytes).expect("written");
+    place.write("notes/a.md", "");
+    place.mvault(["commit"]).code(3);
+    assert_eq!(place.mvault(["rejections"]).json_lines().len(), 2);
+}
+
+#[test]
+fn secrets_in_notes_and_events_are_refused_before_anything_is_written() {
+    let place = vault();
+    let (secret, stream) = (secret(), "events/mac.jsonl");
+    place.mvault(["note", "the first"]).ok();
+    let (head_before, stream_before) = (head(&place), place.read(stream));
+    let line = format!("{{\"kind\":\"x\",\"key\":\"{secret}\"}}\n");
+    place.write("incoming", &line);
+    remove_after(&place, "incoming", |place| {
+        let file = place.work().join("incoming");
+        let file = file.to_str().expect("a name");
+        let outcomes = [
+            place.mvault(["note", "the key is", &secret]).code(3),
+            place.mvault(["note", "--session", "s1"]).stdin(format!("key {secret}")).code(3),
+            place.mvault(["note", "--json"]).stdin(format!("a key {secret}")).code(3),
+            place.mvault(["events", "add", "--kind", "x"]).stdin(format!("{{\"key\":\"{secret}\"}}")).code(3),
+            place.mvault(["events", "import", file, "--stream", "mac"]).code(3),
+            place.mvault(["events", "import", file, "--stream", "new"]).code(3),
+        ];
+        assert_eq!(head(place), head_before);
+        assert_eq!(place.read(stream), stream_before);
+        assert!(!place.work().join("events/new.jsonl").exists());
+        assert_eq!(outcomes[2].error()["kind"], "not_admitted");
+        let all: Vec<_> = outcomes.iter().skip(1).collect();
+        assert_not_told(place, &secret, &all);
+        let told = outcomes[0].stderr();
+        assert!(!told.contains(&secret) && told.contains("--allow secret"), "{told}");
+    });
+    assert_eq!(rejections(&place, ".", "s1").len(), 1);
+    place.mvault(["note", "--allow", "secret", "the key is", &secret]).code(0);
+    assert!(String::from_utf8_lossy(&place.read(stream)).contains(&secret));
+    assert_eq!(allowed(&place, ".", "note"), ["secret:events/mac.jsonl"]);
+    place.mvault(["events", "import", "-", "--stream", "mac", "--allow", "secret"]).stdin(&line).code(0);
+    place.mvault(["commit"]).code(0);
+    place.mvault(["note", "goes on"]).code(0);
+}
+
+fn remove_after(place: &Place, path: &str, then: impl FnOnce(&Place)) {
+    place.write(".mvaultignore", format!("{path}\n"));
+    then(place);
+    super::remove(place, path);
+}
+
+#[test]
+fn a_refusal_that_was_mended_is_not_told_of_any_more() {
+    let (place, _) = refused();
+    let status = place.mvault(["status"]).json();
+    assert_eq!(status["changes"].as_array().map(Vec::len), Some(0), "{status}");
+    place.write("continuity.md", "# Continuity\n\nmended\n");
+    let told = place.mvault(["commit"]).json();
+    assert_eq!(reasons(&told, "rejected"), [] as [&str; 0]);
+}
