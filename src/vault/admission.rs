@@ -68,8 +68,8 @@ impl Finding {
 pub(super) struct Verdict {
     /// Why it is not taken.
     pub refused: Option<Finding>,
-    /// What is worth a word though it is taken.
-    pub noticed: Option<Finding>,
+    /// What is worth a word though it is taken, and the bytes it is about.
+    pub noticed: Option<(Finding, Vec<u8>)>,
     /// The hash of its plain bytes, if it was needed.
     pub digest: Option<Digest256>,
 }
@@ -423,8 +423,8 @@ pub(super) fn unread_before(candidate: &Candidate, error: io::Error) -> Error {
     Error::Disk(fs::Error { action: "compare with the last version", path, source: error })
 }
 
-/// Finds lines that a stream gained and that make no sense.
-fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
+/// Finds lines that a stream gained and that make no sense, and what of them makes none.
+fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<(Finding, Vec<u8>)>> {
     let (old, gained): (usize, &[u8]) = match body {
         Body::Large(growth) => (0, growth.new_lines()),
         Body::Whole(bytes) => {
@@ -441,9 +441,16 @@ fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
     let mut count = 0_usize;
     let mut first = None;
     let mut at = old;
+    let mut rest = Vec::new();
     for line in gained.split_inclusive(|b| *b == b'\n') {
         let parsed = Stream::parse(line);
-        if parsed.lines().iter().any(|line| matches!(line.content, Content::Opaque(..))) {
+        let opaque = parsed.lines().iter().filter(|line| matches!(line.content, Content::Opaque(..)));
+        let before = rest.len();
+        for part in opaque {
+            rest.extend_from_slice(part.bytes);
+            rest.push(b'\n');
+        }
+        if rest.len() > before {
             count += 1;
             first = first.or(Some(at as u64));
         }
@@ -451,7 +458,7 @@ fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
     }
     Ok(first.map(|at| {
         let finding = Finding::new(Reason::TornLine).detail(format!("{count} of its new lines"));
-        if is_whole { finding.at(at) } else { finding }
+        (if is_whole { finding.at(at) } else { finding }, rest)
     }))
 }
 

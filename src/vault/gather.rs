@@ -188,7 +188,8 @@ impl Gathered {
             let path = &candidate.path;
             match outcome {
                 Ok((Loaded::Bytes(bytes, verdict), stat)) => {
-                    match self.note(candidate, verdict?, || BlobId::new(hash_object(Kind::Blob, &bytes))) {
+                    let id = || BlobId::new(hash_object(Kind::Blob, &bytes));
+                    match self.note(vault, candidate, verdict?, id)? {
                         Some(finding) => self.refuse_bytes(vault, path, &bytes, finding)?,
                         None => whole.push((candidate, Mutex::new(bytes), stat)),
                     }
@@ -199,7 +200,7 @@ impl Gathered {
                     if admission.is_some_and(|admission| admission.is_purged(BlobId::new(id))) {
                         verdict.refused = Some(Finding::new(Reason::Purged));
                     }
-                    match self.note(candidate, verdict, || BlobId::new(id)) {
+                    match self.note(vault, candidate, verdict, || BlobId::new(id))? {
                         Some(finding) => {
                             given_up.insert(path.clone(), finding);
                         }
@@ -231,22 +232,27 @@ impl Gathered {
     /// history already: its `stat` alone changed.
     fn note(
         &mut self,
+        vault: &Vault,
         candidate: &Candidate,
         verdict: Verdict,
         id: impl FnOnce() -> BlobId,
-    ) -> Option<Finding> {
+    ) -> Result<Option<Finding>> {
         if verdict.refused.is_some() {
             let old = candidate.old.filter(|(mode, _)| is_link(*mode) == is_link(candidate.mode));
             let is_unchanged = old.is_some_and(|(_, old)| old == id());
-            return verdict.refused.filter(|_| !is_unchanged);
+            return Ok(verdict.refused.filter(|_| !is_unchanged));
         }
         if let Some(digest) = verdict.digest {
             self.digests.insert(candidate.path.clone(), digest);
         }
-        if let Some(noticed) = verdict.noticed {
-            self.refused.push(Refused::new(candidate.path.as_bytes(), noticed));
+        if let Some((finding, torn)) = verdict.noticed {
+            let mut noticed = Refused::new(candidate.path.as_bytes(), finding);
+            noticed.size = Some(torn.len() as u64);
+            noticed.sha256 = Some(vault.quarantine(&torn)?);
+            noticed.is_kept = true;
+            self.refused.push(noticed);
         }
-        None
+        Ok(None)
     }
 
     fn unread(&mut self, candidate: &Candidate, error: &ReadError) {

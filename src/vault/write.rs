@@ -356,8 +356,16 @@ pub fn restore_quarantined(
     takes_in: bool,
 ) -> Result<Restored> {
     let last = one.rejections.last();
+    let is_torn = last.is_some_and(|rejection| rejection.reason == Reason::TornLine.code());
     let path = match (to, last) {
         (Some(path), _) => path,
+        (None, Some(_)) if is_torn => {
+            return Err(Error::refused(
+                ErrorKind::Refused,
+                "that is what was torn of a line; the stream has it still, and nothing was restored",
+                "`mvault quarantine show` prints it; `--to PATH` puts it into a file of its own",
+            ));
+        }
         (None, Some(rejection)) => VaultPath::parse(rejection.path_bytes()).map_err(|error| {
             Error::refused(
                 ErrorKind::Refused,

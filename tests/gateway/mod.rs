@@ -5,6 +5,8 @@
 mod hostile;
 mod kept;
 mod killed;
+#[cfg(target_os = "linux")]
+mod mounts;
 mod pull;
 mod reasons;
 mod seals;

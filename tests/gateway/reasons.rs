@@ -563,6 +563,11 @@ warning: events/day.jsonl is worth a look: a line was torn; it is kept as it is:
     assert_eq!(committed(&place, "events/day.jsonl"), Some(place.read("events/day.jsonl")));
     let lines = rejections(&place, ".", "s1");
     assert_eq!((lines[0]["reason"].as_str(), lines[0]["offset"].as_u64()), (Some("torn-line"), Some(8)));
+    // What makes no sense of the line is kept apart as well; it is no version of the stream to go back to.
+    let sha256 = lines[0]["sha256"].as_str().expect("a hash").to_owned();
+    assert_eq!(place.mvault(["quarantine", "show", &sha256[..10]]).code(0).stdout, b"{\"n\":2,\"te\n");
+    place.mvault(["quarantine", "restore", &sha256[..10]]).code(1);
+    place.mvault(["quarantine", "restore", &sha256[..10], "--to", "torn.txt"]).ok();
     place.write("events/day.jsonl", "{\"n\":1}\n{\"n\":2,\"te\n{\"n\":3}\n");
     place.mvault(["commit"]).code(0);
 }

@@ -1,0 +1,57 @@
+//! Entries of the hostile catalogue that take a mount to make: in a mount namespace of their own.
+
+use super::{committed, vault};
+use crate::support::{MVAULT, Outcome, Place};
+
+/// Runs a script of the shell where mounts can be made that nobody else sees.
+#[track_caller]
+fn unshared(place: &Place, script: &str) -> Outcome {
+    let script = format!("{script}; '{MVAULT}' --json commit");
+    let outcome =
+        place.program("unshare", ["--user", "--map-root-user", "--mount", "sh", "-ec", &script]).run();
+    assert!(
+        outcome.code.is_some_and(|code| [0, 3].contains(&code)),
+        "this test makes a mount in a user namespace: it needs `unshare` of util-linux and a kernel that lets users \
+         have namespaces\n{}",
+        outcome.describe()
+    );
+    outcome
+}
+
+#[test]
+fn wrk_10_a_mount_point_inside_is_a_folder_like_any_other() {
+    let place = vault();
+    std::fs::create_dir(place.work().join("mounted")).expect("a folder");
+    let script = "mount -t tmpfs none mounted && echo inside > mounted/a.md && echo beside > b.md";
+    assert_eq!(unshared(&place, script).code, Some(0));
+    assert_eq!(committed(&place, "mounted/a.md"), Some(b"inside\n".to_vec()));
+    // Unmounted, its files are gone from the folder; nothing else is touched.
+    let status = place.mvault(["status"]).json();
+    assert_eq!(
+        status["changes"],
+        serde_json::json!([{"path": "mounted/a.md", "status": "deleted", "refused": false}])
+    );
+    assert_eq!(committed(&place, "b.md"), Some(b"beside\n".to_vec()));
+}
+
+#[test]
+fn wrk_13_a_file_of_length_zero_that_yields_data_is_never_stored_torn() {
+    let place = vault();
+    place.write("notes/version.md", "");
+    let script = "mount --bind /proc/version notes/version.md && echo beside > b.md";
+    let told = unshared(&place, script).json();
+    assert_eq!(committed(&place, "b.md"), Some(b"beside\n".to_vec()));
+    let stored = committed(&place, "notes/version.md");
+    let refused =
+        told["rejected"].as_array().expect("a list").iter().any(|one| one["path"] == "notes/version.md");
+    assert!(refused || stored.is_some_and(|bytes| bytes.is_empty() || bytes.ends_with(b"\n")), "{told}");
+}
+
+#[test]
+fn wrk_08_a_file_on_a_read_only_mount_is_read_and_never_written() {
+    let place = vault();
+    place.write("fixed/a.md", "as it is\n");
+    let script = "mount --bind fixed fixed && mount -o remount,bind,ro fixed && echo beside > b.md";
+    assert_eq!(unshared(&place, script).code, Some(0));
+    assert_eq!(committed(&place, "fixed/a.md"), Some(b"as it is\n".to_vec()));
+}
