@@ -179,6 +179,28 @@ fn secrets_and_links_stay_out_and_the_rest_comes_in() {
     on(&place, "mac", &["import", "mirrordna", "../nowhere"]).code(1);
 }
 
+/// An import that was killed after it wrote files and before it committed: they are there as edits.
+#[test]
+fn an_import_that_was_cut_is_completed_by_the_next() {
+    let place = place();
+    for (there, here) in [
+        ("handoff.json", "imports/mirrordna/handoff.json"),
+        ("CONTINUITY.md", "continuity.md"),
+        ("bus/decisions.jsonl", "events/decisions.jsonl"),
+        ("SR-2026-02-23.md", "distillates/SR-2026-02-23.md"),
+    ] {
+        let bytes = place.read(Path::new("dna").join(there));
+        place.write(Path::new("mac").join(here), bytes);
+    }
+    on(&place, "mac", &["import", "mirrordna", "../dna"]).ok();
+    let status = on(&place, "mac", &["status"]).json();
+    assert_eq!(status["changes"].as_array().map(Vec::len), Some(1), "only .keep is left: {status}");
+    assert_eq!(on(&place, "mac", &["handoff", "list"]).json_lines().len(), 2);
+    assert!(!place.work().join("mac/imports/mirrordna/CONTINUITY.md").exists());
+    assert_eq!(on(&place, "mac", &["import", "mirrordna", "../dna"]).json()["id"], Value::Null);
+    on(&place, "mac", &["verify"]).ok();
+}
+
 /// A signature beside a distillate is looked at by `verify`, and never made anew.
 #[test]
 fn verify_tells_of_a_signature_that_does_not_hold() {

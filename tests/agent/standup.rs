@@ -125,6 +125,19 @@ fn one_wrong_clock_hides_nothing() {
     assert_eq!(texts(&own)[..2], ["at noon", "lost in time"]);
 }
 
+/// The phone thinks it is 2030. Its notes are told when they come, and not every morning until then.
+#[test]
+fn a_clock_that_is_ahead_is_told_once() {
+    let place = pair();
+    at(&place, "pixel", "2030-01-01T08:00:00+01:00", &["note", "from the future"]).ok();
+    at(&place, "mac", "2026-11-21T13:00:00+01:00", &["pull", "pixel"]).ok();
+    let on = |day: &str| {
+        let told = at(&place, "mac", &format!("{day}T14:00:00+01:00"), &["standup"]).json_lines();
+        items(&told, "pixel").len()
+    };
+    assert_eq!((on("2026-11-21"), on("2026-11-22"), on("2026-11-23"), on("2026-11-24")), (1, 1, 0, 0));
+}
+
 #[test]
 fn rollbacks_resolutions_and_rejections_have_their_line() {
     let place = pair();

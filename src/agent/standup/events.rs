@@ -29,11 +29,12 @@ pub(super) fn gather(vault: &Vault, past: &Past, since: &Since, gathered: &mut G
     let mut found = new_events(vault, &rules, &below, tree)?;
     let is_all_new = below == [base] || past.chosen.iter().all(|chosen| chosen.is_new);
     if !is_all_new {
+        let now = vault.env().clock.now();
         let came: HashSet<EventId> =
             new_events(vault, &rules, &[base], tree)?.iter().map(|news| news.event.id).collect();
         found.retain(|news| {
             let at = &news.event.at;
-            came.contains(&news.event.id) || since.covers(at, Moment::parse_rfc3339(at))
+            came.contains(&news.event.id) || since.covers(at, Moment::parse_rfc3339(at), now)
         });
     }
     let in_head = below.iter().copied().chain([tree]).collect::<Vec<_>>();

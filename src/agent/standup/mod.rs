@@ -30,6 +30,8 @@ use crate::vault::{Result, Vault, revision};
 
 /// What comes this much later than it was made, on another day, arrived late.
 const LATE_SECONDS: i64 = 15 * 60;
+/// So far ahead of this device's clock another one may be.
+const AHEAD_SECONDS: i64 = 60 * 60;
 /// So many logs of rejections, the newest, are looked through.
 const REJECTION_LOGS_LOOKED_AT: usize = 64;
 
@@ -78,8 +80,12 @@ impl Since {
         }
     }
 
-    /// Tells whether what was made then belongs to it by its own day or moment.
-    fn covers(&self, at: &str, moment: Option<Moment>) -> bool {
+    /// Tells whether what was made then belongs to it by its own day or moment. What is dated after now does
+    /// not: the clock of its device is ahead, and it would be told every day.
+    fn covers(&self, at: &str, moment: Option<Moment>, now: Moment) -> bool {
+        if moment.is_some_and(|moment| moment.seconds() > now.seconds().saturating_add(AHEAD_SECONDS)) {
+            return false;
+        }
         match self {
             Since::Commit(_) => false,
             Since::Moment(from) => moment.is_some_and(|moment| moment.seconds() >= *from),

@@ -171,6 +171,7 @@ fn walk(
     waiting: &Waiting,
 ) -> Result<Walked> {
     let mut found = Walked { walked: Vec::new(), chosen: Vec::new() };
+    let now = vault.env().clock.now();
     let mut new_left = new.len();
     let (mut run, mut devices) = (0, HashSet::new());
     let heads = waiting.heads.iter().copied().chain([vault.head()?]);
@@ -185,7 +186,7 @@ fn walk(
             unix_ns: i128::from(commit.committer.seconds) * 1_000_000_000,
             offset_minutes: commit.committer.offset_minutes,
         };
-        let is_within = since.covers(&made.rfc3339(), Some(made));
+        let is_within = since.covers(&made.rfc3339(), Some(made), now);
         if !commit.is_derived() && commit.vault.is_none() {
             if is_within {
                 (run, devices) = (0, HashSet::new());
