@@ -13,7 +13,7 @@ pub use envelope::{Envelope, read_envelope};
 
 use std::collections::BTreeMap;
 
-use crate::events::{Event, EventId};
+use crate::events::{Event, EventId, Stream};
 use crate::object::{BlobId, Json, JsonObject, Mode, Source, VaultPath};
 use crate::vault::{self, Allowance, Error, ErrorKind, Record, Recorded, Result, Vault, entry_at};
 
@@ -155,7 +155,7 @@ pub struct NewHandoff {
 /// Reads all handoffs of the branch's head, the oldest first.
 pub fn all(vault: &Vault) -> Result<Vec<Handoff>> {
     let tree = vault.tree_of(vault.head()?)?;
-    let path = stream()?;
+    let path = stream();
     let entry = entry_at(vault.store(), tree, &path)?;
     let Some(entry) = entry.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable)) else {
         return Ok(Vec::new());
@@ -169,7 +169,7 @@ pub fn all(vault: &Vault) -> Result<Vec<Handoff>> {
         ));
     }
     let bytes = vault.store().find_blob(BlobId::new(entry.id))?;
-    Ok(fold(crate::events::Stream::parse(&bytes).events().filter_map(|(line, _)| line.event())))
+    Ok(fold(Stream::parse(&bytes).events().filter_map(|(line, _)| line.event())))
 }
 
 /// Tells how handoffs stand after a set of events, whatever their order and however often each comes.
@@ -348,12 +348,12 @@ pub fn step_words(event: &Event) -> Option<String> {
     Some(format!("{word} {}{said}", id.get(..10).unwrap_or(&id)))
 }
 
-fn stream() -> Result<VaultPath> {
-    Ok(VaultPath::parse(STREAM).expect("the stream has a valid path"))
+fn stream() -> VaultPath {
+    VaultPath::parse(STREAM).expect("the stream has a valid path")
 }
 
 fn record(vault: &mut Vault, kind: &str, body: Json, allowed: Vec<Allowance>) -> Result<Recorded> {
-    let record = Record { stream: stream()?, kind: kind.to_owned(), body, operation: "handoff", allowed };
+    let record = Record { stream: stream(), kind: kind.to_owned(), body, operation: "handoff", allowed };
     vault::record(vault, record)
 }
 

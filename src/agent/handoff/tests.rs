@@ -1,7 +1,7 @@
 //! Handoffs as sets of events.
 
 use super::*;
-use crate::events::{Epoch, NewEvent, Stream};
+use crate::events::{Epoch, NewEvent};
 use crate::object::{DeviceName, Lamport};
 
 fn event(device: &str, kind: &str, body: &str, head: u64) -> Event {
