@@ -189,6 +189,9 @@ fn notes(root: &Path, rounds: usize) {
         },
     );
     row("checkout, every file differs", rounds, &sides, |_, _| {}, |s, r| s.checkout(r % 2 == 0));
+    if rounds % 2 == 1 {
+        sides.iter().for_each(|side| side.checkout(false)); // back to the branch
+    }
     let mut cached = fresh_sides(root, 0);
     cached[1] = Side {
         name: "git synced",
@@ -199,7 +202,12 @@ fn notes(root: &Path, rounds: usize) {
         side.status();
     }
     println!("\n| operation | mvault | git, every cache on | git default |\n|---|---|---|---|");
-    row("status, nothing changed", rounds * 3, &cached, |_, _| {}, |s, _| s.status());
+    let one_more = |side: &Side, round: usize| {
+        workload::touch_one(&side.folder, round + 50);
+        side.commit();
+    };
+    row("status, right after a commit", rounds, &cached, one_more, |s, _| s.status());
+    row("status, once more", rounds * 3, &cached, |_, _| {}, |s, _| s.status());
     memory(root);
 }
 
