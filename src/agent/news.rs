@@ -85,8 +85,10 @@ pub fn between(vault: &Vault, old: &[CommitId], new: CommitId, files_of: FilesOf
     news.commits.reverse();
     let tree = vault.tree_of(new)?;
     let rules = vault.rules_of(tree)?;
+    let is_own =
+        |commit: &Commit| matches!(files_of, FilesOf::AllBut(own) if commit.device.as_ref() == Some(own));
     for (id, commit) in &news.commits {
-        if matches!(files_of, FilesOf::AllBut(device) if commit.device.as_ref() == Some(device)) {
+        if is_own(commit) {
             continue;
         }
         for diff in changed_by(vault, commit)? {
@@ -102,6 +104,12 @@ pub fn between(vault: &Vault, old: &[CommitId], new: CommitId, files_of: FilesOf
                 });
             }
         }
+    }
+    // What a device wrote itself is no news to it: then no folder need be read.
+    let is_own =
+        |commit: &Commit| matches!(files_of, FilesOf::AllBut(own) if commit.device.as_ref() == Some(own));
+    if news.commits_left_out == 0 && news.commits.iter().all(|(_, commit)| is_own(commit)) {
+        return Ok(news);
     }
     let trees = old.iter().map(|id| vault.tree_of(*id)).collect::<Result<Vec<_>>>()?;
     news.events = new_events(vault, &rules, &trees, tree)?;
