@@ -298,6 +298,6 @@ fn main() {
     let rounds = std::env::var("MVAULT_BENCH_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(7);
     let root = tempfile::tempdir().expect("a temporary folder");
     notes(root.path(), rounds);
-    admission(root.path(), rounds);
+    admission(root.path(), rounds * 3);
     boot(root.path(), rounds);
 }
