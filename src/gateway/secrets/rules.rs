@@ -24,7 +24,7 @@
 //! | `pulumi-token` | a Pulumi token: `pul-` |
 //! | `atlassian-token` | an Atlassian token: `ATATT3`, `ATCTT3` |
 //! | `bitbucket-password` | a Bitbucket app password: `ATBB` |
-//! | `cratesio-token` | a crates.io token: `cio` |
+//! | `cratesio-token` | a token of the Cargo registry: `cio` |
 //! | `docker-token` | a Docker Hub token: `dckr_pat_`, `dckr_oat_` |
 //! | `github-token` | a GitHub token: `ghp_`, `gho_`, `ghu_`, `ghr_`, `ghs_` … |
 //! | `gitlab-token` | a GitLab token: `glpat-`, `gldt-`, `glrt-`, `glptt-`, `glft-` … |
@@ -208,7 +208,7 @@ pub(super) static RULES: &[Rule] = &[
     // Forges and registries of packages.
     rule("atlassian-token", "an Atlassian token", &["ATATT3", "ATCTT3"], &[Run(PADDED, 100, 250)]),
     rule("bitbucket-password", "a Bitbucket app password", &["ATBB"], &[Run(ALNUM, 32, 32)]),
-    rule("cratesio-token", "a crates.io token", &["cio"], &[Run(ALNUM, 32, 32)]),
+    rule("cratesio-token", "a token of the Cargo registry", &["cio"], &[Run(ALNUM, 32, 32)]),
     rule("docker-token", "a Docker Hub token", &["dckr_pat_", "dckr_oat_"], &[Run(URL64, 27, 32)]),
     rule("github-token", "a GitHub token", &["ghp_", "gho_", "ghu_", "ghr_", "ghs_"], &[Run(ALNUM, 36, 36)])
         .proof(Proof::Crc32),
