@@ -9,12 +9,13 @@
 //! - No record holds more than [`RECORD_MAX`] plain bytes: what is larger is cut into chunks and has a
 //!   recipe. So memory is bounded whoever wrote the pack.
 //!
-//! Limits: packs are not merged here. An object above [`OBJECT_IN_MEMORY_MAX`] can only be streamed.
+//! Limits: an object above [`OBJECT_IN_MEMORY_MAX`] can only be streamed.
 
 mod cache;
 mod chunk;
 mod error;
 pub(crate) mod frame;
+mod merge;
 mod pack;
 mod read;
 mod recipe;
@@ -42,6 +43,7 @@ use read::{Found, Place};
 pub use chunk::{CHUNK_AVERAGE, CHUNK_MAX, CHUNK_MIN};
 pub use error::{Error, Result};
 pub use frame::RECORD_MAX;
+pub use merge::MERGED_MAX;
 pub use pack::PackId;
 pub use pack::write::{NewObject, PackWriter};
 pub use read::{OBJECT_IN_MEMORY_MAX, ObjectReader};
@@ -166,6 +168,14 @@ impl Store {
         }
     }
 
+    /// Takes packs that are gone off the list.
+    fn forget(&self, gone: &[PackId]) {
+        let mut packs = self.0.packs.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut packs).retain(|pack| !gone.contains(&pack.id()));
+        let mut files = self.0.open_files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|(id, _)| !gone.contains(id));
+    }
+
     /// Runs `find` until it has an answer or the list of packs is stable.
     fn with_reload<T>(&self, mut find: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
         loop {
@@ -279,10 +289,7 @@ impl Store {
         let ids = self.with_reload(|| {
             let mut ids = Vec::new();
             for pack in self.list().iter() {
-                for number in 0.. {
-                    let Some(entries) = pack.bucket(&self.0.objects, number)? else { break };
-                    ids.extend(entries.iter().map(|entry| (entry.id, entry.kind)));
-                }
+                ids.extend(pack.entries(&self.0.objects)?.iter().map(|entry| (entry.id, entry.kind)));
             }
             Ok(Some(ids))
         })?;

@@ -80,13 +80,7 @@ impl Store {
     fn listed(&self) -> Result<Vec<Listed>> {
         let mut listed = Vec::new();
         for pack in self.list().iter() {
-            let mut entries = Vec::new();
-            for number in 0.. {
-                let Some(bucket) = pack.bucket(&self.0.objects, number)? else { break };
-                entries.extend(bucket);
-            }
-            entries.sort_unstable_by_key(|entry| entry.offset);
-            listed.push((pack.clone(), entries));
+            listed.push((pack.clone(), pack.entries(&self.0.objects)?));
         }
         Ok(listed)
     }

@@ -106,7 +106,7 @@ impl Vault {
         operation: NewOperation,
     ) -> Result<Operation> {
         if let Some(writer) = content {
-            writer.publish()?;
+            writer.publish_merging()?;
         }
         Ok(self.log.append(operation)?)
     }

@@ -161,6 +161,17 @@ impl Pack {
         entries.map(Some).or_else(|damage| self.damage(&damage))
     }
 
+    /// Returns all entries, in the order of their records.
+    pub fn entries(&self, objects: &Dir) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for number in 0.. {
+            let Some(bucket) = self.bucket(objects, number)? else { break };
+            entries.extend(bucket);
+        }
+        entries.sort_unstable_by_key(|entry| entry.offset);
+        Ok(entries)
+    }
+
     /// Returns at most `limit` entries with ids in the given range.
     pub fn range(&self, objects: &Dir, low: &ObjectId, high: &ObjectId, limit: usize) -> Result<Vec<Entry>> {
         let bits = self.index(objects)?.footer.bits;

@@ -99,6 +99,15 @@ impl PackWriter {
         PackWriter { store, pending, temp: None, hasher: Sha256::new(), is_poisoned: false }
     }
 
+    pub(in crate::store) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Tells whether this pack itself has a record of `id`.
+    pub(in crate::store) fn holds(&self, id: &ObjectId) -> bool {
+        self.pending.entries.contains_key(id)
+    }
+
     pub(in crate::store) fn shelf(&self) -> Shelf<'_> {
         Shelf { store: &self.store, pending: Some(&self.pending), proven: None }
     }

@@ -17,6 +17,7 @@ mod damage;
 mod deltas;
 mod hostile;
 mod large;
+mod merge;
 mod remove;
 mod vectors;
 
