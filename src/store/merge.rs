@@ -7,10 +7,9 @@
 //! - Records are copied as they are. A file is taken in only if it hashes to its name, so that damage is
 //!   neither spread nor hidden by a new name.
 //! - The old files go when the new one is durable. Readers see them vanish and list the packs again.
-//! - Of several copies of an object the one with the fewest deltas below it stays. A record's depth exceeds that
-//!   of some copy of its base, here or in another pack, so that what stays can never rest on itself.
+//! - A pack that holds a copy of what another one holds too is left alone. So merging never drops a copy, and what
+//!   could be decoded before can be decoded afterwards, on the same bases.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -48,8 +47,12 @@ impl PackWriter {
         for pack in store.mergeable(self.bytes())? {
             taken.extend(self.readable(&store, pack)?);
         }
-        for record in records(&taken) {
-            self.append(record)?;
+        for Taken { bytes, entries, .. } in &taken {
+            for entry in entries {
+                let start = entry.offset as usize;
+                let stored = bytes[start..start + entry.stored as usize].to_vec();
+                self.append(Record { entry: *entry, stored })?;
+            }
         }
         let published = self.publish()?;
         let old: Vec<PackId> = taken.iter().map(|one| one.pack.id()).collect();
@@ -57,45 +60,28 @@ impl PackWriter {
         Ok(published)
     }
 
-    /// Reads a pack that can be taken in; `None` if it is damaged, or holds what this one holds too.
+    /// Reads a pack that can be taken in; `None` if it is damaged, or not the only one that holds what it holds.
     fn readable(&self, store: &Store, pack: Arc<Pack>) -> Result<Option<Taken>> {
-        let read = || {
-            let file = pack.open_file(&store.0.objects)?;
-            let mut bytes = vec![0; file.stat()?.size as usize];
-            file.read_exact_at(&mut bytes, 0)?;
-            Ok((bytes, pack.entries(&store.0.objects)?))
-        };
-        let (bytes, entries) = match read() {
-            Ok(read) => read,
-            Err(Error::Pack { .. }) => return Ok(None),
-            Err(Error::Disk(error)) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let is_sound = PackId::from_bytes(Sha256::digest(&bytes).into()) == pack.id();
-        let is_foreign = entries.iter().all(|entry| !self.holds(&entry.id));
-        Ok((is_sound && is_foreign).then_some(Taken { pack, bytes, entries }))
-    }
-}
-
-/// Returns the records of several packs, of each object one, in the order of the packs.
-fn records(taken: &[Taken]) -> impl Iterator<Item = Record> + '_ {
-    let all =
-        || taken.iter().enumerate().flat_map(|(n, one)| one.entries.iter().map(move |entry| (n, entry)));
-    let mut best: HashMap<ObjectId, (usize, u8, bool)> = HashMap::new();
-    for (n, entry) in all() {
-        let known = best.entry(entry.id).or_insert((n, entry.depth, entry.is_part));
-        let is_part = known.2 && entry.is_part;
-        if entry.depth < known.1 {
-            *known = (n, entry.depth, is_part);
+        match self.try_read(store, pack) {
+            Err(Error::Pack { .. }) => Ok(None),
+            Err(Error::Disk(error)) if error.is_not_found() => Ok(None),
+            other => other,
         }
-        known.2 = is_part;
     }
-    all().filter_map(move |(n, entry)| {
-        let (at, _, is_part) = best[&entry.id];
-        let start = entry.offset as usize;
-        let stored = || taken[n].bytes[start..start + entry.stored as usize].to_vec();
-        (at == n).then(|| Record { entry: Entry { is_part, ..*entry }, stored: stored() })
-    })
+
+    fn try_read(&self, store: &Store, pack: Arc<Pack>) -> Result<Option<Taken>> {
+        let entries = pack.entries(&store.0.objects)?;
+        for entry in &entries {
+            if self.holds(&entry.id) || store.is_in_another(&entry.id, &pack)? {
+                return Ok(None);
+            }
+        }
+        let file = pack.open_file(&store.0.objects)?;
+        let mut bytes = vec![0; file.stat()?.size as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        let is_sound = PackId::from_bytes(Sha256::digest(&bytes).into()) == pack.id();
+        Ok(is_sound.then_some(Taken { pack, bytes, entries }))
+    }
 }
 
 fn tier(bytes: u64) -> u32 {
@@ -129,6 +115,17 @@ impl Store {
             copied += more;
             sized = others;
         }
+    }
+
+    fn is_in_another(&self, id: &ObjectId, pack: &Pack) -> Result<bool> {
+        for other in self.list().iter().filter(|other| other.id() != pack.id()) {
+            match other.find(&self.0.objects, id) {
+                Ok(None) | Err(Error::Pack { .. }) => {}
+                Ok(Some(_)) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Removes packs all of whose records are durable in another one.

@@ -47,7 +47,9 @@ fn a_reader_that_listed_the_packs_before_goes_on() {
         (0..40).map(|n| (commit(&place.store, &noise(n, 900), None), noise(n, 900))).collect();
     let reader = place.reopen();
     assert_eq!(read(&reader, first[39].0), first[39].1);
-    (100..200).for_each(|n| drop(commit(&place.store, &noise(n, 900), None)));
+    (100..200).for_each(|n| {
+        commit(&place.store, &noise(n, 900), None);
+    });
     for store in [&reader, &early] {
         assert!(first.iter().all(|(id, bytes)| read(store, *id) == *bytes));
     }
@@ -92,7 +94,7 @@ fn a_damaged_pack_is_left_where_it_is() {
 
 /// Copies of two objects that rest on each other crosswise, besides a whole copy of each.
 #[test]
-fn of_several_copies_those_stay_that_do_not_rest_on_each_other() {
+fn copies_that_rest_on_each_other_crosswise_are_left_as_they_are() {
     let place = Place::new();
     let (x, y) = (prose(1, 3000), [&prose(1, 3000)[..], b"more\n"].concat());
     let (id_x, id_y) = (hash_object(Kind::Blob, &x), hash_object(Kind::Blob, &y));
@@ -108,7 +110,7 @@ fn of_several_copies_those_stay_that_do_not_rest_on_each_other() {
     let store = place.reopen();
     commit(&store, b"one more", None);
     let store = place.reopen();
-    assert_eq!(store.packs().expect("packs").len(), 1);
+    assert_eq!(store.packs().expect("packs").len(), 5, "none of them holds what no other holds");
     assert_eq!((read(&store, id_x), read(&store, id_y)), (x, y));
     assert_eq!(problems(&store), [] as [String; 0]);
 }
@@ -132,7 +134,9 @@ fn killed_or_without_power_at_any_call_nothing_is_lost() {
             let disk = SimDisk::new();
             let dot = disk.open_dir(Path::new("/")).expect("the root opens");
             Store::create(&dot).expect("a store");
-            old.iter().for_each(|bytes| drop(add_blob(&open(&disk).expect("opened"), bytes, None)));
+            for bytes in &old {
+                add_blob(&open(&disk).expect("opened"), bytes, None);
+            }
             disk.settle();
             disk.plan(Fault { which: Which::Changing, nth, forever: false, effect });
             let done = merge(&disk).is_ok();
