@@ -23,6 +23,7 @@ pub mod doctor;
 mod editor;
 pub mod error;
 pub mod events;
+pub mod gc;
 pub mod git;
 pub mod handoff;
 pub mod hash;

@@ -11,30 +11,108 @@
 
 use std::cell::RefCell;
 
-use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
+use zstd::zstd_safe::{self, CCtx, CDict, CParameter, DCtx, DDict};
+
+use crate::object::{Kind, ObjectId, hash_object};
 
 /// No record holds more plain bytes.
 pub const RECORD_MAX: usize = 512 << 10;
 
 const LEVEL_WHOLE: i32 = 1;
 const LEVEL_DELTA: i32 = 2;
+/// The level of a compaction, which has time.
+const LEVEL_THOROUGH: i32 = 9;
+/// Shorter objects are stored whole.
+pub const DELTA_MIN: usize = 64;
+/// Longer objects gain next to nothing by a dictionary.
+pub const DICTIONARY_PLAIN_MAX: usize = 64 << 10;
 /// The window covers a base and what is decoded on it.
 const WINDOW_LOG_DELTA: u32 = 20;
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// What a frame was made with, and needs to be read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Reference<'a> {
     /// Nothing.
     None,
     /// The plain bytes of a base.
     Prefix(&'a [u8]),
     /// A zstd dictionary.
-    Dictionary(&'a [u8]),
+    Dictionary(&'a DDict<'static>),
+}
+
+/// How much time compressing may take.
+#[derive(Clone, Copy)]
+pub enum Effort<'a> {
+    /// Somebody waits for it.
+    Fast,
+    /// Nobody does; what is small may be compressed with a dictionary.
+    Thorough(Option<&'a Dictionary>),
+}
+
+impl Effort<'_> {
+    /// Compresses at most [`RECORD_MAX`] bytes into a frame of their own.
+    pub fn whole(self, bytes: &[u8]) -> Vec<u8> {
+        debug_assert!(bytes.len() <= RECORD_MAX);
+        let encoder = match self {
+            Effort::Fast => &ENCODER,
+            Effort::Thorough(_) => &ENCODER_THOROUGH,
+        };
+        encoder.with_borrow_mut(|context| compress(context, bytes))
+    }
+
+    /// Compresses at most [`RECORD_MAX`] bytes into a frame that says how they differ from `base`.
+    pub fn delta(self, base: &[u8], bytes: &[u8]) -> Vec<u8> {
+        debug_assert!(bytes.len() <= RECORD_MAX && base.len() <= RECORD_MAX);
+        let mut context = encoder(match self {
+            Effort::Fast => LEVEL_DELTA,
+            Effort::Thorough(_) => LEVEL_THOROUGH,
+        });
+        // Without long-distance matching the match finder of a fast level loses the base from some 200 KiB
+        // on, and a delta of a hundred bytes becomes one of a hundred kilobytes.
+        let parameters = [
+            CParameter::WindowLog(WINDOW_LOG_DELTA),
+            CParameter::EnableLongDistanceMatching(true),
+            CParameter::LdmMinMatch(32),
+        ];
+        for parameter in parameters {
+            context.set_parameter(parameter).expect("the parameter is one zstd has");
+        }
+        context.ref_prefix(base).expect("a fresh context takes a prefix");
+        compress(&mut context, bytes)
+    }
+}
+
+/// A dictionary to compress with.
+pub struct Dictionary {
+    id: ObjectId,
+    prepared: CDict<'static>,
+}
+
+impl Dictionary {
+    /// Prepares a dictionary, which is stored as a blob of these bytes.
+    pub fn new(bytes: &[u8]) -> Dictionary {
+        let id = hash_object(Kind::Blob, bytes);
+        Dictionary { id, prepared: CDict::create(bytes, LEVEL_THOROUGH) }
+    }
+
+    /// Returns the id of the blob.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Compresses at most [`DICTIONARY_PLAIN_MAX`] bytes.
+    pub fn encode(&self, bytes: &[u8]) -> Vec<u8> {
+        debug_assert!(bytes.len() <= DICTIONARY_PLAIN_MAX);
+        let mut context = CCtx::create();
+        context.ref_cdict(&self.prepared).expect("a fresh context takes a dictionary");
+        compress(&mut context, bytes)
+    }
 }
 
 thread_local! {
     static ENCODER: RefCell<CCtx<'static>> = RefCell::new(encoder(LEVEL_WHOLE));
+    static ENCODER_THOROUGH: RefCell<CCtx<'static>> = RefCell::new(encoder(LEVEL_THOROUGH));
     static DECODER: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
 }
 
@@ -50,28 +128,14 @@ fn compress(context: &mut CCtx<'_>, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Compresses at most [`RECORD_MAX`] bytes into a frame of their own.
+/// Compresses at most [`RECORD_MAX`] bytes into a frame of their own, fast.
 pub fn encode_whole(bytes: &[u8]) -> Vec<u8> {
-    debug_assert!(bytes.len() <= RECORD_MAX);
-    ENCODER.with_borrow_mut(|context| compress(context, bytes))
+    Effort::Fast.whole(bytes)
 }
 
-/// Compresses at most [`RECORD_MAX`] bytes into a frame that says how they differ from `base`.
+/// Compresses at most [`RECORD_MAX`] bytes into a frame that says how they differ from `base`, fast.
 pub fn encode_delta(base: &[u8], bytes: &[u8]) -> Vec<u8> {
-    debug_assert!(bytes.len() <= RECORD_MAX && base.len() <= RECORD_MAX);
-    let mut context = encoder(LEVEL_DELTA);
-    // Without long-distance matching the match finder of a fast level loses the base from some 200 KiB
-    // on, and a delta of a hundred bytes becomes one of a hundred kilobytes.
-    let parameters = [
-        CParameter::WindowLog(WINDOW_LOG_DELTA),
-        CParameter::EnableLongDistanceMatching(true),
-        CParameter::LdmMinMatch(32),
-    ];
-    for parameter in parameters {
-        context.set_parameter(parameter).expect("the parameter is one zstd has");
-    }
-    context.ref_prefix(base).expect("a fresh context takes a prefix");
-    compress(&mut context, bytes)
+    Effort::Fast.delta(base, bytes)
 }
 
 /// Decodes a frame that fills `frame` and yields exactly the length it declares, which is `plain`
@@ -101,8 +165,7 @@ pub fn decode(frame: &[u8], plain: Option<u64>, reference: Reference<'_>) -> Res
             context.ref_prefix(base).and_then(|_| context.decompress(&mut bytes, frame))
         }
         Reference::Dictionary(dictionary) => {
-            let mut context = DCtx::create();
-            context.load_dictionary(dictionary).and_then(|_| context.decompress(&mut bytes, frame))
+            DECODER.with_borrow_mut(|context| context.decompress_using_ddict(&mut bytes, frame, dictionary))
         }
     };
     match decoded {

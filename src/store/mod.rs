@@ -13,6 +13,7 @@
 
 mod cache;
 mod chunk;
+mod compact;
 mod error;
 pub(crate) mod frame;
 mod merge;
@@ -26,11 +27,12 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
+use zstd::zstd_safe::DDict;
 
 use crate::fs::{Dir, File};
 use crate::object::{BlobId, Kind, Object, ObjectId, Prefix, Source, SourceError};
@@ -41,6 +43,7 @@ use pack::read::Pack;
 use read::{Found, Place};
 
 pub use chunk::{CHUNK_AVERAGE, CHUNK_MAX, CHUNK_MIN};
+pub use compact::{Compacted, Compaction, Leftovers, Lineage, Unnamed};
 pub use error::{Error, Result};
 pub use frame::RECORD_MAX;
 pub use merge::MERGED_MAX;
@@ -70,6 +73,9 @@ struct Inner {
     open_files: Mutex<VecDeque<(PackId, File)>>,
     below: Option<Store>,
     tombstones: RwLock<Arc<Tombstones>>,
+    dictionaries: Mutex<HashMap<ObjectId, Arc<DDict<'static>>>>,
+    /// Whether what others put into the folder is never listed.
+    is_blank: bool,
 }
 
 /// What one pack holds.
@@ -117,18 +123,29 @@ impl Store {
     /// not stored again, and serves as base. Packs written to it can later be moved there by
     /// [`Store::adopt`].
     pub fn open_over(dot: &Dir, below: Option<&Store>) -> Result<Store> {
-        let store = Store(Arc::new(Inner {
-            dot: dot.clone(),
-            objects: dot.open_dir(OBJECTS)?,
+        let store = Store::new(dot.clone(), dot.open_dir(OBJECTS)?, below.cloned(), false);
+        store.reload()?;
+        Ok(store)
+    }
+
+    fn new(dot: Dir, objects: Dir, below: Option<Store>, is_blank: bool) -> Store {
+        Store(Arc::new(Inner {
+            dot,
+            objects,
             packs: RwLock::default(),
             latest: AtomicUsize::new(0),
             cache: Cache::default(),
             open_files: Mutex::default(),
-            below: below.cloned(),
+            below,
             tombstones: RwLock::default(),
-        }));
-        store.reload()?;
-        Ok(store)
+            dictionaries: Mutex::default(),
+            is_blank,
+        }))
+    }
+
+    /// Opens the same folder as if there were no pack in it yet: all that is known is what is written here.
+    fn blank(&self) -> Store {
+        Store::new(self.0.dot.clone(), self.0.objects.clone(), None, true)
     }
 
     fn list(&self) -> Arc<Vec<Arc<Pack>>> {
@@ -142,6 +159,9 @@ impl Store {
 
     /// Lists the packs again; tells whether the list changed, here or below.
     fn reload(&self) -> Result<bool> {
+        if self.0.is_blank {
+            return Ok(false);
+        }
         let names = self.0.objects.list()?;
         let ids = names.iter().filter_map(|(name, _)| PackId::from_file_name(name));
         let mut packs = self.0.packs.write().unwrap_or_else(PoisonError::into_inner);

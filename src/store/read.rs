@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+
+use zstd::zstd_safe::DDict;
 
 use super::cache::RecordKey;
 use super::error::{Error, Result};
@@ -130,8 +132,7 @@ impl<'a> Shelf<'a> {
         let reference = match (found.entry.form, base) {
             (Form::Delta(_), Some(base)) => Reference::Prefix(base),
             (Form::Dictionary(id), _) => {
-                let object = self.find(id).map_err(|e| rests(found, id, e))?;
-                dictionary = object.data;
+                dictionary = self.dictionary(id).map_err(|e| rests(found, id, e))?;
                 Reference::Dictionary(&dictionary)
             }
             _ => Reference::None,
@@ -227,12 +228,23 @@ impl<'a> Shelf<'a> {
         })
     }
 
+    /// Returns a dictionary, verified when it was read first.
+    fn dictionary(&self, id: ObjectId) -> Result<Arc<DDict<'static>>> {
+        let known = || self.store.0.dictionaries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dictionary) = known().get(&id) {
+            return Ok(dictionary.clone());
+        }
+        let dictionary = Arc::new(DDict::create(&self.find(id)?.data));
+        known().insert(id, dictionary.clone());
+        Ok(dictionary)
+    }
+
     fn find(&self, id: ObjectId) -> Result<Object> {
         self.try_find(id)?.ok_or_else(|| self.store.missing(id))
     }
 
     /// Returns the bytes of a chunk or of a recipe below the top.
-    fn part(&self, of: ObjectId, id: ObjectId) -> Result<Arc<[u8]>> {
+    pub fn part(&self, of: ObjectId, id: ObjectId) -> Result<Arc<[u8]>> {
         let found = self.store.with_reload(|| {
             let Some(found) = self.locate(&id)? else { return Ok(None) };
             if found.entry.is_recipe || found.entry.kind != Kind::Blob {

@@ -62,7 +62,13 @@ pub struct Incoming {
     /// A large object that an earlier session left unfinished, and how much of it.
     pub left: Option<(ObjectId, u64)>,
     _lock: Lock,
-    _gate: File,
+    _gate: OpenGate,
+}
+
+/// The gate, passed: nobody closes it until this is dropped.
+#[must_use = "the gate can be closed again when this is dropped"]
+pub struct OpenGate {
+    _file: File,
 }
 
 /// The gate, closed: nobody is receiving, and nobody begins to.
@@ -96,20 +102,22 @@ impl ClosedGate {
     }
 }
 
-/// Goes through the gate, and keeps it from being closed until the file is closed.
-fn pass_gate(root: &Dir) -> Result<File, ReceiveError> {
-    let dir = root.open_or_create_dir(GATE)?;
-    let file = match dir.open_write(LOCK) {
-        Err(error) if error.is_not_found() => match dir.create_new(LOCK, 0o644) {
-            Err(error) if error.is_exists() => dir.open_write(LOCK)?,
+impl OpenGate {
+    /// Goes through the gate of `root`, and keeps it from being closed.
+    pub fn pass(root: &Dir) -> Result<OpenGate, LockError> {
+        let dir = root.open_or_create_dir(GATE)?;
+        let file = match dir.open_write(LOCK) {
+            Err(error) if error.is_not_found() => match dir.create_new(LOCK, 0o644) {
+                Err(error) if error.is_exists() => dir.open_write(LOCK)?,
+                other => other?,
+            },
             other => other?,
-        },
-        other => other?,
-    };
-    if file.try_lock(LockKind::Shared)? {
-        return Ok(file);
+        };
+        if file.try_lock(LockKind::Shared)? {
+            return Ok(OpenGate { _file: file });
+        }
+        Err(LockError::Held { holder: "a purge".to_owned(), waited_s: 0 })
     }
-    Err(LockError::Held { holder: "a purge".to_owned(), waited_s: 0 }.into())
 }
 
 fn remove_files(dir: &Dir, is_meant: impl Fn(&str) -> bool) -> crate::fs::Result<()> {
@@ -135,7 +143,7 @@ impl Incoming {
 
     /// Opens the folder of `peer` in `root`, or the next one if a session is using it.
     pub fn open(root: &Dir, peer: &str, main: &Store) -> Result<Incoming, ReceiveError> {
-        let gate = pass_gate(root)?;
+        let gate = OpenGate::pass(root)?;
         let mut last = None;
         for slot in 0..SLOTS {
             let name = if slot == 0 { peer.to_owned() } else { format!("{peer}.{slot}") };
@@ -151,7 +159,7 @@ impl Incoming {
         Err(last.expect("there is at least one slot and each was held").into())
     }
 
-    fn open_in(dir: Dir, lock: Lock, gate: File, main: &Store) -> Result<Incoming, ReceiveError> {
+    fn open_in(dir: Dir, lock: Lock, gate: OpenGate, main: &Store) -> Result<Incoming, ReceiveError> {
         Store::create(&dir)?;
         let store = Store::open_over(&dir, Some(main))?;
         let writer = store.writer()?;

@@ -42,7 +42,7 @@ pub mod ssh;
 pub mod wire;
 
 pub use error::{Class, SyncError};
-pub use incoming::ClosedGate;
+pub use incoming::{ClosedGate, OpenGate};
 
 use crate::fs;
 use crate::object::{CommitId, DeviceName, Lamport, VaultId};

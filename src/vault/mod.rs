@@ -14,6 +14,7 @@ mod doctor;
 mod endpoint;
 mod error;
 mod gather;
+mod gc;
 mod git;
 mod growth;
 mod guard;
@@ -51,6 +52,7 @@ pub use commit::{CommitOutcome, CommitRequest, commit, commit_locked, describe, 
 pub use doctor::{Check, Weight, check_default_vault, examine};
 pub use endpoint::{VaultEndpoint, Verb, abandon_clone, opener_of};
 pub use error::{Error, ErrorKind, Result};
+pub use gc::{GcOutcome, GcRequest, Retention, gc};
 pub use git::{GitExport, export_git};
 pub use intake::{Fate, Following, Incoming, IntakeOutcome, Thing, Trial, take_in};
 pub use moving::Moved;

@@ -126,7 +126,7 @@ fn already_undone(seq: u64) -> Error {
 fn refuse_what_cannot(operation: &Operation) -> Result<()> {
     let why = match operation.op.as_str() {
         "init" => "it made the vault",
-        "purge" | "quarantine-drop" => "what it removed is gone on purpose",
+        "purge" | "quarantine-drop" | "forget" => "what it removed is gone on purpose",
         _ if movable(operation).next().is_none() => "it moved no head, no tag and no file",
         _ => return Ok(()),
     };

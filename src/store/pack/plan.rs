@@ -17,7 +17,7 @@ use super::write::PackWriter;
 use crate::object::{Kind, ObjectHasher, ObjectId, hash_object};
 use crate::store::chunk::{self, CHUNK_MAX};
 use crate::store::error::{Error, Result};
-use crate::store::frame::{self, RECORD_MAX};
+use crate::store::frame::{DELTA_MIN, DICTIONARY_PLAIN_MAX, Effort, RECORD_MAX};
 use crate::store::read::{Found, Shelf};
 use crate::store::recipe::{Builder, Node, Piece};
 
@@ -25,8 +25,6 @@ use crate::store::recipe::{Builder, Node, Piece};
 const DEPTH_MAX: u8 = 50;
 /// The longest chain of anything else.
 const DEPTH_MAX_SKIP: u8 = 8;
-/// Shorter objects are stored whole.
-const DELTA_MIN: usize = 64;
 /// What the id of a base costs, with something for the reading.
 const BASE_COST: usize = 40;
 /// So much of a large object is in memory at a time, in bytes.
@@ -59,11 +57,13 @@ impl Spec {
         Spec { id, kind, plain, is_recipe: false, is_part: false, skips: kind != Kind::Blob }
     }
 
-    fn part(id: ObjectId, plain: u64) -> Spec {
+    /// Describes a piece of a large object.
+    pub fn part(id: ObjectId, plain: u64) -> Spec {
         Spec { is_part: true, skips: true, ..Spec::object(id, Kind::Blob, plain) }
     }
 
-    fn recipe(id: ObjectId, kind: Kind, plain: u64) -> Spec {
+    /// Describes the recipe of an object of `plain` bytes.
+    pub fn recipe(id: ObjectId, kind: Kind, plain: u64) -> Spec {
         Spec { is_recipe: true, skips: true, ..Spec::object(id, kind, plain) }
     }
 
@@ -94,17 +94,55 @@ struct Base {
 
 /// Makes the record of `bytes`: a delta if a usable base is given and it pays.
 pub fn encode(shelf: &Shelf<'_>, spec: &Spec, bytes: &[u8], base: Option<ObjectId>) -> Record {
-    let base = base.filter(|_| bytes.len() >= DELTA_MIN).and_then(|base| choose_base(shelf, spec, base));
-    let Some(base) = base else { return spec.record(frame::encode_whole(bytes), Form::Whole, 0, 0) };
-    let delta = frame::encode_delta(&base.bytes, bytes);
+    encode_on_best(shelf, spec, bytes, base.as_slice(), Effort::Fast)
+}
+
+/// As [`encode`], on the base that gives the smallest delta; a later one only if it saves a tenth.
+pub fn encode_on_best(
+    shelf: &Shelf<'_>,
+    spec: &Spec,
+    bytes: &[u8],
+    bases: &[ObjectId],
+    effort: Effort<'_>,
+) -> Record {
+    let bases = bases.iter().filter(|_| bytes.len() >= DELTA_MIN);
+    let mut best: Option<(Vec<u8>, Base)> = None;
+    for base in bases.filter_map(|base| choose_base(shelf, spec, *base)) {
+        if best.as_ref().is_some_and(|(_, other)| other.id == base.id) {
+            continue;
+        }
+        let delta = effort.delta(&base.bytes, bytes);
+        if best.as_ref().is_none_or(|(other, _)| delta.len() < other.len() / 10 * 9) {
+            best = Some((delta, base));
+        }
+    }
+    let Some((delta, base)) = best else { return encode_alone(spec, bytes, effort) };
     // Where it pays beyond doubt the other is not even tried.
     if delta.len() + BASE_COST > bytes.len() / 8 {
-        let whole = frame::encode_whole(bytes);
-        if delta.len() + BASE_COST > whole.len() / 4 * 3 {
-            return spec.record(whole, Form::Whole, 0, 0);
+        let alone = encode_alone(spec, bytes, effort);
+        if delta.len() + BASE_COST > alone.stored.len() / 4 * 3 {
+            return alone;
         }
     }
     spec.record(delta, Form::Delta(base.id), base.depth, base.ordinal)
+}
+
+/// Makes the record of a blob that is stored for the sake of others, and rests on nothing.
+pub fn part_alone(bytes: &[u8]) -> Record {
+    let spec = Spec::part(hash_object(Kind::Blob, bytes), bytes.len() as u64);
+    encode_alone(&spec, bytes, Effort::Thorough(None))
+}
+
+/// Makes a record that rests on no other version.
+fn encode_alone(spec: &Spec, bytes: &[u8], effort: Effort<'_>) -> Record {
+    match effort {
+        Effort::Thorough(Some(dictionary))
+            if (DELTA_MIN..=DICTIONARY_PLAIN_MAX).contains(&bytes.len()) && !spec.is_part =>
+        {
+            spec.record(dictionary.encode(bytes), Form::Dictionary(dictionary.id()), 0, 0)
+        }
+        _ => spec.record(effort.whole(bytes), Form::Whole, 0, 0),
+    }
 }
 
 /// Finds the record that a new version of `id` should rest on, or `None` if it should stand alone. What
@@ -156,7 +194,7 @@ pub fn fill(reader: &mut dyn io::Read, buffer: &mut [u8]) -> Result<usize> {
 
 /// The chunks and recipes of an older version, by their place.
 #[derive(Default)]
-struct Older {
+pub struct Older {
     chunks: Vec<(u64, Piece)>,
     places: HashMap<ObjectId, u64>,
     /// Recipes below the top: level, place, piece.
@@ -166,7 +204,8 @@ struct Older {
 }
 
 impl Older {
-    fn load(shelf: &Shelf<'_>, base: ObjectId) -> Option<Older> {
+    /// Lists what `base` is made of; `None` if it cannot be read, or has too many pieces.
+    pub fn load(shelf: &Shelf<'_>, base: ObjectId) -> Option<Older> {
         let found = shelf.locate(&base).ok()??;
         let mut older = Older::default();
         if found.entry.is_recipe {
@@ -196,7 +235,7 @@ impl Older {
     }
 
     /// Remembers where a chunk stood if it is an old one, or returns the one that stood in its place.
-    fn stood_in_place_of(&mut self, id: &ObjectId, place: u64, length: u64) -> Option<ObjectId> {
+    pub fn stood_in_place_of(&mut self, id: &ObjectId, place: u64, length: u64) -> Option<ObjectId> {
         if let Some(old) = self.places.get(id) {
             self.shift = *old as i64 - place as i64;
             return None;
@@ -210,7 +249,8 @@ impl Older {
         is_in_place.then_some(piece.id)
     }
 
-    fn node_in_place_of(&self, level: u8, place: u64) -> Option<ObjectId> {
+    /// Returns the recipe of `level` that stood at `place`.
+    pub fn node_in_place_of(&self, level: u8, place: u64) -> Option<ObjectId> {
         let place = place.checked_add_signed(self.shift).unwrap_or(0);
         let next = self.nodes.partition_point(|(l, start, _)| (*l, *start) <= (level, place));
         let (found_level, _, piece) = self.nodes.get(next.checked_sub(1)?)?;

@@ -23,7 +23,7 @@ use crate::object::{Kind, Object, ObjectId, Source, SourceError, hash_object};
 use crate::store::error::{Error, Result};
 use crate::store::frame::RECORD_MAX;
 use crate::store::read::Shelf;
-use crate::store::{Store, TEMP};
+use crate::store::{Store, StoreStats, TEMP};
 
 /// Records gather in memory up to this many bytes before they are written.
 const BUFFER_MAX: usize = 1 << 20;
@@ -274,10 +274,7 @@ impl PackWriter {
             return Ok(None);
         }
         let table_offset = self.bytes();
-        let mut entries: Vec<Entry> = self.pending.entries.values().copied().collect();
-        entries.sort_unstable_by_key(|entry| entry.id);
-        let bits = format::bits_for(entries.len());
-        let (table, directory) = format::encode_table(&entries, bits).ok_or(Error::PackFull)?;
+        let (entries, bits, table, directory) = self.table()?;
         self.pending.buffer.extend_from_slice(&table);
         self.pending.buffer.extend_from_slice(&directory);
         let directory_offset = table_offset + table.len() as u64;
@@ -300,6 +297,27 @@ impl PackWriter {
         self.put_in_place(id)?;
         self.store.insert(id);
         Ok(Some(id))
+    }
+
+    /// Returns the entries, sorted, with the table they make.
+    fn table(&self) -> Result<(Vec<Entry>, u8, Vec<u8>, Vec<u8>)> {
+        let mut entries: Vec<Entry> = self.pending.entries.values().copied().collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        let bits = format::bits_for(entries.len());
+        let (table, directory) = format::encode_table(&entries, bits).ok_or(Error::PackFull)?;
+        Ok((entries, bits, table, directory))
+    }
+
+    /// Returns what this pack would hold if it were published now.
+    pub(in crate::store) fn stats(&self) -> Result<StoreStats> {
+        let (entries, _, table, directory) = self.table()?;
+        let objects = || entries.iter().filter(|entry| !entry.is_part);
+        Ok(StoreStats {
+            packs: u64::from(!entries.is_empty()),
+            objects: objects().count() as u64,
+            bytes: self.bytes() + (table.len() + directory.len() + format::FOOTER_LEN) as u64,
+            raw_bytes: objects().map(|entry| entry.plain).fold(0, u64::saturating_add),
+        })
     }
 
     fn put_in_place(&mut self, id: PackId) -> Result<()> {

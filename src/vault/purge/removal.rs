@@ -9,7 +9,7 @@ use super::survey::Trees;
 use crate::fs::{Dir, FileReader, LockError};
 use crate::object::{Kind, ObjectHasher, ObjectId};
 use crate::store::{Removed, Stage};
-use crate::sync::ClosedGate;
+use crate::sync::{ClosedGate, OpenGate};
 use crate::vault::{Error, ErrorKind, Result, Vault, VaultLock};
 
 const QUARANTINE: &str = "quarantine";
@@ -59,13 +59,26 @@ impl Vault {
     }
 
     /// Closes the gate to sessions that receive; waits so long for those that do.
-    pub(super) fn close_gate(&self, wait: Duration) -> Result<ClosedGate> {
+    pub(in crate::vault) fn close_gate(&self, wait: Duration) -> Result<ClosedGate> {
         let incoming = self.dot.open_or_create_dir(INCOMING)?;
         ClosedGate::close(&incoming, wait).map_err(|error| match error {
             LockError::Held { .. } => Error::refused(
                 ErrorKind::Locked,
-                "another device is sending to this vault, and what it sends may rest on what is to go",
+                "another device is sending to this vault, or `gc` is at work in it, and that may rest on what is to go",
                 "run it again when that is done",
+            ),
+            LockError::Disk(error) => error.into(),
+        })
+    }
+
+    /// Keeps the gate from being closed.
+    pub(in crate::vault) fn open_gate(&self) -> Result<OpenGate> {
+        let incoming = self.dot.open_or_create_dir(INCOMING)?;
+        OpenGate::pass(&incoming).map_err(|error| match error {
+            LockError::Held { .. } => Error::refused(
+                ErrorKind::Locked,
+                "a purge is at work in this vault",
+                "run it again when that is done; nothing was changed",
             ),
             LockError::Disk(error) => error.into(),
         })

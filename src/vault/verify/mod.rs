@@ -29,7 +29,7 @@ use super::sealing::broken_seals;
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
 use crate::object::{CommitId, Source, TreeId};
-use crate::oplog::{Anchor, OpLog};
+use crate::oplog::{Anchor, OpLog, RefName};
 use crate::store::{self, Store};
 use crate::worktree::{self, Index};
 
@@ -136,7 +136,8 @@ pub fn verify(
     Ok(found)
 }
 
-/// Returns every commit that a ref names, now or at any operation, with the first place that names it.
+/// Returns every commit that a ref names, now or at any operation, with the first place that names it. Of
+/// snapshots only those that there are now: the others were let go of.
 pub(super) fn named_commits(log: &OpLog) -> BTreeMap<CommitId, String> {
     let mut named = BTreeMap::new();
     for (name, target) in log.refs().iter() {
@@ -146,7 +147,8 @@ pub(super) fn named_commits(log: &OpLog) -> BTreeMap<CommitId, String> {
     }
     // A segment that cannot be read was reported by the log's own check.
     for operation in log.operations().map_while(|operation| operation.ok()) {
-        let changed = operation.refs.iter().flat_map(|change| [&change.old, &change.new]);
+        let lasting = operation.refs.iter().filter(|change| !matches!(change.name, RefName::Saved(_)));
+        let changed = lasting.flat_map(|change| [&change.old, &change.new]);
         let ids = changed.flatten().flat_map(|target| target.commits());
         for id in ids.chain(operation.frontier.iter().flatten().copied()) {
             named.entry(id).or_insert_with(|| format!("operation {}", operation.seq));

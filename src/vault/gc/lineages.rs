@@ -1,0 +1,116 @@
+//! Which objects are versions of one thing: what stood at one path, newest first.
+//!
+//! - Commits are taken from the newest on, and of each tree only what differs from the next newer at its path.
+//! - A file that was renamed goes on where its content was seen last, so that its older versions are found.
+//! - Commits have no path. They stand in groups of a few, each of which one can be read with little effort.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::object::{CommitId, ObjectId, Source, Tree, TreeEntry, TreeId};
+use crate::store::{Lineage, Store};
+use crate::vault::history::Walk;
+use crate::vault::reconcile::choices;
+use crate::vault::{Result, Vault};
+
+/// So many commits make a group.
+const COMMITS: usize = 16;
+
+struct Folder {
+    lineage: usize,
+    newer: Rc<Tree>,
+}
+
+struct Plan<'s> {
+    store: &'s Store,
+    lineages: Vec<Lineage>,
+    folders: HashMap<Vec<u8>, Folder>,
+    files: HashMap<Vec<u8>, usize>,
+    trees: HashSet<TreeId>,
+    /// In which lineage a blob is.
+    blobs: HashMap<ObjectId, usize>,
+}
+
+/// Returns everything that the given commits and the choices for pending conflicts lead to.
+pub(super) fn lineages(vault: &Vault, heads: impl Iterator<Item = CommitId>) -> Result<Vec<Lineage>> {
+    let mut plan = Plan {
+        store: &vault.store,
+        lineages: Vec::new(),
+        folders: HashMap::new(),
+        files: HashMap::new(),
+        trees: HashSet::new(),
+        blobs: HashMap::new(),
+    };
+    let mut commits: Vec<ObjectId> = Vec::new();
+    for step in Walk::new(&vault.store, heads)? {
+        let (id, commit) = step?;
+        commits.push(id.object());
+        plan.tree(commit.tree)?;
+    }
+    let mut lineages: Vec<Lineage> = commits.chunks(COMMITS).map(<[ObjectId]>::to_vec).collect();
+    lineages.append(&mut plan.lineages);
+    for chosen in choices(vault)?.values().flatten() {
+        if vault.store.contains(chosen.id)? && !plan.blobs.contains_key(&chosen.id) {
+            lineages.push(vec![chosen.id]);
+        }
+    }
+    Ok(lineages)
+}
+
+impl Plan<'_> {
+    fn open(&mut self) -> usize {
+        self.lineages.push(Vec::new());
+        self.lineages.len() - 1
+    }
+
+    fn tree(&mut self, root: TreeId) -> Result<()> {
+        let mut open = vec![(root, Vec::new())];
+        while let Some((id, path)) = open.pop() {
+            if !self.trees.insert(id) {
+                continue;
+            }
+            let tree = Rc::new(self.store.find_tree(id)?);
+            let newer = self.folders.get(&path).map(|folder| (folder.lineage, folder.newer.clone()));
+            let lineage = newer.as_ref().map_or_else(|| self.open(), |(lineage, _)| *lineage);
+            self.lineages[lineage].push(id.object());
+            let known = newer.as_ref().map_or(&[][..], |(_, newer)| newer.entries());
+            for entry in differing(known, tree.entries()) {
+                let mut place = path.clone();
+                place.extend_from_slice(&entry.name);
+                if entry.mode.is_tree() {
+                    place.push(b'/');
+                    open.push((TreeId::new(entry.id), place));
+                } else {
+                    self.file(place, entry.id)?;
+                }
+            }
+            self.folders.insert(path, Folder { lineage, newer: tree });
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: Vec<u8>, id: ObjectId) -> Result<()> {
+        let known = self.blobs.get(&id).copied();
+        let lineage = match (self.files.get(&path), known) {
+            (Some(lineage), _) => *lineage,
+            (None, Some(lineage)) => lineage,
+            (None, None) => self.open(),
+        };
+        self.files.insert(path, lineage);
+        // What was purged is in trees, and its bytes are not here.
+        if known.is_none() && (self.store.tombstone(id).is_none() || self.store.contains(id)?) {
+            self.blobs.insert(id, lineage);
+            self.lineages[lineage].push(id);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the entries of `older` that are not the same in `newer`.
+fn differing<'a>(newer: &'a [TreeEntry], older: &'a [TreeEntry]) -> impl Iterator<Item = &'a TreeEntry> {
+    let mut newer = newer.iter().peekable();
+    older.iter().filter(move |entry| {
+        while newer.next_if(|other| other.cmp_in_tree(entry).is_lt()).is_some() {}
+        newer.peek() != Some(entry)
+    })
+}
