@@ -61,6 +61,9 @@ _mvault() {
             mvault,fsck)
                 cmd="mvault__subcmd__verify"
                 ;;
+            mvault,gc)
+                cmd="mvault__subcmd__gc"
+                ;;
             mvault,git)
                 cmd="mvault__subcmd__git"
                 ;;
@@ -239,7 +242,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit purge verify fsck stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit purge verify fsck gc stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -784,6 +787,44 @@ _mvault() {
                     return 0
                     ;;
                 --far-program)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__gc)
+            opts="-n -C -q -h --dry-run --prune --keep-last --keep-daily --keep-weekly --keep-monthly --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keep-last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-daily)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-weekly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-monthly)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -60,6 +60,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "audit" -d 'Tell the o
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "purge" -d 'Remove bytes for good: a secret that got in'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "gc" -d 'Compact the store'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "doctor" -d 'Try what holds on this machine'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
@@ -369,6 +370,20 @@ complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l json -d 'Tell eve
 complete -c mvault -n "__fish_mvault_using_subcommand fsck" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand fsck" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l keep-last -d 'Of the snapshots in saved/ keep the newest N, and what other rules keep' -r
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l keep-daily -d 'Keep the newest snapshot of each of N days' -r
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l keep-weekly -d 'Keep the newest snapshot of each of N weeks' -r
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l keep-monthly -d 'Keep the newest snapshot of each of N months' -r
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -s n -l dry-run -d 'Tell what it would give, and change nothing'
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l prune -d 'Drop what nothing leads to: refused files that were stored, snapshots that were let go of'
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand gc" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand stats" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand stats" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -5,6 +5,7 @@ mod demo;
 mod devices;
 mod doctor;
 mod events;
+mod gc;
 mod handles;
 mod history;
 mod hook;

@@ -80,6 +80,36 @@ fn a_purge_killed_before_any_call_is_finished_by_the_next_command() {
     swept.assert_both_ends_and_at_least(20);
 }
 
+#[test]
+fn a_commit_that_merges_packs_and_a_gc_killed_before_any_call_lose_nothing() {
+    let place = vault_of_two_states();
+    let packs = |place: &Place| place.mvault(["stats"]).json()["packs"].as_u64().expect("a number");
+    commit(&place, "new");
+    let merges = (0..12).any(|n| {
+        place.write("notes/small.md", format!("edition {n}\n"));
+        let trial = sweep::copy(&place);
+        commit(&trial, "one more");
+        let takes_others_in = packs(&trial) < packs(&place);
+        if !takes_others_in {
+            commit(&place, "small");
+        }
+        takes_others_in
+    });
+    assert!(merges, "one of so many commits was to take others in");
+    Sweep::of(&place, &["commit", "-m", "one more"]).run().assert_both_ends_and_at_least(14);
+    commit(&place, "one more");
+    commit_deletions(&place);
+    let swept = Sweep::of(&place, &["gc"]).run();
+    swept.assert_at_least(12);
+    assert!(packs(&place) > 1, "there was something to compact");
+}
+
+/// One more commit, so that old versions are where no head leads.
+fn commit_deletions(place: &Place) {
+    std::fs::remove_file(place.work().join("notes/small.md")).expect("is removed");
+    commit(place, "removed");
+}
+
 /// A vault and its clone `far`, with commits on both sides and edits in none on the far one.
 fn two_devices_apart() -> Place {
     let place = vault_of_two_states();

@@ -21,7 +21,7 @@ const BYTES_MIN: u64 = 16 << 10;
 const BYTES_MAX: u64 = 112 << 10;
 
 /// Returns the dictionaries that records of the store were made with.
-pub(super) fn present(store: &Store) -> Result<BTreeSet<ObjectId>> {
+pub fn present(store: &Store) -> Result<BTreeSet<ObjectId>> {
     let mut ids = BTreeSet::new();
     for pack in store.list().iter() {
         ids.extend(pack.entries(&store.0.objects)?.iter().filter_map(|entry| dictionary_of(entry.form)));

@@ -11,7 +11,7 @@
 //!
 //! Limits: every object is compressed again, also where the last compaction did its best.
 
-mod dictionary;
+pub(super) mod dictionary;
 mod large;
 
 use std::collections::{BTreeSet, HashSet};
@@ -39,7 +39,7 @@ pub struct Compaction {
     unnamed: Unnamed,
 }
 
-/// Objects that no lineage named.
+/// Blobs that no lineage named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unnamed {
     /// Their number, chunks that no large object needs among them.
@@ -213,7 +213,10 @@ impl Work<'_> {
         for (list, is_part) in [(objects, false), (parts, true)] {
             for batch in list.chunks(BATCH) {
                 let new: Vec<_> = batch.iter().filter(|(id, _, _)| !self.writer.holds(id)).collect();
-                let told = || new.iter().filter(|(id, _, _)| !self.dictionaries.contains(id));
+                let may_go = |(id, _, kind): &&&(ObjectId, u64, Kind)| {
+                    *kind == Kind::Blob && !self.dictionaries.contains(id)
+                };
+                let told = || new.iter().filter(may_go);
                 unnamed.objects += told().count() as u64;
                 unnamed.raw_bytes += told().map(|(_, plain, _)| plain).sum::<u64>();
                 let kept =

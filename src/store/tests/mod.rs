@@ -12,6 +12,7 @@ use crate::fs::{Dir, Disk, RealDisk};
 use crate::object::{Kind, ObjectId};
 
 mod basics;
+mod compact;
 mod crash;
 mod damage;
 mod deltas;
