@@ -63,6 +63,15 @@ pub(super) fn content<T>(what: impl Into<String>) -> Result<T> {
     Err(ReceiveError::Content(what.into()))
 }
 
+/// What becomes of that on which a pack rests and which is not in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// It must be there.
+    Checked,
+    /// It is taken as given: somebody looks at a pack without having what its receiver has.
+    Assumed,
+}
+
 /// What a receiver has to know about its own side.
 #[derive(Clone, Debug)]
 pub struct Ours {
@@ -74,6 +83,8 @@ pub struct Ours {
     pub device: DeviceName,
     /// How much may come.
     pub limits: Limits,
+    /// What becomes of what is not there.
+    pub outside: Outside,
 }
 
 /// A pack that is arriving.
@@ -86,10 +97,21 @@ pub struct Receiving {
     /// Everything that came in this session.
     arrived: HashSet<ObjectId>,
     large: Option<Part>,
+    passed: Option<PassedOver>,
+    /// Objects that came and could not be hashed, since they rest on what is assumed.
+    pub unchecked: u64,
     /// Objects that came in this session.
     pub objects: u64,
     /// Their plain bytes.
     pub bytes: u64,
+}
+
+/// A large object whose base is assumed: only its length can be followed.
+struct PassedOver {
+    kind: Kind,
+    id: ObjectId,
+    size: u64,
+    written: u64,
 }
 
 impl Receiving {
@@ -97,11 +119,13 @@ impl Receiving {
     pub fn open(root: &Dir, peer: &str, main: &Store, ours: Ours) -> Result<Receiving> {
         let mut receiving = Receiving {
             incoming: Incoming::open(root, peer, main)?,
-            connections: Connections::new(ours.vault),
+            connections: Connections::new(ours.vault, ours.outside),
             ours,
             session: HashSet::new(),
             arrived: HashSet::new(),
             large: None,
+            passed: None,
+            unchecked: 0,
             objects: 0,
             bytes: 0,
         };
@@ -142,8 +166,16 @@ impl Receiving {
         self.connections.expect_vault(vault);
     }
 
+    /// Returns how many commits came.
+    pub fn commits(&self) -> usize {
+        self.session.len()
+    }
+
     /// Takes a frame between `pack` and `pack-end`.
     pub fn take(&mut self, frame: Frame) -> Result<()> {
+        if let Some(passed) = self.passed.take() {
+            return self.pass_over(passed, &frame);
+        }
         match (frame, self.large.take()) {
             (Frame::Object { kind, id, size, base, squeezed }, None) => {
                 self.count(size.into())?;
@@ -275,7 +307,36 @@ impl Receiving {
         if kind == Kind::Commit || (kind == Kind::Tree && size > OBJECT_IN_MEMORY_MAX) {
             return content(format!("{kind} {id} is too large"));
         }
+        if let (Some(base), Outside::Assumed) = (base, self.ours.outside)
+            && !self.incoming.contains(base)?
+        {
+            self.passed = Some(PassedOver { kind, id, size, written: from });
+            return Ok(());
+        }
         self.large = Some(self.incoming.begin_part(kind, id, size, base, from)?);
+        Ok(())
+    }
+
+    /// Follows the pieces of a large object that cannot be put together.
+    fn pass_over(&mut self, mut passed: PassedOver, frame: &Frame) -> Result<()> {
+        let step = match frame {
+            Frame::Literal { size, .. } => u64::from(*size),
+            Frame::Copy { size, .. } => *size,
+            other => {
+                return Err(WireError::OutOfOrder { got: other.name(), wanted: "literal or copy" }.into());
+            }
+        };
+        let PassedOver { kind, id, size, written } = passed;
+        if step == 0 || step > size - written {
+            return content(format!("a piece of {kind} {id} has no valid length"));
+        }
+        passed.written += step;
+        if passed.written < size {
+            self.passed = Some(passed);
+        } else {
+            self.unchecked += 1;
+            self.connections.assume(kind, id);
+        }
         Ok(())
     }
 
@@ -304,8 +365,15 @@ impl Receiving {
         }
     }
 
+    /// Ends a pack that is only looked at: checks the same, and keeps nothing.
+    pub fn check(self, offered: &[Branch], announced: u64) -> Result<()> {
+        self.check_end(offered, announced)?;
+        self.incoming.discard()
+    }
+
     fn check_end(&self, offered: &[Branch], announced: u64) -> Result<()> {
-        if self.large.is_some() || !self.connections.fresh.is_empty() || announced != self.objects {
+        let is_open = self.large.is_some() || self.passed.is_some();
+        if is_open || !self.connections.fresh.is_empty() || announced != self.objects {
             return content("the pack ends before it is whole");
         }
         self.connections.check_owed()?;
