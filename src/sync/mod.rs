@@ -393,6 +393,11 @@ pub trait Endpoint {
         false
     }
 
+    /// Tells whether the other side is a bundle: it could not know what was purged here.
+    fn reads_bundle(&self) -> bool {
+        false
+    }
+
     /// Opens `.mvault/incoming`, making it if it is missing.
     fn incoming(&self) -> Result<fs::Dir, Refusal>;
 

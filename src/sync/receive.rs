@@ -7,7 +7,8 @@
 //!
 //! Limits: a session may bring so many objects and plain bytes ([`Limits`]).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::connect::{Connections, parse_tree};
 use super::frame::{Frame, Have, IDS_MAX};
@@ -22,6 +23,9 @@ use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
 
 /// So many commits, and so many other objects, that an earlier session left are told to a sender at most.
 pub const KEPT_TOLD_MAX: usize = 1 << 20;
+
+/// So many bytes of purged blobs are kept at hand.
+const LEFT_OUT_BYTES_MAX: usize = 32 << 20;
 
 /// Why what came was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,17 @@ pub enum Outside {
     Assumed,
 }
 
+/// Where a pack comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A device at the other end. It was told which blobs were purged here: one that comes all the same ends the
+    /// session. What it sent before a cut is kept.
+    Device,
+    /// A file. It could not know what was purged here: that is hashed, serves as a base, and is not kept. Nothing
+    /// is kept of a pack that was not taken: the file can be read again.
+    File,
+}
+
 /// What a receiver has to know about its own side.
 #[derive(Clone, Debug)]
 pub struct Ours {
@@ -85,6 +100,8 @@ pub struct Ours {
     pub limits: Limits,
     /// What becomes of what is not there.
     pub outside: Outside,
+    /// Where it comes from.
+    pub sender: Sender,
 }
 
 /// A pack that is arriving.
@@ -98,6 +115,9 @@ pub struct Receiving {
     arrived: HashSet<ObjectId>,
     large: Option<Part>,
     passed: Option<PassedOver>,
+    /// Purged blobs that came, for as long as others may rest on them.
+    left_out: HashMap<ObjectId, Arc<[u8]>>,
+    left_out_bytes: usize,
     /// Objects that came and could not be hashed, since they rest on what is assumed.
     pub unchecked: u64,
     /// Objects that came in this session.
@@ -106,7 +126,7 @@ pub struct Receiving {
     pub bytes: u64,
 }
 
-/// A large object whose base is assumed: only its length can be followed.
+/// A large object whose base is assumed, or that was purged here: only its length is followed.
 struct PassedOver {
     kind: Kind,
     id: ObjectId,
@@ -125,6 +145,8 @@ impl Receiving {
             arrived: HashSet::new(),
             large: None,
             passed: None,
+            left_out: HashMap::new(),
+            left_out_bytes: 0,
             unchecked: 0,
             objects: 0,
             bytes: 0,
@@ -246,6 +268,7 @@ impl Receiving {
         // objects are here.
         let wrong = || ReceiveError::Content(format!("{kind} {id} cannot be made of what came"));
         let old = match base {
+            Some(base) if self.left_out.contains_key(&base) => self.left_out.get(&base).cloned(),
             Some(base) => {
                 let fits = |(found, size): (Kind, u64)| found == kind && size <= RECORD_MAX as u64;
                 let is_there = self.incoming.try_info(base)?.is_some_and(fits);
@@ -259,6 +282,9 @@ impl Receiving {
             return Err(wrong());
         }
         self.check_new(kind, id)?;
+        if self.is_purged(kind, id) {
+            return self.leave_out(id, bytes);
+        }
         let parsed = if kind == Kind::Commit {
             let id = CommitId::new(id);
             let commit = Commit::decode(&bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
@@ -286,10 +312,27 @@ impl Receiving {
     /// What an earlier session left may come again, since the peer may not know of it; what came in this
     /// session may not.
     fn check_new(&mut self, kind: Kind, id: ObjectId) -> Result<()> {
-        if kind == Kind::Blob && self.incoming.main().is_removed(id) {
+        if self.is_purged(kind, id) && self.ours.sender == Sender::Device {
             return content(format!("blob {id} came and was purged here, as was said"));
         }
         if self.arrived.insert(id) { Ok(()) } else { content(format!("{kind} {id} came twice")) }
+    }
+
+    fn is_purged(&self, kind: Kind, id: ObjectId) -> bool {
+        kind == Kind::Blob && self.incoming.main().is_removed(id)
+    }
+
+    /// Keeps a purged blob at hand, and not on disk.
+    fn leave_out(&mut self, id: ObjectId, bytes: Vec<u8>) -> Result<()> {
+        self.left_out_bytes += bytes.len();
+        if self.left_out_bytes > LEFT_OUT_BYTES_MAX {
+            return Err(ReceiveError::Limit {
+                what: "bytes that were purged here",
+                limit: LEFT_OUT_BYTES_MAX as u64,
+            });
+        }
+        self.left_out.insert(id, bytes.into());
+        Ok(())
     }
 
     fn begin_large(
@@ -307,9 +350,11 @@ impl Receiving {
         if kind == Kind::Commit || (kind == Kind::Tree && size > OBJECT_IN_MEMORY_MAX) {
             return content(format!("{kind} {id} is too large"));
         }
-        if let (Some(base), Outside::Assumed) = (base, self.ours.outside)
-            && !self.incoming.contains(base)?
-        {
+        let is_assumed = match (base, self.ours.outside) {
+            (Some(base), Outside::Assumed) => !self.incoming.contains(base)?,
+            _ => false,
+        };
+        if is_assumed || self.is_purged(kind, id) {
             self.passed = Some(PassedOver { kind, id, size, written: from });
             return Ok(());
         }
@@ -333,7 +378,7 @@ impl Receiving {
         passed.written += step;
         if passed.written < size {
             self.passed = Some(passed);
-        } else {
+        } else if !self.is_purged(kind, id) {
             self.unchecked += 1;
             self.connections.assume(kind, id);
         }
@@ -416,14 +461,17 @@ impl Receiving {
 
     /// Ends a session that was cut: what came whole is kept.
     pub fn keep(self) -> Result<()> {
-        self.incoming.keep()
+        match self.ours.sender {
+            Sender::Device => self.incoming.keep(),
+            Sender::File => self.incoming.discard(),
+        }
     }
 
     /// Ends a session after `error`: nothing stays of a peer that sent what does not hold.
     pub fn refuse(self, error: ReceiveError) -> ReceiveError {
         let ended = match &error {
             ReceiveError::Content(_) | ReceiveError::Wire(_) => self.incoming.discard(),
-            _ => self.incoming.keep(),
+            _ => self.keep(),
         };
         match ended {
             Ok(()) | Err(ReceiveError::Content(_)) => error,

@@ -29,7 +29,7 @@ use super::frame::{
     ASK_MAX, BRANCHES_MAX, Frame, HEADS_MAX, Have, Hello, IDS_MAX, StampedBranch, StampedHead, without_stamps,
 };
 use super::negotiate::{Ancestry, missing, try_commit};
-use super::receive::{KEPT_TOLD_MAX, Ours, Outside, ReceiveError, Receiving, heads_of};
+use super::receive::{KEPT_TOLD_MAX, Ours, Outside, ReceiveError, Receiving, Sender, heads_of};
 use super::send::{Parcel, Sending};
 use super::wire::{VERSION, VERSION_OLDEST, WireError, mask};
 use super::{
@@ -181,6 +181,7 @@ fn open_receiving(endpoint: &dyn Endpoint, peer: &str) -> Result<Receiving> {
         device: identity.device,
         limits: endpoint.limits(),
         outside: Outside::Checked,
+        sender: if endpoint.reads_bundle() { Sender::File } else { Sender::Device },
     };
     Ok(Receiving::open(&endpoint.incoming()?, peer, endpoint.store(), ours)?)
 }

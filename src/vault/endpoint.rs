@@ -369,6 +369,10 @@ impl Endpoint for VaultEndpoint {
         self.allows_unrelated
     }
 
+    fn reads_bundle(&self) -> bool {
+        self.reads_bundle
+    }
+
     fn incoming(&self) -> Result<fs::Dir, Refusal> {
         self.vault.dot.open_or_create_dir("incoming").map_err(|error| refusal(error.into()))
     }

@@ -1,7 +1,7 @@
 //! Looking through a bundle without taking it in.
 
 use super::super::frame::Frame;
-use super::super::receive::{Ours, Outside, ReceiveError, Receiving};
+use super::super::receive::{Ours, Outside, ReceiveError, Receiving, Sender};
 use super::super::wire::WireError;
 use super::super::{Limits, Progress, SyncError};
 use super::read::{absent, as_of_a_file};
@@ -38,6 +38,7 @@ pub fn check(
         device: bundle.hello.device.clone(),
         limits: Limits::default(),
         outside: if missing.is_empty() { Outside::Checked } else { Outside::Assumed },
+        sender: Sender::File,
     };
     let mut receiving = Receiving::open(scratch, "bundle", store, ours)?;
     let mut frames = bundle.frames()?;
