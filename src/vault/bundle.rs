@@ -62,12 +62,11 @@ pub fn create_bundle(
     progress: &mut dyn FnMut(sync::Progress),
 ) -> Result<BundleMade> {
     let target = Target::find(&endpoint.vault, request)?;
-    // A name that names nothing shall not leave a commit behind.
-    for text in request.revisions.iter().chain(&request.since) {
-        endpoint.vault.resolve_heads(text)?;
-    }
-    let branches = endpoint.offer_chosen(|vault, all| choose(vault, all, &request.revisions))?;
+    // What the reader has is named as it is seen now; and a name that names nothing shall not leave a commit
+    // behind.
     let prerequisites = known_there(&endpoint.vault, &request.since)?;
+    known_there(&endpoint.vault, &request.revisions)?;
+    let branches = endpoint.offer_chosen(|vault, all| choose(vault, all, &request.revisions))?;
     let identity = endpoint.identity();
     let contents = Contents { identity, branches, prerequisites };
     let written = target.write(&endpoint.vault, &contents, progress)?;
