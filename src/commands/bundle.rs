@@ -128,6 +128,9 @@ fn tell_made(
         }))?);
     }
     tell_refused(cx, &endpoint.refused);
+    if endpoint.vault.parked().is_some() {
+        cx.ui.note("the tree is parked at an older state: what is not committed is not in it");
+    }
     if let Some(id) = endpoint.committed {
         cx.ui.line(format_args!("{}  committed what was here", id.short()))?;
     }
@@ -238,7 +241,7 @@ fn tell_checked(
     ))?;
     if *unchecked > 0 {
         cx.ui.line(format_args!(
-            "{unchecked} large objects rest on what its reader has: they can be checked there alone"
+            "{unchecked} of the objects, large ones, can only be checked where what they rest on is"
         ))?;
     }
     match (is_ours, bundle.prerequisites.as_slice()) {

@@ -174,7 +174,7 @@ fn intent(verb: Verb) -> Intent {
 pub struct Exchanged {
     /// What it did.
     pub summary: Summary,
-    /// Bytes that went over the wire, both ways; 0 within one machine.
+    /// Bytes that went over the wire, both ways; 0 within one machine, the length of a bundle.
     pub bytes: u64,
 }
 
@@ -306,7 +306,7 @@ pub fn bundle_kind(error: &SyncError) -> ErrorKind {
         SyncError::Bundle(BundleError::Newer(_)) => ErrorKind::NewerFormat,
         SyncError::Bundle(BundleError::Disk(_)) => super::error::kind_of_chain(error),
         SyncError::Bundle(_) => ErrorKind::BadBundle,
-        _ => ErrorKind::Failed,
+        _ => super::error::kind_of_chain(error),
     }
 }
 

@@ -78,8 +78,8 @@ fn name(commits: &[CommitId]) -> String {
 
 impl BundleError {
     /// Returns what to do next.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+    pub fn hint(&self) -> &'static str {
+        match self {
             BundleError::NotABundle => {
                 "name a folder with a vault, HOST:, or a file that `mvault bundle create` made"
             }
@@ -95,8 +95,10 @@ impl BundleError {
                 "pull the bundle that was made before this one first, or have one made without `--since`: \
                  `mvault bundle create FILE`"
             }
-            BundleError::Disk(_) => return None,
-        })
+            BundleError::Disk(_) => {
+                "check that the file can be read, and that there is room; no head was moved"
+            }
+        }
     }
 }
 

@@ -145,7 +145,7 @@ impl SyncError {
             }
             SyncError::Ours(refusal) | SyncError::Refused(refusal) => return refusal.hint.clone(),
             SyncError::Ssh(error) => return Some(error.hint().to_owned()),
-            SyncError::Bundle(error) => return error.hint().map(str::to_owned),
+            SyncError::Bundle(error) => error.hint(),
             SyncError::Receive(ReceiveError::Lock(_)) => "wait for the other session to end",
             SyncError::Receive(ReceiveError::Store(error)) | SyncError::Send(SendError::Store(error)) => {
                 return error.hint().map(str::to_owned);

@@ -435,8 +435,8 @@ pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<
     Box::new(move |_call: &Call| {
         let vault = Vault::open(&path, options).map_err(|error| match error {
             Error::Disk(ref disk) if disk.is_not_found() => {
-                Refusal::new(RefusalKind::NotAVault, format!("there is no folder {}", path.display()))
-                    .with_hint("check the path; one that begins with no slash is relative to the home folder")
+                Refusal::new(RefusalKind::NotAVault, format!("there is nothing at {}", path.display()))
+                    .with_hint("check the path; on another machine one without a slash at its beginning starts in the home folder")
             }
             other => refusal(other),
         })?;

@@ -5,10 +5,11 @@ use sha2::{Digest, Sha256};
 use super::place::{FETCH, Place, blob_id, bundled, file_of, noise, read_bundle, session};
 use super::purging::{purge, tell};
 use crate::fs::{Disk, RealDisk};
-use crate::object::{CommitId, Kind, Source, TreeId};
+use crate::object::{CommitId, DeviceName, Kind, Lamport, ObjectId, Source, TreeId, VaultId};
 use crate::store::{Stage, Store};
 use crate::sync::bundle::{Bundle, BundleError, Checked, check};
-use crate::sync::{Class, SyncError};
+use crate::sync::frame::{Frame, Hello, StampedBranch, StampedHead};
+use crate::sync::{Class, Role, SyncError};
 
 fn pair() -> (Place, Place) {
     let mut mac = Place::new("mac");
@@ -268,4 +269,40 @@ fn a_clone_out_of_a_bundle_takes_over_the_vaults_id() {
     read_bundle(&mut tablet, &bundled(&mut pixel, &[])).expect("a clone");
     assert_eq!((tablet.vault, &tablet.heads), (pixel.vault, &pixel.heads));
     assert!(Store::open(&tablet.dot).is_ok());
+}
+
+#[test]
+fn the_bundle_on_the_page_about_the_wire_is_one() {
+    let page = include_str!("../../../docs/sync.md");
+    let id = ObjectId::from_bytes(std::array::from_fn(|n| n as u8));
+    let head = StampedHead { id: CommitId::new(id), lamport: Lamport(42) };
+    let hello = Hello {
+        version: 1,
+        oldest: 1,
+        role: Role::Server,
+        intent: FETCH,
+        device: DeviceName::parse("mac").expect("valid"),
+        epoch: [9; 16],
+        vault: Some(VaultId::new([3; 16])),
+        anchor: None,
+        rule: 1,
+        program: "mvault 0.1.0".into(),
+        path: None,
+    };
+    let frames = [
+        Frame::Hello(Box::new(hello.clone())),
+        Frame::Offer(vec![StampedBranch { name: "main".into(), heads: vec![head] }]),
+        Frame::Common(vec![head.id]),
+        Frame::Pack { commits: 0 },
+        Frame::PackEnd { objects: 0 },
+    ];
+    let mut bytes = b"mvault-bundle 1\n".to_vec();
+    frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.encode()));
+    let bytes = sealed_anew([&bytes[..], &[0; 32]].concat());
+    let section = page.split("\n## Bundles\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let vector = section.and_then(|section| section.split("Test vector").nth(1)).expect("it is there");
+    let shown: String = vector.lines().filter_map(|line| line.strip_prefix("    ")).map(str::trim).collect();
+    assert_eq!(shown, hex::encode(&bytes));
+    let bundle = Bundle::open(file_of(&Place::empty("work"), &bytes), &mut |_| {}).expect("a bundle");
+    assert_eq!((bundle.hello, bundle.prerequisites), (hello, vec![head.id]));
 }
