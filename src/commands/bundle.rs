@@ -20,10 +20,11 @@ use crate::vault::{self, Access, BundleMade, BundleRequest, Vault, VaultEndpoint
 /// Arguments of `bundle`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  mvault bundle create ../phone.bundle                 everything this device knows
-  mvault bundle create ../phone.bundle --since mac     only what the device mac had not when they last met
-  mvault bundle verify phone.bundle                    is it whole, and can it be taken here
-  mvault pull phone.bundle                             on the other device
+  mvault bundle create ../phone.bundle everything this device knows
+  mvault bundle create ../phone.bundle --since mac
+                                       only what mac had not when the two last met
+  mvault bundle verify phone.bundle    is it whole, and can it be taken here
+  mvault pull phone.bundle             on the other device
 
 A bundle is for a stick, a synced folder, scp: the devices need not reach each other.")]
 pub struct BundleArgs {
@@ -41,15 +42,16 @@ enum BundleAct {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  mvault bundle create ../all.bundle                   everything: also a new device can be cloned out of it
+  mvault bundle create ../all.bundle   everything: good for a clone as well
   mvault bundle create /media/stick/phone.bundle --since mac
                                        what came since this device and mac last met
   mvault bundle create ../week.bundle --since @{2026-11-20}
                                        what came since this device stood there
-  mvault bundle create ../v1.bundle v1                 only up to v1
+  mvault bundle create ../v1.bundle v1 only up to v1
 
-The file appears whole or not at all. A bundle that stands there is replaced, another file only with --force.
-What is not committed yet is committed first; exit code 3: some files were refused, the bundle is made.")]
+The file appears whole or not at all. A bundle that stands there is replaced, another file only with
+--force. What is not committed yet is committed first; exit code 3: some files were refused, the bundle
+is made.")]
 struct CreateArgs {
     /// The file; outside of the vault
     #[arg(value_name = "FILE")]
