@@ -25,6 +25,9 @@ _mvault() {
             mvault,branch)
                 cmd="mvault__subcmd__branch"
                 ;;
+            mvault,bundle)
+                cmd="mvault__subcmd__bundle"
+                ;;
             mvault,cat)
                 cmd="mvault__subcmd__cat"
                 ;;
@@ -160,6 +163,12 @@ _mvault() {
             mvault,write)
                 cmd="mvault__subcmd__write"
                 ;;
+            mvault__subcmd__bundle,create)
+                cmd="mvault__subcmd__bundle__subcmd__create"
+                ;;
+            mvault__subcmd__bundle,verify)
+                cmd="mvault__subcmd__bundle__subcmd__verify"
+                ;;
             mvault__subcmd__events,add)
                 cmd="mvault__subcmd__events__subcmd__add"
                 ;;
@@ -242,7 +251,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync serve reconcile conflicts resolve audit purge verify fsck gc stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync bundle serve reconcile conflicts resolve audit purge verify fsck gc stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -326,6 +335,80 @@ _mvault() {
         mvault__subcmd__branch)
             opts="-C -q -h --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__bundle)
+            opts="-C -q -h --json --quiet --color --no-pager --help create verify"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__bundle__subcmd__create)
+            opts="-C -q -h --since --force --allow --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__bundle__subcmd__verify)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -52,6 +52,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "fetch" -d 'Bring what
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "pull" -d 'Bring what other devices have, and reconcile'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "push" -d 'Give other devices what they lack'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "sync" -d 'Commit, pull and push: both devices have the same head'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "bundle" -d 'Put what other devices lack into one file, or check such a file'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "serve" -d 'The far end of the wire'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "reconcile" -d 'Bring together what other devices have sent'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "conflicts" -d 'Show what is in conflict'
@@ -290,6 +291,35 @@ complete -c mvault -n "__fish_mvault_using_subcommand sync" -l json -d 'Tell eve
 complete -c mvault -n "__fish_mvault_using_subcommand sync" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand sync" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand sync" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -f -a "create" -d 'Commit what is here, and write what others lack into a file'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and not __fish_seen_subcommand_from create verify" -f -a "verify" -d 'Check a file, with a vault at hand or without'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -l since -d 'What its reader has already, with all that came before; can be given several times' -r
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -l force -d 'Replace a file that is no bundle'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from verify" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from verify" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from verify" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from verify" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand bundle; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand serve" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand serve" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

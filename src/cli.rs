@@ -108,6 +108,8 @@ enum Verb {
     Push(commands::sync::SyncArgs),
     /// Commit, pull and push: both devices have the same head
     Sync(commands::sync::SyncArgs),
+    /// Put what other devices lack into one file, or check such a file
+    Bundle(commands::bundle::BundleArgs),
     /// The far end of the wire
     Serve(commands::serve::ServeArgs),
     /// Bring together what other devices have sent
@@ -189,6 +191,7 @@ impl Verb {
             Verb::Pull(args) => commands::sync::run_pull(cx, args),
             Verb::Push(args) => commands::sync::run_push(cx, args),
             Verb::Sync(args) => commands::sync::run_sync(cx, args),
+            Verb::Bundle(args) => commands::bundle::run(cx, args),
             Verb::Serve(args) => commands::serve::run(cx, args),
             Verb::Reconcile(args) => commands::reconcile::run_reconcile(cx, args),
             Verb::Conflicts(args) => commands::reconcile::run_conflicts(cx, args),

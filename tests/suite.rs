@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod agent;
+mod bundles;
 mod cli;
 mod concurrency;
 mod crash;

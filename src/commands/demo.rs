@@ -9,6 +9,7 @@ use std::process::Command;
 use include_dir::{Dir as Bundled, DirEntry, include_dir};
 use serde_json::{Value, json};
 
+use super::temporary::TemporaryFolder;
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::fs::{self, Dir};
 use crate::ui::{Style, harmless};
@@ -26,41 +27,10 @@ pub struct DemoArgs {}
 
 /// Runs the demo.
 pub fn run(cx: &mut Context<'_>, _args: &DemoArgs) -> CommandResult {
-    let place = Place::make(cx)?;
+    let place = TemporaryFolder::make(cx, "demo")?;
     let result = Story { cx, place: &place, device: "mac" }.tell();
     place.remove()?;
     result.map(|()| Exit::Done)
-}
-
-/// The temporary folder, removed at the end whatever happens.
-struct Place {
-    parent: Dir,
-    name: String,
-    path: PathBuf,
-    is_removed: std::cell::Cell<bool>,
-}
-
-impl Place {
-    fn make(cx: &Context<'_>) -> Result<Place, CommandError> {
-        let parent = cx.disk.open_dir(Path::new(cx.var("TMPDIR").unwrap_or("/tmp")))?;
-        let name = format!("mvault-demo-{}", hex::encode(&cx.env.random16()[..6]));
-        parent.create_dir(&name)?;
-        let path = cx.disk.canonicalize(&parent.path().join(&name))?;
-        Ok(Place { parent, name, path, is_removed: std::cell::Cell::new(false) })
-    }
-
-    fn remove(&self) -> Result<(), CommandError> {
-        self.is_removed.set(true);
-        Ok(fs::remove_tree(&self.parent, &self.name)?)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if !self.is_removed.get() {
-            let _what_is_left_is_in_the_temporary_folder = fs::remove_tree(&self.parent, &self.name);
-        }
-    }
 }
 
 /// What a step printed.
@@ -70,7 +40,7 @@ struct Told {
 
 struct Story<'c, 'u> {
     cx: &'c mut Context<'u>,
-    place: &'c Place,
+    place: &'c TemporaryFolder,
     device: &'static str,
 }
 

@@ -39,6 +39,10 @@ pub enum ErrorKind {
     Conflicts,
     /// What was wanted was purged.
     Purged,
+    /// A bundle cannot be used; the vault is as it was.
+    BadBundle,
+    /// A bundle builds on commits that are not here.
+    MissingCommits,
     /// Something in the vault is not what it should be.
     Damaged,
     /// The far device cannot be reached, or the connection broke off.
@@ -72,6 +76,8 @@ impl ErrorKind {
             ErrorKind::ReadOnly => "read_only",
             ErrorKind::Conflicts => "conflicts",
             ErrorKind::Purged => "purged",
+            ErrorKind::BadBundle => "bad_bundle",
+            ErrorKind::MissingCommits => "missing_commits",
             ErrorKind::Damaged => "damaged",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::Locked => "locked",

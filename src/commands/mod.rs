@@ -12,6 +12,7 @@
 pub mod audit;
 pub mod boot;
 pub mod branch;
+pub mod bundle;
 pub mod cat;
 mod changes;
 pub mod checkout;
@@ -46,6 +47,7 @@ pub mod standup;
 pub mod status;
 pub mod sync;
 mod telling;
+mod temporary;
 pub mod undo;
 pub mod verify;
 pub mod write;

@@ -19,6 +19,8 @@ use crate::vault::{self, Access, InitOptions, Origin, Vault, VaultEndpoint, Verb
 #[command(after_help = "Examples:
   mvault remote add pixel pixel:       the phone, by the name ssh knows it by
   mvault remote add stick /media/stick/vault
+  mvault remote add phone ~/Sync/phone.bundle
+                                       a bundle: `mvault pull phone` reads what stands there now
   mvault remote list
   mvault remote remove stick")]
 pub struct RemoteArgs {
@@ -32,7 +34,7 @@ enum RemoteVerb {
     Add {
         /// The name
         name: String,
-        /// HOST:[PATH] or a local path
+        /// HOST:[PATH], a local path or a bundle
         url: String,
         /// The far program, if it is not `mvault` on the far PATH
         #[arg(long, value_name = "PROGRAM")]
@@ -149,10 +151,11 @@ fn list(cx: &mut Context<'_>, vault: &Vault) -> CommandResult {
   mvault clone mac:                    the default vault of the device that ssh calls mac
   mvault clone mac:work/vault phone-vault --device pixel
   mvault clone ../vault copy --device second
+  mvault clone mac.bundle vault        out of a file that `mvault bundle create` made
 
 The clone is a device of its own, with a name of its own; it knows its source by the name of that device.")]
 pub struct CloneArgs {
-    /// HOST:[PATH] or a local path
+    /// HOST:[PATH], a local path or a bundle
     source: String,
     /// The new folder; named after the source without it
     #[arg(value_name = "DIR")]
@@ -224,6 +227,10 @@ fn remove_if_empty(cx: &Context<'_>, dir: &Path) {
 
 fn default_folder(source: &host::Remote) -> Result<String, CommandError> {
     let name = match source {
+        // `notes.bundle` becomes `notes`, as a folder beside it could not have its name.
+        host::Remote::Local(path) if path.extension().is_some_and(|ending| ending == "bundle") => {
+            path.file_stem().map(|name| name.to_string_lossy().into_owned())
+        }
         host::Remote::Local(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
         host::Remote::Ssh { path: Some(path), .. } => {
             Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned())

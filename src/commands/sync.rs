@@ -1,6 +1,7 @@
 //! `fetch`, `pull`, `push` and `sync`: exchange with other devices.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -8,11 +9,13 @@ use super::commit::{AllowArgs, refused_json, tell_refused};
 use super::reconcile::{accepts, exit_of, held, pending_json, tell_outcome};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 
+use crate::fs::{Dir, FileKind};
+use crate::sync::bundle::{self, Bundle, BundleError};
 use crate::sync::session::{CallerOptions, Summary};
 use crate::sync::ssh::{self, SshOptions};
 use crate::sync::wire::Nonce;
 use crate::sync::{Class, HeadState, Intent, Outcome, SyncError, host, incoming_name, local};
-use crate::ui::harmless_line;
+use crate::ui::{Unit, harmless_line};
 use crate::vault::config::Remote;
 use crate::vault::{self, Access, Vault, VaultEndpoint, Verb};
 
@@ -26,6 +29,7 @@ const UNRELATED_WORD: &str = "unrelated";
   mvault pull pixel:notes/vault        another vault there, relative to the home folder
   mvault sync pixel                    a remote that was added, both ways
   mvault push ../stick/vault           a local path
+  mvault pull phone.bundle             a file that `mvault bundle create` made
   mvault pull pixel --allow mass-delete
                                        let what comes remove a large part of the files, this once
   mvault pull old: --allow unrelated   take in the history of another vault
@@ -34,7 +38,7 @@ const UNRELATED_WORD: &str = "unrelated";
 the same head. A broken connection loses nothing: run the command again. Exit code 4: conflicts are
 pending; 6: the other device cannot be reached.")]
 pub struct SyncArgs {
-    /// A remote's name, HOST:[PATH] or a path; without any all remotes
+    /// A remote's name, HOST:[PATH], a path or a bundle; without any all remotes
     #[arg(value_name = "REMOTE")]
     remotes: Vec<String>,
     #[command(flatten)]
@@ -78,6 +82,14 @@ fn run(cx: &mut Context<'_>, args: &SyncArgs, verb: Verb) -> CommandResult {
     }
     let mut exit = Exit::Done;
     for remote in wanted {
+        let verb = match verb {
+            Verb::Push | Verb::Sync if is_bundle(cx, &remote)? => match of_a_bundle(cx, &remote, args, verb)?
+            {
+                Some(verb) => verb,
+                None => continue,
+            },
+            verb => verb,
+        };
         let (returned, result) = exchange(cx, vault, &remote, args, verb)?;
         vault = returned;
         if result.code() > exit.code() {
@@ -117,10 +129,43 @@ fn exchange(
     Ok((endpoint.vault, exit))
 }
 
+/// Tells whether a remote is a bundle.
+fn is_bundle(cx: &Context<'_>, remote: &Remote) -> Result<bool, CommandError> {
+    match host::Remote::parse(&remote.url) {
+        Ok(host::Remote::Local(path)) => Ok(bundle_at(cx, &local_path(cx, &path))?.is_some()),
+        _ => Ok(false),
+    }
+}
+
+/// Returns what is left of a verb that gives where the other side is a file: nothing of a push, and of a sync
+/// what a pull does. A push to a file that was named is refused.
+fn of_a_bundle(
+    cx: &mut Context<'_>,
+    remote: &Remote,
+    args: &SyncArgs,
+    verb: Verb,
+) -> Result<Option<Verb>, CommandError> {
+    let shown = harmless_line(remote.name.as_bytes());
+    if verb == Verb::Sync {
+        cx.ui.note(format_args!(
+            "{shown} is a bundle and only read: `mvault bundle create FILE` makes one to give"
+        ));
+        return Ok(Some(Verb::Pull));
+    }
+    if args.remotes.is_empty() {
+        cx.ui.note(format_args!("{shown} is a bundle: nothing was given to it"));
+        return Ok(None);
+    }
+    Err(CommandError::usage(format!(
+        "{shown} is a bundle, and nothing can be pushed into one; it is as it was"
+    ))
+    .hint("`mvault bundle create FILE` makes a new one, and replaces one that is there"))
+}
+
 fn intent(verb: Verb) -> Intent {
     match verb {
         Verb::Fetch | Verb::Pull => Intent { fetch: true, push: false },
-        Verb::Push => Intent { fetch: false, push: true },
+        Verb::Push | Verb::Bundle => Intent { fetch: false, push: true },
         Verb::Sync | Verb::Serve | Verb::ServeReadOnly => Intent { fetch: true, push: true },
     }
 }
@@ -129,7 +174,7 @@ fn intent(verb: Verb) -> Intent {
 pub struct Exchanged {
     /// What it did.
     pub summary: Summary,
-    /// Bytes that went over the wire, both ways; 0 within one machine.
+    /// Bytes that went over the wire, both ways; 0 within one machine, the length of a bundle.
     pub bytes: u64,
 }
 
@@ -161,6 +206,9 @@ pub fn call(
         }
         host::Remote::Local(path) => {
             let path = local_path(cx, &path);
+            if let Some((folder, name)) = bundle_at(cx, &path)? {
+                return read_bundle(cx, endpoint, remote, &folder, &name);
+            }
             let options = cx.open_options(Access::Tree)?;
             let caller = CallerOptions { intent, path: None, incoming_name };
             let (summary, _served) =
@@ -169,6 +217,49 @@ pub fn call(
             Ok(Exchanged { summary, bytes: 0 })
         }
     }
+}
+
+/// Returns where a local remote is a file and no folder. What is neither is refused: it is not opened, since
+/// that alone can do something or wait for ever.
+fn bundle_at(cx: &Context<'_>, path: &Path) -> Result<Option<(Dir, OsString)>, CommandError> {
+    let Ok(real) = cx.disk.canonicalize(path) else { return Ok(None) };
+    let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else { return Ok(None) };
+    let folder = cx.disk.open_dir(parent)?;
+    match folder.try_stat(name)?.map(|stat| stat.kind) {
+        Some(FileKind::File) => Ok(Some((folder, name.to_owned()))),
+        Some(FileKind::Special) => {
+            let shown = harmless_line(path.as_os_str().as_encoded_bytes());
+            let text = format!("{shown} is neither a folder nor a file; it was not opened");
+            Err(CommandError::usage(text).hint("name a folder with a vault, or a bundle"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Reads a bundle as a session's other end. One that is not taken is noted in the rejection log.
+fn read_bundle(
+    cx: &Context<'_>,
+    endpoint: &mut VaultEndpoint,
+    remote: &Remote,
+    folder: &Dir,
+    name: &std::ffi::OsStr,
+) -> Result<Exchanged, CommandError> {
+    endpoint.reads_bundle = true;
+    let hashing = cx.ui.progress("looking through the bundle", None, Unit::Bytes);
+    let opened = folder.open(name).map_err(BundleError::from);
+    let opened = opened.and_then(|file| Bundle::open(file, &mut |bytes| hashing.set(bytes)));
+    drop(hashing);
+    let bar = cx.ui.progress("taking in objects", None, Unit::Things);
+    endpoint.on_progress = Some(Box::new(move |progress| bar.set(progress.objects)));
+    let done = opened.map_err(SyncError::from).and_then(|bundle| {
+        let summary = bundle::call(endpoint, incoming_name(&remote.name), &bundle)?;
+        Ok(Exchanged { summary, bytes: bundle.size() })
+    });
+    endpoint.on_progress = None;
+    done.map_err(|error| {
+        vault::note_refused_bundle(&mut endpoint.vault, folder, name, &error);
+        told(&remote.name, error)
+    })
 }
 
 /// Options for ssh from the environment: words separated by blanks, as in `-F FILE`.
@@ -196,6 +287,7 @@ fn told(remote: &str, error: SyncError) -> CommandError {
     let message = format!("{shown}: {}", super::error::chain(&error));
     // What this side's disk said decides as it does for every other command.
     let kind = match (kind, super::error::kind_of_chain(&error)) {
+        _ if matches!(error, SyncError::Bundle(_)) => bundle_kind(&error),
         (ErrorKind::Failed, disk @ (ErrorKind::NoSpace | ErrorKind::ReadOnly)) => disk,
         _ => kind,
     };
@@ -204,6 +296,17 @@ fn told(remote: &str, error: SyncError) -> CommandError {
         (Some(hint), _) => made.hint(hint),
         (None, ErrorKind::NoSpace) => made.hint("make room and run the command again: no head was moved"),
         (None, _) => made,
+    }
+}
+
+/// Names the kind of a failure to read a bundle.
+pub fn bundle_kind(error: &SyncError) -> ErrorKind {
+    match error {
+        SyncError::Bundle(BundleError::Missing(_)) => ErrorKind::MissingCommits,
+        SyncError::Bundle(BundleError::Newer(_)) => ErrorKind::NewerFormat,
+        SyncError::Bundle(BundleError::Disk(_)) => super::error::kind_of_chain(error),
+        SyncError::Bundle(_) => ErrorKind::BadBundle,
+        _ => super::error::kind_of_chain(error),
     }
 }
 
@@ -324,7 +427,7 @@ fn tell_theirs(
     Ok(cx.ui.line(format_args!("{device} {why}"))?)
 }
 
-fn commits(count: u64) -> String {
+pub(super) fn commits(count: u64) -> String {
     match count {
         0 => "nothing new".to_owned(),
         1 => "1 commit".to_owned(),

@@ -52,10 +52,16 @@ pub enum Reason {
     ReservedFolder,
     /// A file of ignore rules that cannot be used.
     IgnoreFile,
+    /// A bundle that was cut off, is damaged or holds what does not hold.
+    BundleUnusable,
+    /// A bundle that builds on commits which are not here yet.
+    BundleEarly,
+    /// A bundle of another vault, or of another device of this one's name.
+    BundleForeign,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 23] = [
+const CODES: [(Reason, &str); 26] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -79,6 +85,9 @@ const CODES: [(Reason, &str); 23] = [
     (Reason::NameTooLong, "name-too-long"),
     (Reason::ReservedFolder, "reserved-folder"),
     (Reason::IgnoreFile, "ignore-file"),
+    (Reason::BundleUnusable, "bundle-unusable"),
+    (Reason::BundleEarly, "bundle-early"),
+    (Reason::BundleForeign, "bundle-foreign"),
 ];
 
 impl Reason {
@@ -109,6 +118,9 @@ impl Reason {
                 | Reason::IgnoreFile
                 | Reason::Purged
                 | Reason::TornLine
+                | Reason::BundleUnusable
+                | Reason::BundleEarly
+                | Reason::BundleForeign
         )
     }
 
@@ -143,6 +155,9 @@ impl Reason {
             Reason::NameTooLong => "its name or path is too long",
             Reason::ReservedFolder => "a folder of a vault or repository",
             Reason::IgnoreFile => "it cannot be used; everything new beside it counts as ignored",
+            Reason::BundleUnusable => "the bundle cannot be used",
+            Reason::BundleEarly => "the bundle builds on what is not here",
+            Reason::BundleForeign => "the bundle is not of this vault",
         }
     }
 
@@ -181,6 +196,18 @@ impl Reason {
             Reason::Unreadable => format!("check the permissions of {path}"),
             Reason::NameTooLong => "shorten it".to_owned(),
             Reason::IgnoreFile => format!("mend {path}"),
+            Reason::BundleUnusable => {
+                "nothing of it was taken; copy it once more from where it was made".to_owned()
+            }
+            Reason::BundleEarly => format!(
+                "pull the bundle that was made before it, then `mvault pull {path}`; or have one made without \
+                 `--since`"
+            ),
+            Reason::BundleForeign => {
+                format!(
+                    "nothing of it was taken; `mvault pull {path} --allow unrelated` joins another vault to this one"
+                )
+            }
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }
     }

@@ -345,27 +345,30 @@ fn read_all(
     }
     let mut reader = Counted { before: after, at: 0, reader, shared };
     loop {
-        let mut header = [0; HEADER_BYTES];
-        if reader.fill(&mut header).is_none() {
-            return Event::End;
-        }
-        let header = match Header::parse(header) {
-            Ok(header) => header,
-            Err(error) => return Event::Bad(error),
-        };
-        let mut payload = vec![0; header.payload_bytes()];
-        if reader.fill(&mut payload).is_none() {
-            return Event::End;
-        }
-        match Frame::decode(header, &payload) {
-            Ok(frame) => {
+        match read_frame(&mut |bytes| reader.fill(bytes)) {
+            None => return Event::End,
+            Some(Err(error)) => return Event::Bad(error),
+            Some(Ok(frame)) => {
                 if events.send(Event::Frame(frame)).is_err() {
                     return Event::End;
                 }
             }
-            Err(error) => return Event::Bad(error),
         }
     }
+}
+
+/// Reads one frame through `fill`, which fills a buffer or says that the bytes end before; then so do the
+/// frames.
+pub(super) fn read_frame(fill: &mut dyn FnMut(&mut [u8]) -> Option<()>) -> Option<Result<Frame, WireError>> {
+    let mut header = [0; HEADER_BYTES];
+    fill(&mut header)?;
+    let header = match Header::parse(header) {
+        Ok(header) => header,
+        Err(error) => return Some(Err(error)),
+    };
+    let mut payload = vec![0; header.payload_bytes()];
+    fill(&mut payload)?;
+    Some(Frame::decode(header, &payload))
 }
 
 fn read_some(reader: &mut impl Read, buffer: &mut [u8], shared: &Shared) -> usize {

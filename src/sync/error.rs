@@ -1,5 +1,6 @@
 //! Why a session ended early: whose fault it was, in words, with the next thing to do.
 
+use super::bundle::BundleError;
 use super::receive::ReceiveError;
 use super::send::SendError;
 use super::ssh::SshError;
@@ -56,6 +57,9 @@ pub enum SyncError {
         /// How long.
         seconds: u64,
     },
+    /// A bundle cannot be taken.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The way there failed.
     #[error(transparent)]
     Ssh(#[from] SshError),
@@ -83,7 +87,9 @@ impl SyncError {
             SyncError::Receive(ReceiveError::Store(error)) if error.is_damage() => Class::Damaged,
             SyncError::Send(SendError::Store(error)) if error.is_damage() => Class::Damaged,
             SyncError::Receive(ReceiveError::Content(_) | ReceiveError::Wire(_)) => Class::Peer,
-            SyncError::Receive(_) | SyncError::Send(_) | SyncError::Source(_) => Class::Failed,
+            SyncError::Receive(_) | SyncError::Send(_) | SyncError::Source(_) | SyncError::Bundle(_) => {
+                Class::Failed
+            }
             SyncError::Ssh(error) => error.class(),
             SyncError::Refused(refusal) => match refusal.kind {
                 RefusalKind::Unrelated
@@ -112,6 +118,10 @@ impl SyncError {
             SyncError::Refused(refusal) => refusal.kind.as_str(),
             SyncError::Broke { .. } => "broke-off",
             SyncError::Silent { .. } => "no-progress",
+            SyncError::Bundle(BundleError::Missing(_)) => "missing-commits",
+            SyncError::Bundle(BundleError::Newer(_)) => "newer-format",
+            SyncError::Bundle(BundleError::Disk(_)) => "store",
+            SyncError::Bundle(_) => "bad-bundle",
             SyncError::Ssh(error) => error.kind(),
         }
     }
@@ -135,6 +145,7 @@ impl SyncError {
             }
             SyncError::Ours(refusal) | SyncError::Refused(refusal) => return refusal.hint.clone(),
             SyncError::Ssh(error) => return Some(error.hint().to_owned()),
+            SyncError::Bundle(error) => error.hint(),
             SyncError::Receive(ReceiveError::Lock(_)) => "wait for the other session to end",
             SyncError::Receive(ReceiveError::Store(error)) | SyncError::Send(SendError::Store(error)) => {
                 return error.hint().map(str::to_owned);

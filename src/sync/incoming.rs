@@ -169,8 +169,9 @@ impl Incoming {
             if name.starts_with(BASE) {
                 dir.remove_file(&name)?;
             } else if let Some(digits) = name.strip_prefix(PART) {
-                match (ObjectId::parse(digits), &left) {
-                    (Ok(id), None) => left = Some((id, dir.stat(&name)?.size)).filter(|(_, size)| *size > 0),
+                // A session that was killed at its first byte leaves an empty part: that is none.
+                match (ObjectId::parse(digits), &left, dir.stat(&name)?.size) {
+                    (Ok(id), None, size) if size > 0 => left = Some((id, size)),
                     _ => dir.remove_file(&name)?,
                 }
             }

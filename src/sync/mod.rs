@@ -11,7 +11,8 @@
 //! - `session` is the conversation as two state machines, frame in, frames out, with no threads, no
 //!   clock and no files but those of `incoming/`;
 //! - `drive` runs a machine over two byte streams with a limit on silence, `ssh` gets the streams
-//!   from the user's own ssh, `local` joins two machines in one process.
+//!   from the user's own ssh, `local` joins two machines in one process;
+//! - [`bundle`] is the same content in a file: written as a server would send it, read as one end of a session.
 //!
 //! A vault is only known through [`Endpoint`]. The invariants of a session:
 //!
@@ -27,6 +28,7 @@
 //! - **A cut loses nothing**: what was received whole is kept and not asked for again.
 
 mod blocks;
+pub mod bundle;
 mod connect;
 pub mod drive;
 mod error;
@@ -388,6 +390,11 @@ pub trait Endpoint {
 
     /// Tells whether heads that do not go back to this vault's root may come: the user allowed unrelated ones.
     fn allows_unrelated(&self) -> bool {
+        false
+    }
+
+    /// Tells whether the other side is a bundle: it could not know what was purged here.
+    fn reads_bundle(&self) -> bool {
         false
     }
 

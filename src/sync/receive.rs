@@ -7,7 +7,8 @@
 //!
 //! Limits: a session may bring so many objects and plain bytes ([`Limits`]).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::connect::{Connections, parse_tree};
 use super::frame::{Frame, Have, IDS_MAX};
@@ -22,6 +23,9 @@ use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
 
 /// So many commits, and so many other objects, that an earlier session left are told to a sender at most.
 pub const KEPT_TOLD_MAX: usize = 1 << 20;
+
+/// So many bytes of purged blobs are kept at hand.
+const LEFT_OUT_BYTES_MAX: usize = 32 << 20;
 
 /// Why what came was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,26 @@ pub(super) fn content<T>(what: impl Into<String>) -> Result<T> {
     Err(ReceiveError::Content(what.into()))
 }
 
+/// What becomes of that on which a pack rests and which is not in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// It must be there.
+    Checked,
+    /// It is taken as given: somebody looks at a pack without having what its receiver has.
+    Assumed,
+}
+
+/// Where a pack comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A device at the other end. It was told which blobs were purged here: one that comes all the same ends the
+    /// session. What it sent before a cut is kept.
+    Device,
+    /// A file. It could not know what was purged here: that is hashed, serves as a base, and is not kept. Nothing
+    /// is kept of a pack that was not taken: the file can be read again.
+    File,
+}
+
 /// What a receiver has to know about its own side.
 #[derive(Clone, Debug)]
 pub struct Ours {
@@ -74,6 +98,10 @@ pub struct Ours {
     pub device: DeviceName,
     /// How much may come.
     pub limits: Limits,
+    /// What becomes of what is not there.
+    pub outside: Outside,
+    /// Where it comes from.
+    pub sender: Sender,
 }
 
 /// A pack that is arriving.
@@ -86,10 +114,24 @@ pub struct Receiving {
     /// Everything that came in this session.
     arrived: HashSet<ObjectId>,
     large: Option<Part>,
+    passed: Option<PassedOver>,
+    /// Purged blobs that came, for as long as others may rest on them.
+    left_out: HashMap<ObjectId, Arc<[u8]>>,
+    left_out_bytes: usize,
+    /// Objects that came and could not be hashed, since they rest on what is assumed.
+    pub unchecked: u64,
     /// Objects that came in this session.
     pub objects: u64,
     /// Their plain bytes.
     pub bytes: u64,
+}
+
+/// A large object whose base is assumed, or that was purged here: only its length is followed.
+struct PassedOver {
+    kind: Kind,
+    id: ObjectId,
+    size: u64,
+    written: u64,
 }
 
 impl Receiving {
@@ -97,11 +139,15 @@ impl Receiving {
     pub fn open(root: &Dir, peer: &str, main: &Store, ours: Ours) -> Result<Receiving> {
         let mut receiving = Receiving {
             incoming: Incoming::open(root, peer, main)?,
-            connections: Connections::new(ours.vault),
+            connections: Connections::new(ours.vault, ours.outside),
             ours,
             session: HashSet::new(),
             arrived: HashSet::new(),
             large: None,
+            passed: None,
+            left_out: HashMap::new(),
+            left_out_bytes: 0,
+            unchecked: 0,
             objects: 0,
             bytes: 0,
         };
@@ -142,8 +188,16 @@ impl Receiving {
         self.connections.expect_vault(vault);
     }
 
+    /// Returns how many commits came.
+    pub fn commits(&self) -> usize {
+        self.session.len()
+    }
+
     /// Takes a frame between `pack` and `pack-end`.
     pub fn take(&mut self, frame: Frame) -> Result<()> {
+        if let Some(passed) = self.passed.take() {
+            return self.pass_over(passed, &frame);
+        }
         match (frame, self.large.take()) {
             (Frame::Object { kind, id, size, base, squeezed }, None) => {
                 self.count(size.into())?;
@@ -214,6 +268,7 @@ impl Receiving {
         // objects are here.
         let wrong = || ReceiveError::Content(format!("{kind} {id} cannot be made of what came"));
         let old = match base {
+            Some(base) if self.left_out.contains_key(&base) => self.left_out.get(&base).cloned(),
             Some(base) => {
                 let fits = |(found, size): (Kind, u64)| found == kind && size <= RECORD_MAX as u64;
                 let is_there = self.incoming.try_info(base)?.is_some_and(fits);
@@ -227,6 +282,9 @@ impl Receiving {
             return Err(wrong());
         }
         self.check_new(kind, id)?;
+        if self.is_purged(kind, id) {
+            return self.leave_out(id, bytes);
+        }
         let parsed = if kind == Kind::Commit {
             let id = CommitId::new(id);
             let commit = Commit::decode(&bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
@@ -254,10 +312,27 @@ impl Receiving {
     /// What an earlier session left may come again, since the peer may not know of it; what came in this
     /// session may not.
     fn check_new(&mut self, kind: Kind, id: ObjectId) -> Result<()> {
-        if kind == Kind::Blob && self.incoming.main().is_removed(id) {
+        if self.is_purged(kind, id) && self.ours.sender == Sender::Device {
             return content(format!("blob {id} came and was purged here, as was said"));
         }
         if self.arrived.insert(id) { Ok(()) } else { content(format!("{kind} {id} came twice")) }
+    }
+
+    fn is_purged(&self, kind: Kind, id: ObjectId) -> bool {
+        kind == Kind::Blob && self.incoming.main().is_removed(id)
+    }
+
+    /// Keeps a purged blob at hand, and not on disk.
+    fn leave_out(&mut self, id: ObjectId, bytes: Vec<u8>) -> Result<()> {
+        self.left_out_bytes += bytes.len();
+        if self.left_out_bytes > LEFT_OUT_BYTES_MAX {
+            return Err(ReceiveError::Limit {
+                what: "bytes that were purged here",
+                limit: LEFT_OUT_BYTES_MAX as u64,
+            });
+        }
+        self.left_out.insert(id, bytes.into());
+        Ok(())
     }
 
     fn begin_large(
@@ -275,7 +350,38 @@ impl Receiving {
         if kind == Kind::Commit || (kind == Kind::Tree && size > OBJECT_IN_MEMORY_MAX) {
             return content(format!("{kind} {id} is too large"));
         }
+        let is_assumed = match (base, self.ours.outside) {
+            (Some(base), Outside::Assumed) => !self.incoming.contains(base)?,
+            _ => false,
+        };
+        if is_assumed || self.is_purged(kind, id) {
+            self.passed = Some(PassedOver { kind, id, size, written: from });
+            return Ok(());
+        }
         self.large = Some(self.incoming.begin_part(kind, id, size, base, from)?);
+        Ok(())
+    }
+
+    /// Follows the pieces of a large object that cannot be put together.
+    fn pass_over(&mut self, mut passed: PassedOver, frame: &Frame) -> Result<()> {
+        let step = match frame {
+            Frame::Literal { size, .. } => u64::from(*size),
+            Frame::Copy { size, .. } => *size,
+            other => {
+                return Err(WireError::OutOfOrder { got: other.name(), wanted: "literal or copy" }.into());
+            }
+        };
+        let PassedOver { kind, id, size, written } = passed;
+        if step == 0 || step > size - written {
+            return content(format!("a piece of {kind} {id} has no valid length"));
+        }
+        passed.written += step;
+        if passed.written < size {
+            self.passed = Some(passed);
+        } else if !self.is_purged(kind, id) {
+            self.unchecked += 1;
+            self.connections.assume(kind, id);
+        }
         Ok(())
     }
 
@@ -304,8 +410,15 @@ impl Receiving {
         }
     }
 
+    /// Ends a pack that is only looked at: checks the same, and keeps nothing.
+    pub fn check(self, offered: &[Branch], announced: u64) -> Result<()> {
+        self.check_end(offered, announced)?;
+        self.incoming.discard()
+    }
+
     fn check_end(&self, offered: &[Branch], announced: u64) -> Result<()> {
-        if self.large.is_some() || !self.connections.fresh.is_empty() || announced != self.objects {
+        let is_open = self.large.is_some() || self.passed.is_some();
+        if is_open || !self.connections.fresh.is_empty() || announced != self.objects {
             return content("the pack ends before it is whole");
         }
         self.connections.check_owed()?;
@@ -348,14 +461,17 @@ impl Receiving {
 
     /// Ends a session that was cut: what came whole is kept.
     pub fn keep(self) -> Result<()> {
-        self.incoming.keep()
+        match self.ours.sender {
+            Sender::Device => self.incoming.keep(),
+            Sender::File => self.incoming.discard(),
+        }
     }
 
     /// Ends a session after `error`: nothing stays of a peer that sent what does not hold.
     pub fn refuse(self, error: ReceiveError) -> ReceiveError {
         let ended = match &error {
             ReceiveError::Content(_) | ReceiveError::Wire(_) => self.incoming.discard(),
-            _ => self.incoming.keep(),
+            _ => self.keep(),
         };
         match ended {
             Ok(()) | Err(ReceiveError::Content(_)) => error,

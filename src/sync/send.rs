@@ -47,6 +47,8 @@ pub struct Parcel {
     pub lacks: HashSet<ObjectId>,
     /// A large object of which the receiver has so many bytes.
     pub partial: Option<(ObjectId, u64)>,
+    /// Objects of at most 512 KiB rest on nothing outside of the pack: whoever has it alone can check them.
+    pub stands_alone: bool,
 }
 
 struct Item {
@@ -66,6 +68,7 @@ pub struct Sending {
     there: HashSet<ObjectId>,
     /// Blobs that are never sent: purged over there, or known to be purged here.
     lacks: HashSet<ObjectId>,
+    stands_alone: bool,
     /// Trees whose entries were looked through. One that is merely kept over there may lack some of its own.
     walked: HashSet<TreeId>,
     moved_bytes: u64,
@@ -101,6 +104,7 @@ impl Sending {
             common: parcel.common,
             items: VecDeque::new(),
             there: parcel.skip,
+            stands_alone: parcel.stands_alone,
             walked: HashSet::new(),
             moved_bytes: 0,
             below: None,
@@ -251,7 +255,7 @@ impl Sending {
             return self.large_frame(kind, id, size, base);
         }
         let bytes = self.store.find(id, kind)?.data;
-        if let Some(base) = base
+        if let Some(base) = base.filter(|base| !self.stands_alone || self.there.contains(base))
             && let Some(old) = self.small_base(kind, base)?
         {
             let squeezed = frame::encode_delta(&old, &bytes);

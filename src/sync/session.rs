@@ -29,7 +29,7 @@ use super::frame::{
     ASK_MAX, BRANCHES_MAX, Frame, HEADS_MAX, Have, Hello, IDS_MAX, StampedBranch, StampedHead, without_stamps,
 };
 use super::negotiate::{Ancestry, missing, try_commit};
-use super::receive::{KEPT_TOLD_MAX, Ours, ReceiveError, Receiving, heads_of};
+use super::receive::{KEPT_TOLD_MAX, Ours, Outside, ReceiveError, Receiving, Sender, heads_of};
 use super::send::{Parcel, Sending};
 use super::wire::{VERSION, VERSION_OLDEST, WireError, mask};
 use super::{
@@ -37,6 +37,7 @@ use super::{
     is_branch_name,
 };
 use crate::object::{CommitId, ObjectId, Source};
+use crate::store::Store;
 
 mod caller;
 mod server;
@@ -104,11 +105,11 @@ fn refusal_frame(error: &SyncError) -> Option<Frame> {
     Some(Frame::Refused(refusal))
 }
 
-fn out_of_order(got: &Frame, wanted: &'static str) -> SyncError {
+pub(super) fn out_of_order(got: &Frame, wanted: &'static str) -> SyncError {
     WireError::OutOfOrder { got: got.name(), wanted }.into()
 }
 
-fn hello(role: Role, intent: Intent, identity: &Identity, path: Option<String>) -> Frame {
+pub(super) fn hello(role: Role, intent: Intent, identity: &Identity, path: Option<String>) -> Frame {
     Frame::Hello(Box::new(Hello {
         version: VERSION,
         oldest: VERSION_OLDEST,
@@ -140,7 +141,12 @@ fn peer_of(hello: &Hello) -> Peer {
 
 /// Asks the endpoint for its offer and adds the stamps.
 fn stamped_offer(endpoint: &mut dyn Endpoint, gives: bool) -> Result<Vec<StampedBranch>> {
-    let mut branches = endpoint.offer(gives)?;
+    let branches = endpoint.offer(gives)?;
+    stamped(endpoint.store(), branches)
+}
+
+/// Adds the stamps to heads that are to be offered, in the order in which branches travel.
+pub(super) fn stamped(store: &Store, mut branches: Vec<Branch>) -> Result<Vec<StampedBranch>> {
     branches.sort_by(|a, b| a.name.cmp(&b.name));
     let heads: usize = branches.iter().map(|branch| branch.heads.len()).sum();
     if heads > HEADS_MAX || branches.len() > usize::from(BRANCHES_MAX) {
@@ -155,7 +161,7 @@ fn stamped_offer(endpoint: &mut dyn Endpoint, gives: bool) -> Result<Vec<Stamped
         }
         let mut heads = Vec::new();
         for id in branch.heads {
-            heads.push(StampedHead { id, lamport: endpoint.store().find_commit(id)?.lamport });
+            heads.push(StampedHead { id, lamport: store.find_commit(id)?.lamport });
         }
         stamped.push(StampedBranch { name: branch.name, heads });
     }
@@ -174,6 +180,8 @@ fn open_receiving(endpoint: &dyn Endpoint, peer: &str) -> Result<Receiving> {
         allows_unrelated: endpoint.allows_unrelated(),
         device: identity.device,
         limits: endpoint.limits(),
+        outside: Outside::Checked,
+        sender: if endpoint.reads_bundle() { Sender::File } else { Sender::Device },
     };
     Ok(Receiving::open(&endpoint.incoming()?, peer, endpoint.store(), ours)?)
 }
@@ -208,13 +216,14 @@ impl Haves {
         mut common: Vec<CommitId>,
     ) -> Result<Parcel> {
         let store = endpoint.store();
-        for id in self.commits {
-            if try_commit(store, id)?.is_some() {
-                common.push(id);
+        for id in &self.commits {
+            if try_commit(store, *id)?.is_some() {
+                common.push(*id);
             }
         }
         let commits = missing(store, heads, &common)?;
-        Ok(Parcel { commits, common, skip: self.objects, lacks: self.lacks, partial: self.partial })
+        let Haves { objects: skip, lacks, partial, .. } = self;
+        Ok(Parcel { commits, common, skip, lacks, partial, stands_alone: false })
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Verb {
     Serve,
     /// The far end that changes nothing of its own.
     ServeReadOnly,
+    /// No other end: commit the own side first, give into a file.
+    Bundle,
 }
 
 impl Verb {
@@ -44,11 +46,12 @@ impl Verb {
             Verb::Push => "push",
             Verb::Sync => "sync",
             Verb::Serve | Verb::ServeReadOnly => "receive",
+            Verb::Bundle => "bundle",
         }
     }
 
     fn commits_first(self) -> bool {
-        matches!(self, Verb::Sync | Verb::Serve)
+        matches!(self, Verb::Sync | Verb::Serve | Verb::Bundle)
     }
 
     fn reconciles(self) -> bool {
@@ -64,6 +67,8 @@ pub struct VaultEndpoint {
     allows_unrelated: bool,
     /// What a person lets through this once, of the own side's edits and of what comes.
     pub accepts: Accepts,
+    /// Whether the other side is a file: one that this device made itself may come back.
+    pub reads_bundle: bool,
     peer: Option<Peer>,
     /// What reconcile came to, for the command that started the session.
     pub reconciled: Option<ReconcileOutcome>,
@@ -85,6 +90,7 @@ impl VaultEndpoint {
             verb,
             allows_unrelated,
             accepts: Accepts::default(),
+            reads_bundle: false,
             peer: None,
             reconciled: None,
             committed: None,
@@ -112,6 +118,21 @@ impl VaultEndpoint {
         self.committed = outcome.commit.map(|(id, _)| id);
         self.refused = outcome.refused;
         Ok(())
+    }
+
+    /// Commits the own side's edits, lets `choose` narrow what this vault would offer, and logs what is left,
+    /// before a byte of it leaves in a file.
+    pub(super) fn offer_chosen(
+        &mut self,
+        choose: impl FnOnce(&Vault, Vec<Branch>) -> Result<Vec<Branch>>,
+    ) -> Result<Vec<Branch>> {
+        if self.verb == Verb::Bundle && is_on_read_only_disk(&self.vault) {
+            self.verb = Verb::ServeReadOnly;
+        }
+        self.commit_first()?;
+        let branches = choose(&self.vault, self.branches()?)?;
+        self.log_offer(&branches)?;
+        Ok(branches)
     }
 
     fn branches(&self) -> Result<Vec<Branch>> {
@@ -164,7 +185,10 @@ impl VaultEndpoint {
             && theirs.vault != own.vault
             && !self.allows_unrelated
         {
-            let text = format!("{} keeps another vault; nothing was exchanged", theirs.device);
+            let text = match self.reads_bundle {
+                true => format!("it is of another vault, which {} keeps; nothing was taken", theirs.device),
+                false => format!("{} keeps another vault; nothing was exchanged", theirs.device),
+            };
             return Err(Refusal::new(RefusalKind::Unrelated, text)
                 .with_hint("if the two are to become one: the same command with `--allow unrelated`"));
         }
@@ -172,6 +196,9 @@ impl VaultEndpoint {
             let text = format!("both devices are called {}", own.device);
             return Err(Refusal::new(RefusalKind::SameName, text)
                 .with_hint("give one of them another name: `device.name` in .mvault/config.toml"));
+        }
+        if theirs.device == own.device && self.reads_bundle {
+            return Ok(());
         }
         if theirs.device == own.device {
             return Err(Refusal::new(RefusalKind::Itself, "the other side is this very vault")
@@ -193,6 +220,9 @@ impl VaultEndpoint {
     }
 
     fn accept_refs(&mut self, peer: &Peer, received: &Received) -> Result<()> {
+        if self.is_own(peer) && received.commits.is_empty() {
+            return Ok(()); // a bundle of this device came back and has nothing that is not here
+        }
         let lock = self.vault.lock(self.verb.name())?;
         let mut operation = self
             .vault
@@ -240,13 +270,24 @@ impl VaultEndpoint {
         Ok(())
     }
 
+    fn is_own(&self, peer: &Peer) -> bool {
+        peer.identity.device == self.vault.config.device
+    }
+
     fn remember(&mut self, peer: &Peer) -> Result<()> {
+        if self.is_own(peer) {
+            return Ok(());
+        }
         let identity = &peer.identity;
-        let memory = PeerMemory {
-            epoch: hex::encode(identity.epoch),
-            seq: identity.anchor.map_or(0, |anchor| anchor.seq),
-            hash: identity.anchor.map(|anchor| hex::encode(anchor.hash)).unwrap_or_default(),
-            seen: self.vault.env.clock.now().rfc3339(),
+        let epoch = hex::encode(identity.epoch);
+        let seen = self.vault.env.clock.now().rfc3339();
+        let memory = match identity.anchor {
+            Some(Anchor { seq, hash }) => PeerMemory { epoch, seq, hash: hex::encode(hash), seen },
+            // A bundle says nothing of its maker's log: what is remembered of that holds on.
+            None => match self.vault.peers()?.remove(identity.device.as_str()) {
+                Some(known) if known.epoch == epoch => PeerMemory { seen, ..known },
+                _ => PeerMemory { epoch, seen, ..PeerMemory::default() },
+            },
         };
         self.vault.remember_peer(&identity.device, memory)
     }
@@ -328,6 +369,10 @@ impl Endpoint for VaultEndpoint {
         self.allows_unrelated
     }
 
+    fn reads_bundle(&self) -> bool {
+        self.reads_bundle
+    }
+
     fn incoming(&self) -> Result<fs::Dir, Refusal> {
         self.vault.dot.open_or_create_dir("incoming").map_err(|error| refusal(error.into()))
     }
@@ -390,8 +435,8 @@ pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<
     Box::new(move |_call: &Call| {
         let vault = Vault::open(&path, options).map_err(|error| match error {
             Error::Disk(ref disk) if disk.is_not_found() => {
-                Refusal::new(RefusalKind::NotAVault, format!("there is no folder {}", path.display()))
-                    .with_hint("check the path; one that begins with no slash is relative to the home folder")
+                Refusal::new(RefusalKind::NotAVault, format!("there is nothing at {}", path.display()))
+                    .with_hint("check the path; on another machine one without a slash at its beginning starts in the home folder")
             }
             other => refusal(other),
         })?;

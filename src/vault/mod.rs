@@ -8,6 +8,7 @@
 
 mod admission;
 mod book;
+mod bundle;
 mod checkout;
 mod commit;
 mod doctor;
@@ -45,6 +46,7 @@ pub mod revision;
 pub mod rules;
 
 pub use admission::{Allowance, Finding};
+pub use bundle::{BundleMade, BundleRequest, create_bundle, note_refused_bundle};
 pub use checkout::{
     CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, is_there, rollback, switch,
 };

@@ -40,6 +40,8 @@ pub enum Door {
     Resolve,
     /// From another device, and in the history already.
     History,
+    /// In a bundle, of which nothing was taken.
+    Bundle,
 }
 
 /// A file that was not taken, or that a word is due about.
@@ -95,7 +97,7 @@ impl Refused {
             path => format!("--allow {code}:{path}"),
         };
         match self.door {
-            Door::Commit => self.reason.hint(&path),
+            Door::Commit | Door::Bundle => self.reason.hint(&path),
             Door::Write => {
                 format!("nothing was written; if it is meant, the same command with `{allow}` takes it")
             }

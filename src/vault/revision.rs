@@ -36,6 +36,18 @@ impl Vault {
         Ok(commit)
     }
 
+    /// Returns the commits that `text` names: what a device offered can be several.
+    pub fn resolve_heads(&self, text: &str) -> Result<Vec<CommitId>> {
+        for name in self.names_of(text)? {
+            match self.log.refs().get(&name) {
+                Some(RefTarget::Commit(_)) => break,
+                Some(RefTarget::Set(ids)) => return Ok(ids.iter().copied().collect()),
+                _ => {}
+            }
+        }
+        Ok(vec![self.resolve(text)?])
+    }
+
     fn parent(&self, commit: CommitId, number: Option<usize>, text: &str) -> Result<CommitId> {
         let object = self.store.find_commit(commit)?;
         if number == Some(0) {

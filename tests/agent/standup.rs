@@ -76,6 +76,24 @@ fn yesterdays_notes_of_an_offline_phone_are_there_after_this_mornings_pull() {
     assert!(markdown.contains("- **14:10** call the printer"), "{markdown}");
 }
 
+/// The same where the two never reach each other: only the phone's bundle arrived, on a stick.
+#[test]
+fn yesterdays_notes_of_an_offline_phone_are_there_when_only_its_bundle_arrived() {
+    let place = pair();
+    at(&place, "pixel", "2026-11-21T22:10:00+09:00", &["note", "call the printer"]).ok();
+    let create = ["bundle", "create", "../phone.bundle", "--since", "mac"];
+    at(&place, "pixel", "2026-11-21T22:11:00+09:00", &create).ok();
+    std::fs::rename(place.work().join("pixel"), place.work().join("away")).expect("it is out of reach");
+    at(&place, "mac", "2026-11-22T07:00:00+01:00", &["pull", "../phone.bundle"]).ok();
+    let told = at(&place, "mac", "2026-11-22T07:01:00+01:00", &["standup"]).json_lines();
+    let phone = items(&told, "pixel");
+    assert_eq!(texts(&phone), ["call the printer"]);
+    assert_eq!(phone[0]["day"], "2026-11-21");
+    assert_eq!(phone[0]["at"], "2026-11-21T22:10:00+09:00");
+    assert_eq!(phone[0]["arrived_late"], true);
+    assert_eq!(phone[0]["arrived"], "2026-11-22T07:00:00+01:00");
+}
+
 #[test]
 fn what_was_told_is_not_told_again_and_late_news_are_told_once() {
     let place = pair();

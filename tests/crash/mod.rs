@@ -133,6 +133,23 @@ fn a_pull_killed_before_any_call_leaves_the_old_or_the_new_state() {
 }
 
 #[test]
+fn a_bundle_that_is_read_and_killed_before_any_call_leaves_the_old_or_the_new_state() {
+    let place = two_devices_apart();
+    place.mvault(["bundle", "create", "../far.bundle"]).dir("../far").ok();
+    let swept = Sweep::of(&place, &["pull", "../far.bundle"]).run();
+    swept.assert_both_ends_and_at_least(40);
+}
+
+#[test]
+fn a_bundle_that_is_written_and_killed_before_any_call_is_the_old_or_the_new_one() {
+    let place = two_devices_apart();
+    place.mvault(["bundle", "create", "../out.bundle"]).ok();
+    place.write("continuity.md", "# Continuity\n\nnobody committed this\n");
+    let swept = Sweep::of(&place, &["bundle", "create", "../out.bundle"]).bundle("../out.bundle").run();
+    swept.assert_both_ends_and_at_least(20);
+}
+
+#[test]
 fn finishing_a_cut_checkout_can_be_killed_anywhere_as_well() {
     let place = vault_of_two_states();
     commit(&place, "new");

@@ -105,6 +105,7 @@ pub struct Sweep<'a> {
     keeps: Vec<&'a str>,
     is_repeatable: bool,
     others: Vec<&'a str>,
+    bundles: Vec<&'a str>,
 }
 
 /// How often a sweep ended in which state.
@@ -154,6 +155,7 @@ impl<'a> Sweep<'a> {
             keeps: Vec::new(),
             is_repeatable: true,
             others: Vec::new(),
+            bundles: Vec::new(),
         }
     }
 
@@ -166,6 +168,12 @@ impl<'a> Sweep<'a> {
     /// Demands that another vault, in a folder beside `work`, is whole at any time as well.
     pub fn beside(mut self, folder: &'a str) -> Self {
         self.others.push(folder);
+        self
+    }
+
+    /// Demands that a bundle is whole at any time, and that in the end nothing unfinished lies beside it.
+    pub fn bundle(mut self, path: &'a str) -> Self {
+        self.bundles.push(path);
         self
     }
 
@@ -230,11 +238,23 @@ impl<'a> Sweep<'a> {
                 assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
             }
         }
+        for path in &self.bundles {
+            let outcome = mvault(&place, &["bundle", "verify", path]).run();
+            assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
+        }
         if self.is_repeatable || !is_new {
             let outcome = mvault(&place, &self.args).run();
             assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
             let last = state(&place);
             assert!(last == self.new, "{}", at(&format!("given again: {}", self.differences(&last))));
+        }
+        for path in &self.bundles {
+            let folder = place.work().join(path);
+            let beside = std::fs::read_dir(folder.parent().expect("it lies in a folder")).expect("listed");
+            let names = beside.map(|entry| entry.expect("listed").file_name());
+            let left: Vec<_> =
+                names.filter(|name| name.to_string_lossy().starts_with(".mvault-bundle-")).collect();
+            assert!(left.is_empty(), "{}", at(&format!("{left:?} is left")));
         }
         for id in &self.keeps {
             let outcome = mvault(&place, &["cat", id]).run();

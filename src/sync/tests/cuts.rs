@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::place::{FETCH, Lent, PUSH, Place, SYNC, cut_session, noise, options, session};
-use crate::sync::SyncError;
 use crate::sync::drive::{Link, Patience};
 use crate::sync::frame::Frame;
 use crate::sync::session::{Caller, Server};
 use crate::sync::wire::Nonce;
+use crate::sync::{Endpoint, SyncError};
 
 const PATIENCE: Patience = Patience { start: Duration::from_secs(20), idle: Duration::from_secs(20) };
 const HASTE: Patience = Patience { start: Duration::from_millis(60), idle: Duration::from_millis(60) };
@@ -100,6 +100,22 @@ fn a_large_object_goes_on_in_its_middle() {
     assert_eq!(near.files()["big.bin"], big);
     near.check();
     assert!(near.incoming_files().is_empty());
+}
+
+/// A process was killed after it had made the file of a large object and before it wrote the first byte: every
+/// later session with that peer failed, since the file was there.
+#[test]
+fn an_empty_beginning_of_a_large_object_stops_no_session() {
+    let mut mac = Place::new("mac");
+    let mut pixel = mac.cloned("pixel");
+    let large = noise(9, 1 << 20);
+    pixel.commit(&[("large.bin", &large)]);
+    let folder = Endpoint::incoming(&mac).expect("made").open_or_create_dir("pixel").expect("made");
+    let part = format!("part-{}", super::place::blob_id(&large));
+    folder.create_new(part, 0o600).expect("made");
+    session(&mut mac, &mut pixel, FETCH).expect("it begins anew");
+    assert_eq!(mac.heads, pixel.heads);
+    assert!(mac.incoming_files().is_empty());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::place::{FETCH, Lent, PUSH, Place, SYNC, noise, options, session};
 use crate::object::{Commit, CommitId, Kind, Lamport, ObjectId, TreeId, VaultId, hash_object};
 use crate::store::frame;
 use crate::sync::frame::{Frame, Have, StampedBranch, StampedHead};
-use crate::sync::receive::{Ours, ReceiveError, Receiving};
+use crate::sync::receive::{Ours, Outside, ReceiveError, Receiving, Sender};
 use crate::sync::session::{Caller, Machine, Server, Step};
 use crate::sync::wire::WireError;
 use crate::sync::{Class, Intent, Refusal, RefusalKind, SyncError};
@@ -423,6 +423,8 @@ fn trees_that_name_what_may_not_be_named_are_refused() {
             allows_unrelated: false,
             device: mac.device.clone(),
             limits: mac.limits,
+            outside: Outside::Checked,
+            sender: Sender::Device,
         };
         let root = mac.dot.open_or_create_dir("incoming").expect("made");
         let mut receiving = Receiving::open(&root, "pixel", &mac.store, ours).expect("opened");

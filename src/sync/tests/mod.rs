@@ -1,5 +1,6 @@
 //! Tests of sessions: whole ones between endpoints in temporary folders.
 
+mod bundles;
 mod cuts;
 mod liars;
 mod place;

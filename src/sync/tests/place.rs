@@ -11,6 +11,7 @@ use crate::object::{
     TreeId, VaultId, hash_object,
 };
 use crate::store::Store;
+use crate::sync::bundle::{self, Bundle, Contents};
 use crate::sync::frame::Frame;
 use crate::sync::session::{CallerOptions, Served, Summary};
 use crate::sync::{
@@ -37,6 +38,7 @@ pub struct Place {
     pub accepted: Vec<Received>,
     pub limits: Limits,
     pub allows_unrelated: bool,
+    pub reads_bundle: bool,
     _folder: TempDir,
 }
 
@@ -61,6 +63,7 @@ impl Place {
             accepted: Vec::new(),
             limits: Limits::default(),
             allows_unrelated: false,
+            reads_bundle: false,
             _folder: folder,
         }
     }
@@ -309,6 +312,10 @@ impl Endpoint for Place {
         self.allows_unrelated
     }
 
+    fn reads_bundle(&self) -> bool {
+        self.reads_bundle
+    }
+
     fn accept(&mut self, peer: &Peer, received: &Received) -> Result<(), Refusal> {
         let known = self.remotes.entry(peer.identity.device.to_string()).or_default();
         for head in received.offered.iter().flat_map(|branch| &branch.heads) {
@@ -406,6 +413,31 @@ pub fn cut_session(
         }
         passes
     })
+}
+
+/// Makes a bundle of all a place knows.
+pub fn bundled(place: &mut Place, since: &[CommitId]) -> Vec<u8> {
+    let branches = place.offer(true).expect("an offer");
+    let contents = Contents { identity: place.identity(), branches, prerequisites: since.to_vec() };
+    let file = place.dot.create_new("out", 0o600).expect("a file");
+    bundle::write(&place.store, &contents, &file, &mut |_| {}).expect("written");
+    let bytes = file.read_all(u64::MAX).expect("read");
+    place.dot.remove_file("out").expect("removed");
+    bytes
+}
+
+/// Reads a bundle of these bytes into a place.
+pub fn read_bundle(place: &mut Place, bytes: &[u8]) -> Result<Summary, SyncError> {
+    place.reads_bundle = true;
+    let file = file_of(place, bytes);
+    let bundle = Bundle::open(file, &mut |_| {})?;
+    bundle::call(place, "bundle".into(), &bundle)
+}
+
+/// Puts bytes into a file beside a place's store.
+pub fn file_of(place: &Place, bytes: &[u8]) -> fs::File {
+    fs::replace_file(&place.dot, "in", bytes, 0o600).expect("written");
+    place.dot.open("in").expect("opened")
 }
 
 /// Makes bytes that do not compress, the same for the same seed.

@@ -6,7 +6,7 @@ use crate::store::{Stage, Tombstone};
 use crate::sync::SyncError;
 use crate::sync::receive::ReceiveError;
 
-fn purge(place: &mut Place, blobs: &[ObjectId], tree: TreeId) -> CommitId {
+pub fn purge(place: &mut Place, blobs: &[ObjectId], tree: TreeId) -> CommitId {
     let parents: Vec<CommitId> = place.heads.iter().copied().collect();
     let mut purges: Vec<BlobId> = blobs.iter().copied().map(BlobId::new).collect();
     purges.sort();
@@ -17,7 +17,7 @@ fn purge(place: &mut Place, blobs: &[ObjectId], tree: TreeId) -> CommitId {
 }
 
 /// Says at a place that blobs are purged, and removes their bytes if they are gone.
-fn tell(place: &Place, blobs: &[ObjectId], stage: Stage) {
+pub fn tell(place: &Place, blobs: &[ObjectId], stage: Stage) {
     let stone = Tombstone { stage, device: "mac".into(), at: String::new(), why: String::new() };
     let mut stones = (*place.store.tombstones()).clone();
     stones.extend(blobs.iter().map(|id| (*id, stone.clone())));
