@@ -4,7 +4,7 @@
 //! - Refused content never stays in the pack. A large file is judged while it is stored; if it is refused,
 //!   the pack is given up and everything is gathered again without that file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use super::admission::{self, Admission, Finding, Verdict};
@@ -58,6 +58,7 @@ pub(super) fn gather(
         None => BTreeMap::new(),
         Some(admission) => admission.names(&scan)?,
     };
+    let sources = Sources::of(&scan);
     loop {
         let mut gathered = Gathered::new(vault, seen_ns)?;
         let mut given_up = BTreeMap::new();
@@ -70,7 +71,7 @@ pub(super) fn gather(
             &candidates
         };
         for batch in wanted.chunks(FILES_AT_ONCE) {
-            gathered.take(vault, batch, seen_ns, admission, &mut given_up)?;
+            gathered.take(vault, batch, &sources, admission, &mut given_up)?;
         }
         if !given_up.is_empty() {
             unwanted.extend(given_up);
@@ -97,6 +98,41 @@ fn missing(scan: &Scan) -> impl Iterator<Item = Change> + '_ {
         new: None,
         stamp: None,
     })
+}
+
+/// Where new files may have come from: files that are gone. Who renames a file and edits it in one go has no
+/// version before it at the new path, and most of its bytes at the old one.
+struct Sources {
+    by_name: HashMap<Vec<u8>, ObjectId>,
+    /// By the extension, where only one file that has it is gone.
+    by_extension: HashMap<Vec<u8>, Option<ObjectId>>,
+}
+
+impl Sources {
+    fn of(scan: &Scan) -> Sources {
+        let mut sources = Sources { by_name: HashMap::new(), by_extension: HashMap::new() };
+        for missing in scan.missing.iter().filter(|missing| !is_link(missing.old.0)) {
+            let id = missing.old.1.object();
+            let (name, extension) = name_and_extension(&missing.path);
+            sources.by_name.insert(name.to_vec(), id);
+            sources.by_extension.entry(extension.to_vec()).and_modify(|one| *one = None).or_insert(Some(id));
+        }
+        sources
+    }
+
+    /// Returns what the content of a candidate may be stored as the difference from.
+    fn base(&self, candidate: &Candidate) -> Option<ObjectId> {
+        let (name, extension) = name_and_extension(&candidate.path);
+        let old = candidate.old.map(|(_, id)| id.object());
+        old.or_else(|| self.by_name.get(name).copied())
+            .or_else(|| self.by_extension.get(extension).copied().flatten())
+    }
+}
+
+fn name_and_extension(path: &VaultPath) -> (&[u8], &[u8]) {
+    let name = path.name();
+    let dot = name.iter().rposition(|byte| *byte == b'.').unwrap_or(name.len());
+    (name, &name[dot..])
 }
 
 /// A file's content on its way into the pack, with what was found in it.
@@ -175,12 +211,14 @@ impl Gathered {
         &mut self,
         vault: &Vault,
         batch: &[Candidate],
-        seen_ns: i128,
+        sources: &Sources,
         admission: Option<&Admission<'_>>,
         given_up: &mut BTreeMap<VaultPath, Finding>,
     ) -> Result<()> {
         let writer = Mutex::new(&mut self.writer);
-        let load = |candidate: &Candidate, body: Body<'_>| load(candidate, body, admission, &writer);
+        let load = |candidate: &Candidate, body: Body<'_>| {
+            load(candidate, body, sources.base(candidate), admission, &writer)
+        };
         let read = worktree::read_candidates(&vault.root, batch, RECORD_MAX as u64, &load);
         let mut whole = Vec::new();
         let mut done = Vec::new();
@@ -212,14 +250,14 @@ impl Gathered {
         }
         let ids = self.writer.add_many(&whole, |(candidate, bytes, _)| {
             let data = std::mem::take(&mut *bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-            let base = candidate.old.map(|(_, id)| id.object());
+            let base = sources.base(candidate);
             Ok::<_, std::convert::Infallible>(NewObject { kind: Kind::Blob, data, base })
         })?;
         for ((candidate, _, stat), Ok(id)) in whole.iter().zip(ids) {
             done.push((candidate, id, *stat));
         }
         for (candidate, id, stat) in done {
-            let stamp = StatStamp::of(&stat, seen_ns);
+            let stamp = StatStamp::of(&stat, self.listed.1);
             let old = candidate.old.map(|(mode, id)| Entry { mode, id });
             let new = Some(Entry { mode: candidate.mode, id: BlobId::new(id) });
             let change = Change { path: candidate.path.clone(), old, new, stamp };
@@ -361,11 +399,11 @@ impl Gathered {
 fn load(
     candidate: &Candidate,
     body: Body<'_>,
+    base: Option<ObjectId>,
     admission: Option<&Admission<'_>>,
     writer: &Mutex<&mut PackWriter>,
 ) -> Loaded {
     let locked = || writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let base = candidate.old.map(|(_, id)| id.object());
     let Some(admission) = admission else {
         let unjudged = Ok(Verdict::default());
         return match body {

@@ -1,6 +1,7 @@
 //! The program as a person or a script meets it.
 
 mod basics;
+mod costs;
 mod demo;
 mod devices;
 mod doctor;
