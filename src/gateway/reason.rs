@@ -52,10 +52,12 @@ pub enum Reason {
     ReservedFolder,
     /// A file of ignore rules that cannot be used.
     IgnoreFile,
+    /// An agent asked for what its token is not for.
+    OutOfScope,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 23] = [
+const CODES: [(Reason, &str); 24] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -79,6 +81,7 @@ const CODES: [(Reason, &str); 23] = [
     (Reason::NameTooLong, "name-too-long"),
     (Reason::ReservedFolder, "reserved-folder"),
     (Reason::IgnoreFile, "ignore-file"),
+    (Reason::OutOfScope, "out-of-scope"),
 ];
 
 impl Reason {
@@ -107,6 +110,7 @@ impl Reason {
                 | Reason::NameTooLong
                 | Reason::ReservedFolder
                 | Reason::IgnoreFile
+                | Reason::OutOfScope
                 | Reason::Purged
                 | Reason::TornLine
         )
@@ -143,6 +147,7 @@ impl Reason {
             Reason::NameTooLong => "its name or path is too long",
             Reason::ReservedFolder => "a folder of a vault or repository",
             Reason::IgnoreFile => "it cannot be used; everything new beside it counts as ignored",
+            Reason::OutOfScope => "the agent's token is not for that",
         }
     }
 
@@ -181,6 +186,10 @@ impl Reason {
             Reason::Unreadable => format!("check the permissions of {path}"),
             Reason::NameTooLong => "shorten it".to_owned(),
             Reason::IgnoreFile => format!("mend {path}"),
+            Reason::OutOfScope => {
+                "if it should have it, give the agent a token with that scope: `mvault mcp token create`"
+                    .to_owned()
+            }
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }
     }
