@@ -1109,7 +1109,7 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__hooks__subcmd__install)
-            opts="-C -q -h --scope --dry-run --json --quiet --color --no-pager --help claude-code codex gemini cursor"
+            opts="-C -q -h --scope --dry-run --mcp --json --quiet --color --no-pager --help claude-code codex gemini cursor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

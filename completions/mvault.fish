@@ -764,6 +764,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_sub
 always\t''
 never\t''"
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l dry-run -d 'Only show what would change, as a diff'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l mcp -d 'Register `mvault mcp` with the agent as well'
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l json -d 'Tell everything as JSON: one object, or one a line'
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l no-pager -d 'Never start a pager'
