@@ -298,3 +298,33 @@ fn the_server_finds_the_vault_as_hooks_do() {
     let refused = run().code(1);
     assert_eq!(refused.stdout(), "");
 }
+
+/// Answers in short: the id, and a word for what it is.
+fn sketch(answers: &[Value]) -> Vec<String> {
+    let word = |answer: &Value| match answer.get("error") {
+        Some(error) => error["code"].to_string(),
+        None => "result".to_owned(),
+    };
+    answers.iter().map(|answer| format!("{} {}", answer["id"], word(answer))).collect()
+}
+
+#[test]
+fn the_lines_of_clients_of_both_revisions_are_answered() {
+    let place = vault();
+    let replay = |revision: &str| {
+        let path = format!("{}/testdata/mcp/{revision}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        let lines = std::fs::read(path).expect("it is there");
+        place.mvault(["mcp"]).stdin(lines).code(0).json_lines()
+    };
+    let answers = replay("2025-11-25");
+    assert_eq!(sketch(&answers), ["0 result", "1 result", "2 result", "\"call-1\" result", "3 -32601"]);
+    assert!(answers.iter().all(|answer| answer["result"].get("resultType").is_none()), "that came later");
+    let answers = replay("2026-07-28");
+    let wanted = ["\"d\" result", "1 result", "2 result", "3 -32601", "4 -32602", "5 -32022"];
+    assert_eq!(sketch(&answers), wanted);
+    for answer in &answers[..3] {
+        let result = &answer["result"];
+        assert_eq!(result["resultType"], "complete");
+        assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "mvault");
+    }
+}

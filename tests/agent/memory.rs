@@ -152,6 +152,9 @@ fn str_replace_shows_what_changed() {
     );
     let without = json!({"command": "str_replace", "path": "/memories/p.txt", "old_str": "one\n"});
     assert!(good(&place, without).ends_with("\n     1\ttwo\n     2\tFavorite color: green\n     3\tfour"));
+    let null =
+        json!({"command": "str_replace", "path": "/memories/p.txt", "old_str": "two\n", "new_str": null});
+    assert!(good(&place, null).contains("\n     1\tFavorite color: green\n"));
     create(&place, "/memories/d.txt", "a\nx\nb x x\n\nx\n");
     let twice = json!({"command": "str_replace", "path": "/memories/d.txt", "old_str": "x", "new_str": "y"});
     assert_eq!(

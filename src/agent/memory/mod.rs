@@ -63,7 +63,10 @@ pub fn answer_object(vault: &mut Vault, input: &Map<String, Value>) -> Told {
         "view" => view::view(vault, &MemoryPath::parse(text(input, "path")?)?, input.get("view_range")),
         "create" => create(vault, text(input, "path")?, text(input, "file_text")?),
         "str_replace" => {
-            let new = if input.contains_key("new_str") { text(input, "new_str")? } else { "" };
+            let new = match input.get("new_str") {
+                None | Some(Value::Null) => "",
+                Some(_) => text(input, "new_str")?,
+            };
             str_replace(vault, text(input, "path")?, text(input, "old_str")?, new)
         }
         "insert" => {
