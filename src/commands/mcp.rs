@@ -32,6 +32,8 @@ const READ_BYTES_MAX: u64 = 1 << 20;
 /// So many commits `log` tells unless asked for more.
 const LOG_COMMITS: usize = 20;
 
+type Definition = fn() -> clap::Command;
+
 /// Arguments of `mcp`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -182,7 +184,7 @@ struct Verbs<'a> {
     env: Env,
     folder: PathBuf,
     vars: BTreeMap<OsString, OsString>,
-    definition: fn() -> clap::Command,
+    definition: Definition,
     token: Option<String>,
     narrowed: Option<BTreeSet<Scope>>,
     /// For standard error alone.
@@ -317,9 +319,11 @@ impl Toolbox for Verbs<'_> {
     }
 
     fn refuse(&mut self, tool: &'static Tool, granted: &Granted) -> Result<(), String> {
-        let who = granted.agent.as_ref().map_or("no token".to_owned(), |name| format!("the token {name}"));
-        let detail =
-            format!("{who} has the scopes {}, and this needs {}", granted.words(), tool.scope.as_str());
+        let who = match &granted.agent {
+            Some(name) => format!("the token {name} has"),
+            None => "without a token there are".to_owned(),
+        };
+        let detail = format!("{who} the scopes {}, and this needs {}", granted.words(), tool.scope.as_str());
         self.vault(|vault| vault.log_out_of_scope(&format!("mcp:{}", tool.name), detail))
     }
 

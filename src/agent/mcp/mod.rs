@@ -117,9 +117,9 @@ struct Server<'a> {
 impl Server<'_> {
     fn answer(&mut self, line: &[u8]) -> Option<Value> {
         let (id, method, params) = match wire::parse(line) {
-            Ok(Message::Unanswered) => return None,
-            Ok(Message::Request { id, method, params }) => (id, method, params),
-            Err((id, error)) => {
+            Message::Unanswered => return None,
+            Message::Request { id, method, params } => (id, method, params),
+            Message::Invalid { id, error } => {
                 self.toolbox.diagnose(&error.message);
                 return Some(error.answer(id));
             }

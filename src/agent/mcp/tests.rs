@@ -1,3 +1,5 @@
+//! What comes over the wire, and what is answered.
+
 use std::collections::BTreeSet;
 use std::io::BufReader;
 

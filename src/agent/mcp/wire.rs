@@ -103,40 +103,57 @@ pub enum Message {
     },
     /// It wants none: a notification, or an answer to something that was never asked.
     Unanswered,
+    /// It makes no sense.
+    Invalid {
+        /// Its id, as far as there is one.
+        id: Option<Value>,
+        /// Why.
+        error: RpcError,
+    },
 }
 
-/// Reads a message. The error comes with the id, as far as there is one.
-pub fn parse(line: &[u8]) -> Result<Message, (Option<Value>, RpcError)> {
+impl Message {
+    fn invalid(id: Option<Value>, code: i64, why: &str) -> Message {
+        Message::Invalid { id, error: RpcError::new(code, why) }
+    }
+}
+
+/// Reads a message.
+pub fn parse(line: &[u8]) -> Message {
     // serde_json goes 128 levels deep and no deeper.
-    let value: Value = serde_json::from_slice(line)
-        .map_err(|error| (None, RpcError::new(PARSE_ERROR, format!("the line is no JSON: {error}"))))?;
-    let Value::Object(mut message) = value else {
-        return Err((
-            None,
-            RpcError::new(INVALID_REQUEST, "a message is one JSON object, and no batch of them"),
-        ));
+    let mut message = match serde_json::from_slice::<Value>(line) {
+        Ok(Value::Object(message)) => message,
+        Ok(_) => {
+            return Message::invalid(
+                None,
+                INVALID_REQUEST,
+                "a message is one JSON object, and no batch of them",
+            );
+        }
+        Err(error) => return Message::invalid(None, PARSE_ERROR, &format!("the line is no JSON: {error}")),
     };
     let id = message.remove("id");
-    let is_id = |id: &Value| id.is_string() || id.is_i64() || id.is_u64();
-    let known = id.clone().filter(is_id);
-    let invalid = |why: &str| Err((known.clone(), RpcError::new(INVALID_REQUEST, why)));
+    let known = id.clone().filter(|id| id.is_string() || id.is_i64() || id.is_u64());
     if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-        return invalid("\"jsonrpc\" must be \"2.0\"");
+        return Message::invalid(known, INVALID_REQUEST, "\"jsonrpc\" must be \"2.0\"");
     }
     let method = match message.remove("method") {
         Some(Value::String(method)) => method,
         None if message.contains_key("result") || message.contains_key("error") => {
-            return Ok(Message::Unanswered);
+            return Message::Unanswered;
         }
-        _ => return invalid("\"method\" must be a text"),
+        _ => return Message::invalid(known, INVALID_REQUEST, "\"method\" must be a text"),
     };
-    let Some(id) = id else { return Ok(Message::Unanswered) };
-    if known.is_none() {
-        return invalid("\"id\" must be a text or a whole number");
-    }
+    let id = match (id, known) {
+        (None, _) => return Message::Unanswered,
+        (Some(_), None) => {
+            return Message::invalid(None, INVALID_REQUEST, "\"id\" must be a text or a whole number");
+        }
+        (Some(_), Some(id)) => id,
+    };
     match message.remove("params") {
-        None => Ok(Message::Request { id, method, params: Map::new() }),
-        Some(Value::Object(params)) => Ok(Message::Request { id, method, params }),
-        Some(_) => Err((Some(id), RpcError::new(INVALID_PARAMS, "\"params\" must be an object"))),
+        None => Message::Request { id, method, params: Map::new() },
+        Some(Value::Object(params)) => Message::Request { id, method, params },
+        Some(_) => Message::invalid(Some(id), INVALID_PARAMS, "\"params\" must be an object"),
     }
 }

@@ -1,3 +1,5 @@
+//! Paths, sizes and edits; whole answers are tested through the program.
+
 use super::edit::{insert, replace};
 use super::path::MemoryPath;
 use super::view::size;
