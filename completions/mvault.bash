@@ -94,6 +94,12 @@ _mvault() {
             mvault,man)
                 cmd="mvault__subcmd__man"
                 ;;
+            mvault,mcp)
+                cmd="mvault__subcmd__mcp"
+                ;;
+            mvault,memory)
+                cmd="mvault__subcmd__memory"
+                ;;
             mvault,note)
                 cmd="mvault__subcmd__note"
                 ;;
@@ -211,6 +217,18 @@ _mvault() {
             mvault__subcmd__import,mirrordna)
                 cmd="mvault__subcmd__import__subcmd__mirrordna"
                 ;;
+            mvault__subcmd__mcp,token)
+                cmd="mvault__subcmd__mcp__subcmd__token"
+                ;;
+            mvault__subcmd__mcp__subcmd__token,create)
+                cmd="mvault__subcmd__mcp__subcmd__token__subcmd__create"
+                ;;
+            mvault__subcmd__mcp__subcmd__token,list)
+                cmd="mvault__subcmd__mcp__subcmd__token__subcmd__list"
+                ;;
+            mvault__subcmd__mcp__subcmd__token,revoke)
+                cmd="mvault__subcmd__mcp__subcmd__token__subcmd__revoke"
+                ;;
             mvault__subcmd__quarantine,drop)
                 cmd="mvault__subcmd__quarantine__subcmd__drop"
                 ;;
@@ -251,7 +269,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync bundle serve reconcile conflicts resolve audit purge verify fsck gc stats doctor cat note events write seal rejections quarantine boot standup handoff import session hook hooks hash git completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync bundle serve reconcile conflicts resolve audit purge verify fsck gc stats doctor cat note events write seal rejections quarantine boot standup handoff mcp memory import session hook hooks hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1215,7 +1233,7 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__hooks__subcmd__install)
-            opts="-C -q -h --scope --dry-run --json --quiet --color --no-pager --help claude-code codex gemini cursor"
+            opts="-C -q -h --scope --dry-run --mcp --json --quiet --color --no-pager --help claude-code codex gemini cursor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1415,6 +1433,150 @@ _mvault() {
                 return 0
             fi
             case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__mcp)
+            opts="-C -q -h --scope --json --quiet --color --no-pager --help token"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --scope)
+                    COMPREPLY=($(compgen -W "read note handoff memory" -- "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__mcp__subcmd__token)
+            opts="-C -q -h --json --quiet --color --no-pager --help create list revoke"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__mcp__subcmd__token__subcmd__create)
+            opts="-C -q -h --scope --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --scope)
+                    COMPREPLY=($(compgen -W "read note handoff memory" -- "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__mcp__subcmd__token__subcmd__list)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__mcp__subcmd__token__subcmd__revoke)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__memory)
+            opts="-C -q -h --session --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -74,6 +74,8 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "quarantine" -d 'List,
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "boot" -d 'Tell what an agent should know when it starts'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "standup" -d 'Tell what each device added since yesterday'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "handoff" -d 'Leave a task for another agent or device, take one, say it is done'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "mcp" -d 'Offer the vault as tools to agents (MCP); programs run it'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "memory" -d 'Carry out a model\'s memory tool; programs run it'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "import" -d 'Take in what other tools left on disk'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "session" -d 'Begin, end, list and show agents\' sessions'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "hook" -d 'Answer a host of agents; hosts run it'
@@ -684,6 +686,39 @@ complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_s
 complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand handoff; and __fish_seen_subcommand_from complete" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -l scope -d 'Offer only the tools of these scopes, of those that are granted' -r -f -a "read\t''
+note\t''
+handoff\t''
+memory\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and not __fish_seen_subcommand_from token" -f -a "token" -d 'Make, list and revoke the tokens of agents'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -f -a "create" -d 'Make a token and print it, this once'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -f -a "list" -d 'List the tokens'
+complete -c mvault -n "__fish_mvault_using_subcommand mcp; and __fish_seen_subcommand_from token" -f -a "revoke" -d 'Take a token out of force'
+complete -c mvault -n "__fish_mvault_using_subcommand memory" -l session -d 'The agent\'s session' -r
+complete -c mvault -n "__fish_mvault_using_subcommand memory" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand memory" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand memory" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand memory" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand memory" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand memory" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand import; and not __fish_seen_subcommand_from mirrordna" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -774,6 +809,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_sub
 always\t''
 never\t''"
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l dry-run -d 'Only show what would change, as a diff'
+complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l mcp -d 'Register `mvault mcp` with the agent as well'
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l json -d 'Tell everything as JSON: one object, or one a line'
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand hooks; and __fish_seen_subcommand_from install" -l no-pager -d 'Never start a pager'

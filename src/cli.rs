@@ -151,6 +151,10 @@ enum Verb {
     Standup(commands::standup::StandupArgs),
     /// Leave a task for another agent or device, take one, say it is done
     Handoff(commands::handoff::HandoffArgs),
+    /// Offer the vault as tools to agents (MCP); programs run it
+    Mcp(commands::mcp::McpArgs),
+    /// Carry out a model's memory tool; programs run it
+    Memory(commands::memory::MemoryArgs),
     /// Take in what other tools left on disk
     Import(commands::import::ImportArgs),
     /// Begin, end, list and show agents' sessions
@@ -212,6 +216,8 @@ impl Verb {
             Verb::Boot(args) => commands::boot::run(cx, args),
             Verb::Standup(args) => commands::standup::run(cx, args),
             Verb::Handoff(args) => commands::handoff::run(cx, args),
+            Verb::Mcp(args) => commands::mcp::run(cx, args),
+            Verb::Memory(args) => commands::memory::run(cx, args),
             Verb::Import(args) => commands::import::run(cx, args),
             Verb::Session(args) => commands::session::run(cx, args),
             Verb::Hook(args) => commands::hook::run(cx, args),

@@ -5,6 +5,8 @@
 //! - [`handoff`] leaves a task for another agent or device.
 //! - [`hooks`] reads what a host says and answers by its contract, one thin adapter a host.
 //! - [`install`] wires a host to mvault in the host's own settings, and takes that back.
+//! - [`memory`] carries out the memory tool of a model's interface in a folder of the vault.
+//! - [`mcp`] speaks the Model Context Protocol with agents that call tools.
 //! - [`standup`] tells people what each device added.
 //! - [`mirrordna`] takes in what MirrorDNA left on disk.
 //! - [`transcript`] tells from a host's transcript whether a boot was delivered.
@@ -17,6 +19,8 @@ pub mod boot;
 pub mod handoff;
 pub mod hooks;
 pub mod install;
+pub mod mcp;
+pub mod memory;
 pub mod mirrordna;
 pub mod neutral;
 pub mod news;

@@ -15,7 +15,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{CommandResult, Context, Exit, VaultStart};
+use super::{CommandError, CommandResult, Context, ErrorKind, Exit, VaultStart};
 use crate::agent::hooks::run::{HookError, HookVault, Request, deadline, respond};
 use crate::agent::hooks::{Agent, Caller, Event, HookInput, STDIN_BYTES_MAX, Surroundings};
 use crate::agent::sessions::SessionVault;
@@ -154,29 +154,34 @@ impl Opener {
         Ok(Box::new(SessionVault::new(folder, options, Box::new(finish_detached))))
     }
 
-    /// Returns the vault's folder: the one that `MVAULT_DIR` names; the nearest around the folder we run in,
-    /// the session's own folders; the user's default.
+    /// Returns the vault's folder.
     fn find(&self, caller: &Caller) -> Result<PathBuf, HookError> {
-        let start = match &self.start {
-            VaultStart::Exactly(folder) => return Ok(folder.clone()),
-            VaultStart::Search(start) => start,
-        };
-        let folders = std::iter::once(start).chain(&caller.folders);
-        for folder in folders.filter(|folder| folder.is_absolute()) {
-            if let Ok(found) = vault::find(&*self.disk, folder) {
-                return Ok(found);
-            }
-        }
-        let default = self.home.as_deref().map(|home: &Path| default_vault(&*self.disk, home));
-        match default {
-            Some(Ok(Some(folder))) => Ok(folder),
-            Some(Err(error)) => Err(HookError::Vault(error.to_string())),
-            None | Some(Ok(None)) => {
-                let folder = caller.folders.first().unwrap_or(start).clone();
-                Err(HookError::NoVault { folder })
-            }
-        }
+        let found = find_vault(&*self.disk, &self.start, &caller.folders, self.home.as_deref());
+        found.map_err(|error| HookError::Vault(error.message))?.ok_or_else(|| {
+            let (VaultStart::Exactly(start) | VaultStart::Search(start)) = &self.start;
+            HookError::NoVault { folder: caller.folders.first().unwrap_or(start).clone() }
+        })
     }
+}
+
+/// Finds the vault of a program that a host of agents started: the one that `MVAULT_DIR` names; the nearest around
+/// the folder it runs in, or the session's own folders; the user's default.
+pub(super) fn find_vault(
+    disk: &dyn Disk,
+    start: &VaultStart,
+    folders: &[PathBuf],
+    home: Option<&Path>,
+) -> Result<Option<PathBuf>, CommandError> {
+    let start = match start {
+        VaultStart::Exactly(folder) => return Ok(Some(folder.clone())),
+        VaultStart::Search(start) => start,
+    };
+    let folders = std::iter::once(start).chain(folders).filter(|folder| folder.is_absolute());
+    if let Some(found) = folders.filter_map(|folder| vault::find(disk, folder).ok()).next() {
+        return Ok(Some(found));
+    }
+    home.map_or(Ok(None), |home| default_vault(disk, home))
+        .map_err(|error| CommandError::from_error(ErrorKind::Failed, &error))
 }
 
 /// Starts a process of its own that closes the session: hosts allow the end of a session too little time for a

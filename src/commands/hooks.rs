@@ -13,7 +13,8 @@ use crate::agent::install::{
 };
 use crate::object::{Kind, Mode, hash_object};
 use crate::ui::diff::{FileDiff, Side, patch, terminal};
-use crate::ui::{Style, harmless_line};
+use crate::ui::{Style, harmless, harmless_line};
+use crate::vault::{Access, Vault};
 
 /// How often a file is read again that somebody else writes meanwhile.
 const TRIES: usize = 3;
@@ -23,6 +24,7 @@ const TRIES: usize = 3;
 #[command(after_help = "Examples:
   mvault hooks install claude-code --dry-run   show what would change in its settings
   mvault hooks install claude-code             wire it, for all sessions of this user
+  mvault hooks install claude-code --mcp       the same, and register the server of tools (`mvault mcp`)
   mvault hooks status                          what is wired, and what keeps it from working
   mvault hooks uninstall claude-code           take back exactly what was put in")]
 pub struct HooksArgs {
@@ -33,7 +35,7 @@ pub struct HooksArgs {
 #[derive(Debug, clap::Subcommand)]
 enum HooksVerb {
     /// Put mvault's hooks into an agent's settings
-    Install(WireArgs),
+    Install(InstallArgs),
     /// Take mvault's hooks out of an agent's settings
     Uninstall(WireArgs),
     /// Tell what is wired
@@ -58,6 +60,15 @@ struct WireArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct InstallArgs {
+    #[command(flatten)]
+    wire: WireArgs,
+    /// Register `mvault mcp` with the agent as well
+    #[arg(long)]
+    mcp: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct StatusArgs {
     /// The agent; all without it
     #[arg(value_name = "AGENT", value_parser = agent_parser())]
@@ -79,14 +90,16 @@ fn scope_parser() -> impl TypedValueParser<Value = Scope> {
 /// Runs the verb that was given.
 pub fn run(cx: &mut Context<'_>, args: &HooksArgs) -> CommandResult {
     match &args.verb {
-        HooksVerb::Install(args) => wire(cx, args, &INSTALL),
-        HooksVerb::Uninstall(args) => wire(cx, args, &UNINSTALL),
+        HooksVerb::Install(args) => install(cx, args),
+        HooksVerb::Uninstall(args) => uninstall(cx, args),
         HooksVerb::Status(args) => status(cx, args),
     }
 }
 
-/// One of the two ways.
+/// One of the ways to change one of a host's files.
 struct Way {
+    part: &'static str,
+    path: fn(Agent, Scope, Homes<'_>) -> Result<PathBuf, InstallError>,
     plan: fn(Settings, Agent, &str) -> Result<Change, InstallError>,
     done: &'static str,
     nothing: &'static str,
@@ -94,6 +107,8 @@ struct Way {
 }
 
 const INSTALL: Way = Way {
+    part: "hooks",
+    path: install::settings_path,
     plan: install::plan_install,
     done: "installed",
     nothing: "already installed",
@@ -103,43 +118,92 @@ const INSTALL: Way = Way {
 };
 
 const UNINSTALL: Way = Way {
+    part: "hooks",
+    path: install::settings_path,
     plan: install::plan_uninstall,
     done: "uninstalled",
     nothing: "not installed",
     by_hand: |_, _| "remove by hand the entries that run `mvault hook`".to_owned(),
 };
 
-fn wire(cx: &mut Context<'_>, args: &WireArgs, way: &Way) -> CommandResult {
+const REGISTER: Way = Way {
+    part: "mcp",
+    path: install::servers_path,
+    plan: install::plan_register,
+    done: "registered",
+    nothing: "already registered",
+    by_hand: |agent, program| {
+        let lines = install::register_by_hand(agent, program);
+        format!("add this by hand, beside what is there:\n{}", lines.trim_end())
+    },
+};
+
+const UNREGISTER: Way = Way {
+    part: "mcp",
+    path: install::servers_path,
+    plan: install::plan_unregister,
+    done: "unregistered",
+    nothing: "not registered",
+    by_hand: |_, _| "remove by hand the server that runs `mvault mcp`".to_owned(),
+};
+
+fn install(cx: &mut Context<'_>, args: &InstallArgs) -> CommandResult {
+    let change = wire(cx, &args.wire, &INSTALL)?;
+    tell(cx, &args.wire, &INSTALL, &change)?;
+    if args.mcp {
+        let change = wire(cx, &args.wire, &REGISTER)?;
+        tell(cx, &args.wire, &REGISTER, &change)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Takes the server out before the hooks: where both stand in one file, it came after them.
+fn uninstall(cx: &mut Context<'_>, args: &WireArgs) -> CommandResult {
+    match wire(cx, args, &UNREGISTER) {
+        Ok(change) if change.is_nothing() => {}
+        Ok(change) => tell(cx, args, &UNREGISTER, &change)?,
+        // Nobody may ever have registered it there.
+        Err(error) => cx.ui.warn(format_args!("{}; no server was taken out there", harmless(&error.message))),
+    }
+    let change = wire(cx, args, &UNINSTALL)?;
+    tell(cx, args, &UNINSTALL, &change)?;
+    Ok(Exit::Done)
+}
+
+fn wire(cx: &Context<'_>, args: &WireArgs, way: &Way) -> Result<Change, CommandError> {
     let program = program_path(cx)?;
     let told = |error| explain(error, || (way.by_hand)(args.agent, &program));
-    let path = install::settings_path(args.agent, args.scope, homes(cx)).map_err(told)?;
+    let path = (way.path)(args.agent, args.scope, homes(cx)).map_err(told)?;
     let mut tries = 1;
-    let change = loop {
+    loop {
         let settings = install::read(&*cx.disk, &path).map_err(told)?;
         let change = (way.plan)(settings, args.agent, &program).map_err(told)?;
         if args.dry_run {
-            break change;
+            return Ok(change);
         }
         match install::apply(&*cx.disk, &change) {
-            Ok(()) => break change,
+            Ok(()) => return Ok(change),
             Err(InstallError::Changed { .. }) if tries < TRIES => tries += 1,
             Err(error) => return Err(told(error)),
         }
-    };
-    if cx.ui.is_json() {
-        tell_json(cx, args, way, &change)?;
-    } else if args.dry_run {
-        tell_diff(cx, &change)?;
-    } else {
-        tell_change(cx, args, way, &change)?;
     }
-    Ok(Exit::Done)
+}
+
+fn tell(cx: &mut Context<'_>, args: &WireArgs, way: &Way, change: &Change) -> Result<(), CommandError> {
+    if cx.ui.is_json() {
+        tell_json(cx, args, way, change)
+    } else if args.dry_run {
+        tell_diff(cx, change)
+    } else {
+        tell_change(cx, args, way, change)
+    }
 }
 
 fn tell_json(cx: &mut Context<'_>, args: &WireArgs, way: &Way, change: &Change) -> Result<(), CommandError> {
     let outcome = if change.is_nothing() { way.nothing } else { way.done };
     cx.ui.json(&json!({
         "agent": args.agent.as_str(),
+        "part": way.part,
         "scope": args.scope.as_str(),
         "path": change.path.to_string_lossy(),
         "changed": !change.is_nothing() && !args.dry_run,
@@ -265,6 +329,50 @@ pub struct Wiring {
     pub scope: Scope,
     /// What was found.
     pub look: Look,
+    /// The program that the host runs as mvault's server of tools, if it was told to.
+    pub server: Option<String>,
+}
+
+/// What a host is told of mvault's server of tools.
+struct Server {
+    program: Option<String>,
+    /// Whether the file was changed for it once, and is not as it was left.
+    was_asked_for: bool,
+}
+
+impl Server {
+    fn faults(&self, cx: &Context<'_>, agent: Agent, is_wanted: bool) -> Option<Fault> {
+        let hint = format!("mvault hooks install {} --mcp", agent.as_str());
+        match &self.program {
+            None if is_wanted => {
+                let message = "the server of tools (`mvault mcp`) is not registered";
+                Some(Fault::new("mcp-missing", message, hint))
+            }
+            Some(program)
+                if Path::new(program).is_absolute() && cx.disk.canonicalize(Path::new(program)).is_err() =>
+            {
+                let message = format!("the server of tools runs {program}, which is not there");
+                Some(Fault::new("mcp-command-missing", message, hint))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn server_of(cx: &Context<'_>, agent: Agent, scope: Scope) -> Result<Server, CommandError> {
+    let told = |error| explain(error, String::new);
+    let path = install::servers_path(agent, scope, homes(cx)).map_err(told)?;
+    let settings = install::read(&*cx.disk, &path).map_err(told)?;
+    let program = settings.text.as_deref().and_then(|text| install::registered(agent, text).ok().flatten());
+    // Gemini keeps its servers beside the hooks, and the kept file may be theirs.
+    let was_asked_for = agent != Agent::Gemini && settings.backup.is_some();
+    Ok(Server { program, was_asked_for })
+}
+
+/// Tells whether the vault here has tokens for agents: somebody means to use the server.
+fn has_tokens(cx: &Context<'_>) -> bool {
+    let vault = cx.find_vault().and_then(|path| Ok(Vault::open(&path, cx.open_options(Access::Store)?)?));
+    vault.is_ok_and(|vault| vault.tokens().is_ok_and(|tokens| !tokens.is_empty()))
 }
 
 /// Looks at the settings of hosts: of all, and of both scopes, unless one is named. A project's file that is not
@@ -288,7 +396,13 @@ pub fn wirings(
             if agent == Agent::ClaudeCode && has_hooks {
                 look.faults.extend(trust_of_folder(cx));
             }
-            wirings.push(Wiring { agent, scope: one, look });
+            let server = server_of(cx, agent, one)?;
+            if has_hooks {
+                let is_wanted = server.was_asked_for || has_tokens(cx);
+                let elsewhere = one == Scope::Project && server_of(cx, agent, Scope::User)?.program.is_some();
+                look.faults.extend(server.faults(cx, agent, is_wanted && !elsewhere));
+            }
+            wirings.push(Wiring { agent, scope: one, look, server: server.program });
         }
     }
     Ok(wirings)
@@ -338,6 +452,7 @@ fn wiring_json(wiring: &Wiring) -> Value {
         "exists": wiring.look.is_there,
         "state": state_word(&wiring.look),
         "hooks": hooks,
+        "mcp": wiring.server,
         "foreign": wiring.look.standing.as_ref().map(|standing| standing.foreign),
         "faults": faults,
     })
@@ -354,6 +469,9 @@ fn tell_wiring(cx: &mut Context<'_>, wiring: &Wiring) -> Result<(), CommandError
         let timeout = timeout.map_or_else(|| "no timeout".to_owned(), |seconds| format!("{seconds} s"));
         let program = shown(&PathBuf::from(&found.program));
         cx.ui.line(format_args!("    {:<14} {timeout:<10} {program}", found.event.as_str()))?;
+    }
+    if let Some(server) = &wiring.server {
+        cx.ui.line(format_args!("    {:<14} {:<10} {}", "mcp", "", harmless(server)))?;
     }
     // That nothing is there needs no reason where nothing was wired.
     let is_empty = matches!(look.standing.as_ref().map(|s| s.state), Some(State::Absent | State::Foreign));

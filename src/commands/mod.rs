@@ -34,6 +34,8 @@ pub mod import;
 pub mod init;
 pub mod log;
 pub mod man;
+pub mod mcp;
+pub mod memory;
 pub mod note;
 pub mod purge;
 pub mod reconcile;

@@ -58,10 +58,12 @@ pub enum Reason {
     BundleEarly,
     /// A bundle of another vault, or of another device of this one's name.
     BundleForeign,
+    /// An agent asked for what its token is not for.
+    OutOfScope,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 26] = [
+const CODES: [(Reason, &str); 27] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -88,6 +90,7 @@ const CODES: [(Reason, &str); 26] = [
     (Reason::BundleUnusable, "bundle-unusable"),
     (Reason::BundleEarly, "bundle-early"),
     (Reason::BundleForeign, "bundle-foreign"),
+    (Reason::OutOfScope, "out-of-scope"),
 ];
 
 impl Reason {
@@ -116,6 +119,7 @@ impl Reason {
                 | Reason::NameTooLong
                 | Reason::ReservedFolder
                 | Reason::IgnoreFile
+                | Reason::OutOfScope
                 | Reason::Purged
                 | Reason::TornLine
                 | Reason::BundleUnusable
@@ -158,6 +162,7 @@ impl Reason {
             Reason::BundleUnusable => "the bundle cannot be used",
             Reason::BundleEarly => "the bundle builds on what is not here",
             Reason::BundleForeign => "the bundle is not of this vault",
+            Reason::OutOfScope => "the agent's token is not for that",
         }
     }
 
@@ -207,6 +212,10 @@ impl Reason {
                 format!(
                     "nothing of it was taken; `mvault pull {path} --allow unrelated` joins another vault to this one"
                 )
+            }
+            Reason::OutOfScope => {
+                "if it should have it, give the agent a token with that scope: `mvault mcp token create`"
+                    .to_owned()
             }
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }

@@ -30,10 +30,12 @@ mod purge;
 mod reconcile;
 mod reference;
 mod refusal;
+mod relocate;
 mod sealing;
 mod session;
 mod standing;
 mod streams;
+mod tokens;
 mod transaction;
 mod undo;
 mod verify;
@@ -68,9 +70,11 @@ pub use reconcile::{
     resolve,
 };
 pub use refusal::{Quarantined, Refused};
+pub use relocate::{Relocated, remove, rename};
 pub use session::{Session, SessionOrigin, SessionState, Turn, close_session, finish_orphans};
 pub use standing::{Reliable, Standing, reliable, standing};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
+pub use tokens::{Token, create_token, revoke_token};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
 pub use verify::{Depth, Problem, Verified, verify};

@@ -34,6 +34,8 @@ pub enum Door {
     Commit,
     /// From another program, which can give it again.
     Write,
+    /// From an agent that asked for more than it may.
+    Agent,
     /// From another device, held before reconcile.
     Pull,
     /// From another device, together with the last choice of a conflict.
@@ -97,7 +99,7 @@ impl Refused {
             path => format!("--allow {code}:{path}"),
         };
         match self.door {
-            Door::Commit | Door::Bundle => self.reason.hint(&path),
+            Door::Commit | Door::Bundle | Door::Agent => self.reason.hint(&path),
             Door::Write => {
                 format!("nothing was written; if it is meant, the same command with `{allow}` takes it")
             }

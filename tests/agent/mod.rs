@@ -2,4 +2,6 @@
 
 mod handoff;
 mod import;
+mod mcp;
+mod memory;
 mod standup;

@@ -112,3 +112,103 @@ fn other_places_and_agents_are_respected() {
     }
     place.mvault(["hooks", "install", "emacs"]).code(2);
 }
+
+/// Where each host keeps its servers, for a user, and what may stand there before.
+const SERVERS: [(&str, &str, &str); 4] = [
+    ("claude-code", "home/.claude.json", "{\n  \"numStartups\": 3,\n  \"projects\": {}\n}\n"),
+    ("codex", "home/.codex/config.toml", "# mine\nmodel = \"x\"\n\n[mcp_servers.other]\ncommand = \"y\"\n"),
+    (
+        "gemini",
+        "home/.gemini/settings.json",
+        "{\n  \"theme\": \"x\",\n  \"mcpServers\": {\"other\": {\"command\": \"y\"}}\n}\n",
+    ),
+    ("cursor", "home/.cursor/mcp.json", "{\"mcpServers\": {\"other\": {\"command\": \"y\"}}}"),
+];
+
+#[test]
+fn the_server_is_registered_only_when_asked_for_and_taken_back_byte_for_byte() {
+    for (agent, file, mine) in SERVERS {
+        let place = Place::new();
+        put(&place, file, mine);
+        place.mvault(["hooks", "install", agent]).ok();
+        let without = get(&place, file).expect("it is there");
+        assert!(!without.contains("[\"mcp\"]") && !without.contains("\"mcp\"\n"), "{without}");
+        let diff = place.mvault(["hooks", "install", agent, "--mcp", "--dry-run"]).ok();
+        assert!(diff.contains("\n+") && diff.contains("mcp"), "{diff}");
+        assert_eq!(get(&place, file).as_deref(), Some(&*without), "a dry run writes nothing");
+        let told = place.mvault(["hooks", "install", agent, "--mcp"]).json_lines();
+        assert_eq!((&told[1]["part"], &told[1]["outcome"]), (&"mcp".into(), &"registered".into()));
+        let wired = get(&place, file).expect("it is there");
+        assert!(wired.contains("\"y\"") || agent == "claude-code", "{wired}");
+        let told = place.mvault(["hooks", "install", agent, "--mcp"]).json_lines();
+        assert_eq!((&told[1]["changed"], &told[1]["outcome"]), (&false.into(), &"already registered".into()));
+        assert_eq!(get(&place, file).as_deref(), Some(&*wired));
+        let status = place.mvault(["hooks", "status", agent, "--scope", "user"]).json();
+        assert!(status["mcp"].as_str().is_some_and(|program| program.starts_with('/')), "{status}");
+        place.mvault(["hooks", "uninstall", agent]).ok();
+        assert_eq!(get(&place, file).as_deref(), Some(mine), "{agent}");
+        let kept = format!("{file}.mvault-backup");
+        assert_eq!(get(&place, &kept), None, "{agent}");
+    }
+}
+
+#[test]
+fn the_registered_server_is_one_that_answers() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.mvault(["hooks", "install", "claude-code", "--mcp", "--scope", "project"]).ok();
+    let text = get(&place, "work/.mcp.json").expect("it is there");
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    let server = &value["mcpServers"]["mvault"];
+    assert_eq!((&server["type"], &server["args"]), (&"stdio".into(), &serde_json::json!(["mcp"])));
+    let program = server["command"].as_str().expect("a program");
+    let hello = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\"}\n";
+    let told = place.program(program, ["mcp"]).stdin(hello).ok();
+    assert!(told.contains("supportedVersions"), "{told}");
+    place.mvault(["hooks", "uninstall", "claude-code", "--scope", "project"]).ok();
+    assert_eq!(get(&place, "work/.mcp.json"), None, "it was made for the server");
+}
+
+#[test]
+fn a_server_that_is_missed_is_told() {
+    let faults = |place: &Place| {
+        let status = place.mvault(["hooks", "status", "claude-code", "--scope", "user"]).json();
+        let faults = status["faults"].as_array().expect("a list").clone();
+        let codes = faults.iter().filter_map(|fault| fault["code"].as_str().map(str::to_owned));
+        codes.filter(|code| code.starts_with("mcp")).collect::<Vec<_>>()
+    };
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    put(&place, "home/.claude.json", "{}\n");
+    place.mvault(["hooks", "install", "claude-code"]).ok();
+    assert!(faults(&place).is_empty(), "nobody asked for it");
+    place.mvault(["mcp", "token", "create", "claude", "--scope", "read"]).ok();
+    assert_eq!(faults(&place), ["mcp-missing"], "a token wants a server");
+    let doctor = place.mvault(["doctor"]).run().stdout();
+    assert!(doctor.contains("mcp-missing") && doctor.contains("hooks install claude-code --mcp"), "{doctor}");
+    place.mvault(["hooks", "install", "claude-code", "--mcp"]).ok();
+    assert!(faults(&place).is_empty());
+    place.mvault(["mcp", "token", "revoke", "claude"]).ok();
+    // The host wrote its file anew and lost the entry.
+    put(&place, "home/.claude.json", "{}\n");
+    assert_eq!(faults(&place), ["mcp-missing"], "it was asked for");
+    put(
+        &place,
+        "home/.claude.json",
+        "{\"mcpServers\":{\"mvault\":{\"command\":\"/gone/mvault\",\"args\":[\"mcp\"]}}}",
+    );
+    assert_eq!(faults(&place), ["mcp-command-missing"]);
+}
+
+#[test]
+fn a_file_of_servers_that_cannot_be_read_does_not_keep_hooks_in() {
+    let place = Place::new();
+    put(&place, "home/.claude.json", "{ // mine\n}\n");
+    place.mvault(["hooks", "install", "claude-code"]).ok();
+    let told = place.mvault(["hooks", "install", "claude-code", "--mcp"]).code(1).stderr();
+    assert!(told.contains("has a comment") && told.contains("\"mcpServers\""), "{told}");
+    let told = place.mvault(["hooks", "uninstall", "claude-code"]).code(0).stderr();
+    assert!(told.contains("no server was taken out there"), "{told}");
+    assert_eq!(get(&place, SETTINGS), None);
+    assert_eq!(get(&place, "home/.claude.json").as_deref(), Some("{ // mine\n}\n"));
+}

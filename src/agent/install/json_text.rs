@@ -28,7 +28,15 @@ pub enum TextError {
         /// What is wrong there.
         why: String,
     },
-    /// It is JSON, but not of the shape that the host reads.
+    /// It is no TOML.
+    #[error("line {line} is no TOML: {why}")]
+    NotToml {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        why: String,
+    },
+    /// It can be read, but is not of the shape that the host reads.
     #[error("{at} is not {expected}")]
     Shape {
         /// Where, as names joined by dots.

@@ -1,5 +1,6 @@
 //! Wires a host of agents to mvault: our entries in its settings file, and out again.
 //!
+//! - The same for the server of tools, where it is asked for (`server`).
 //! - Only our entries come and go; all other bytes stay. A file with comments, or one that is no JSON, is
 //!   left alone and what to add by hand is said.
 //! - Before the first change the file as it was is kept beside it (`settings.json.mvault-backup`), synced.
@@ -11,6 +12,7 @@
 
 pub mod faults;
 mod json_text;
+mod server;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use faults::{Fault, HostFiles, faults};
 pub use json_text::TextError;
+pub use server::{plan_register, plan_unregister, register_by_hand, registered, servers_path};
 pub use settings::{
     Entry, Found, Standing, State, Uninstalled, merge, quote, standing, timeout_seconds, timeout_units,
     unmerge, wanted,

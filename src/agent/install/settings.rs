@@ -13,7 +13,7 @@ use super::json_text::{Node, Shape, TextError, append, parse, remove};
 use crate::agent::hooks::{Agent, Event};
 
 /// What a new settings file begins as.
-const EMPTY: &str = "{}\n";
+pub(super) const EMPTY: &str = "{}\n";
 
 /// Returns how long a host lets a hook run, in seconds. Boots of large vaults on slow disks need their time;
 /// without a value a stuck hook would hold a session for minutes.
@@ -214,11 +214,11 @@ pub fn merge(agent: Agent, text: &str, program: &str) -> Result<String, TextErro
     Ok(text)
 }
 
-fn or_empty(text: &str) -> &str {
+pub(super) fn or_empty(text: &str) -> &str {
     if text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() { EMPTY } else { text }
 }
 
-fn object(node: Node, at: &str) -> Result<Node, TextError> {
+pub(super) fn object(node: Node, at: &str) -> Result<Node, TextError> {
     match node.shape {
         Shape::Object(_) => Ok(node),
         _ => Err(TextError::Shape { at: at.to_owned(), expected: "an object" }),
