@@ -123,6 +123,8 @@ enum Verb {
     /// Check everything the vault keeps
     #[command(visible_alias = "fsck")]
     Verify(commands::verify::VerifyArgs),
+    /// Put right what is damaged: save what is whole, bring back what is lost
+    Repair(commands::repair::RepairArgs),
     /// Tell how much the vault keeps
     Stats(commands::verify::StatsArgs),
     /// Try what holds on this machine
@@ -194,6 +196,7 @@ impl Verb {
             Verb::Audit(args) => commands::audit::run(cx, args),
             Verb::Purge(args) => commands::purge::run(cx, args),
             Verb::Verify(args) => commands::verify::run(cx, args),
+            Verb::Repair(args) => commands::repair::run(cx, args),
             Verb::Stats(args) => commands::verify::run_stats(cx, args),
             Verb::Doctor(args) => commands::doctor::run(cx, args),
             Verb::Cat(args) => commands::cat::run(cx, args),

@@ -52,10 +52,12 @@ pub enum Reason {
     ReservedFolder,
     /// A file of ignore rules that cannot be used.
     IgnoreFile,
+    /// `repair` set it aside and put something whole in its place.
+    Repaired,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 23] = [
+const CODES: [(Reason, &str); 24] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -79,6 +81,7 @@ const CODES: [(Reason, &str); 23] = [
     (Reason::NameTooLong, "name-too-long"),
     (Reason::ReservedFolder, "reserved-folder"),
     (Reason::IgnoreFile, "ignore-file"),
+    (Reason::Repaired, "repaired"),
 ];
 
 impl Reason {
@@ -109,6 +112,7 @@ impl Reason {
                 | Reason::IgnoreFile
                 | Reason::Purged
                 | Reason::TornLine
+                | Reason::Repaired
         )
     }
 
@@ -143,6 +147,7 @@ impl Reason {
             Reason::NameTooLong => "its name or path is too long",
             Reason::ReservedFolder => "a folder of a vault or repository",
             Reason::IgnoreFile => "it cannot be used; everything new beside it counts as ignored",
+            Reason::Repaired => "it was set aside by a repair",
         }
     }
 
@@ -151,7 +156,7 @@ impl Reason {
         let allow = |why: &str| format!("{why}, `mvault commit --allow {}:{path}` takes it", self.code());
         match self {
             Reason::Emptied | Reason::NulFilled => {
-                format!("`mvault checkout main -- {path}` brings it back; {}", allow("if it is meant"))
+                format!("`mvault repair {path}` brings it back; {}", allow("if it is meant"))
             }
             Reason::StreamRewritten => format!(
                 "streams only grow: `mvault checkout main -- {path}` brings the lines back; {}",
@@ -176,11 +181,16 @@ impl Reason {
                 self.code()
             ),
             Reason::Purged => "remove it, or change it: these bytes do not come back".to_owned(),
-            Reason::TornLine => format!("`mvault events verify {path}` shows where"),
+            Reason::TornLine => {
+                format!("`mvault events verify {path}` shows where, `mvault repair` takes it apart")
+            }
             Reason::ChangedWhileRead => "commit again when its writer is done".to_owned(),
             Reason::Unreadable => format!("check the permissions of {path}"),
             Reason::NameTooLong => "shorten it".to_owned(),
             Reason::IgnoreFile => format!("mend {path}"),
+            Reason::Repaired => {
+                "`mvault quarantine show` prints it, `restore --to PATH` puts it elsewhere".to_owned()
+            }
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }
     }

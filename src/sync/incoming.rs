@@ -161,8 +161,8 @@ impl Incoming {
             if name.starts_with(BASE) {
                 dir.remove_file(&name)?;
             } else if let Some(digits) = name.strip_prefix(PART) {
-                match (ObjectId::parse(digits), &left) {
-                    (Ok(id), None) => left = Some((id, dir.stat(&name)?.size)).filter(|(_, size)| *size > 0),
+                match (ObjectId::parse(digits), &left, dir.stat(&name)?.size) {
+                    (Ok(id), None, size @ 1..) => left = Some((id, size)),
                     _ => dir.remove_file(&name)?,
                 }
             }

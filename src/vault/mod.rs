@@ -28,6 +28,7 @@ mod purge;
 mod reconcile;
 mod reference;
 mod refusal;
+mod repair;
 mod sealing;
 mod session;
 mod standing;
@@ -64,12 +65,15 @@ pub use reconcile::{
     resolve,
 };
 pub use refusal::{Quarantined, Refused};
+pub use repair::{
+    FileFix, Fixed, StoreRepair, Tidied, examine_store, fix_files, note_brought, repair_store, tidy,
+};
 pub use session::{Session, SessionOrigin, SessionState, Turn, close_session, finish_orphans};
 pub use standing::{Reliable, Standing, reliable, standing};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
-pub use verify::{Depth, Problem, Verified, verify};
+pub use verify::{Depth, Lost, Problem, Verified, verify};
 pub use write::{
     IfMatch, Restored, WRITE_BYTES_MAX, WriteMode, WriteOutcome, WriteRequest, drop_quarantined,
     restore_quarantined, seal_paths, write,

@@ -18,6 +18,7 @@ mod deltas;
 mod hostile;
 mod large;
 mod remove;
+mod salvage;
 mod vectors;
 
 /// A store in a folder of its own that goes away with it.
