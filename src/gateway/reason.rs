@@ -52,12 +52,14 @@ pub enum Reason {
     ReservedFolder,
     /// A file of ignore rules that cannot be used.
     IgnoreFile,
+    /// All files are as they were in an older commit.
+    Restored,
     /// `repair` set it aside and put something whole in its place.
     Repaired,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 24] = [
+const CODES: [(Reason, &str); 25] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -81,6 +83,7 @@ const CODES: [(Reason, &str); 24] = [
     (Reason::NameTooLong, "name-too-long"),
     (Reason::ReservedFolder, "reserved-folder"),
     (Reason::IgnoreFile, "ignore-file"),
+    (Reason::Restored, "restored"),
     (Reason::Repaired, "repaired"),
 ];
 
@@ -118,7 +121,8 @@ impl Reason {
 
     /// Tells whether the content can be set aside: there is some, and of a size to copy.
     pub fn keeps_copy(self) -> bool {
-        self.can_be_allowed() && !matches!(self, Reason::TooLarge | Reason::MassDelete | Reason::LinkOutside)
+        self.can_be_allowed()
+            && !matches!(self, Reason::TooLarge | Reason::MassDelete | Reason::LinkOutside | Reason::Restored)
     }
 
     /// Returns the reason in words, to stand after the path.
@@ -147,6 +151,7 @@ impl Reason {
             Reason::NameTooLong => "its name or path is too long",
             Reason::ReservedFolder => "a folder of a vault or repository",
             Reason::IgnoreFile => "it cannot be used; everything new beside it counts as ignored",
+            Reason::Restored => "the files are those of an older state, as after a restore from a backup",
             Reason::Repaired => "it was set aside by a repair",
         }
     }
@@ -188,6 +193,11 @@ impl Reason {
             Reason::Unreadable => format!("check the permissions of {path}"),
             Reason::NameTooLong => "shorten it".to_owned(),
             Reason::IgnoreFile => format!("mend {path}"),
+            Reason::Restored => format!(
+                "`mvault checkout main -- PATH` brings the newest back, `mvault rollback ID` goes to the older state; if \
+                 the files are meant as they are, `mvault commit --allow {}`",
+                self.code()
+            ),
             Reason::Repaired => {
                 "`mvault quarantine show` prints it, `restore --to PATH` puts it elsewhere".to_owned()
             }

@@ -29,6 +29,7 @@ mod reconcile;
 mod reference;
 mod refusal;
 mod repair;
+mod restored;
 mod sealing;
 mod session;
 mod standing;
