@@ -62,6 +62,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "purge" -d 'Remove byt
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "verify" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fsck" -d 'Check everything the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "gc" -d 'Compact the store'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "repair" -d 'Put right what is damaged: save what is whole, bring back what is lost'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "stats" -d 'Tell how much the vault keeps'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "doctor" -d 'Try what holds on this machine'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "cat" -d 'Print an object\'s bytes'
@@ -416,6 +417,17 @@ complete -c mvault -n "__fish_mvault_using_subcommand gc" -l json -d 'Tell every
 complete -c mvault -n "__fish_mvault_using_subcommand gc" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand gc" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand gc" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l from -d 'A remote\'s name, HOST:[PATH] or a path, to fetch lost objects from' -r
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l dry-run -d 'Say what would be done and change nothing'
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand stats" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand stats" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

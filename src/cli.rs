@@ -127,6 +127,8 @@ enum Verb {
     Verify(commands::verify::VerifyArgs),
     /// Compact the store
     Gc(commands::gc::GcArgs),
+    /// Put right what is damaged: save what is whole, bring back what is lost
+    Repair(commands::repair::RepairArgs),
     /// Tell how much the vault keeps
     Stats(commands::verify::StatsArgs),
     /// Try what holds on this machine
@@ -204,6 +206,7 @@ impl Verb {
             Verb::Purge(args) => commands::purge::run(cx, args),
             Verb::Verify(args) => commands::verify::run(cx, args),
             Verb::Gc(args) => commands::gc::run(cx, args),
+            Verb::Repair(args) => commands::repair::run(cx, args),
             Verb::Stats(args) => commands::verify::run_stats(cx, args),
             Verb::Doctor(args) => commands::doctor::run(cx, args),
             Verb::Cat(args) => commands::cat::run(cx, args),

@@ -180,6 +180,7 @@ fn a_source_overwritten_with_zeros_is_told_whole_and_stays_on_disk_as_it_is() {
     }
     let healed: Vec<&str> = text.lines().filter(|line| line.starts_with("Healed here")).collect();
     assert!(healed.len() == 1 && healed[0].contains("sources/c.md"), "{healed:?}");
+    assert!(healed[0].contains("`mvault repair`"), "{healed:?}");
     let sources = told["sources"].as_array().expect("sources");
     let named = sources.iter().find(|source| source["path"] == "sources/c.md").expect("is listed");
     assert_eq!((&named["verified"], &named["omitted"]), (&true.into(), &false.into()));
@@ -187,6 +188,20 @@ fn a_source_overwritten_with_zeros_is_told_whole_and_stays_on_disk_as_it_is() {
     assert_eq!(place.read("sources/c.md"), [0; 20], "boot changes no file");
     place.mvault(["checkout", "main", "--", "sources/c.md"]).ok();
     assert_eq!(place.read("sources/c.md"), b"# c\nwhat c says\n");
+    place.write("sources/c.md", [0; 20]);
+    place.write("sources/d.md", "an edit\n");
+    let repaired = place.mvault(["repair"]).json();
+    assert_eq!(repaired["done"].as_array().expect("a list").len(), 1, "{repaired}");
+    assert_eq!(
+        (&repaired["done"][0]["what"], &repaired["done"][0]["where"]),
+        (&"restored".into(), &"sources/c.md".into())
+    );
+    assert_eq!(place.read("sources/c.md"), b"# c\nwhat c says\n");
+    assert_eq!(place.read("sources/d.md"), b"an edit\n", "edits are left alone");
+    let kept = repaired["done"][0]["kept_as"].as_str().expect("a hash");
+    assert_eq!(place.read(format!(".mvault/quarantine/{kept}")), [0; 20]);
+    let told = place.mvault(["boot"]).ok();
+    assert!(!told.contains("Healed here") && told.contains("coherence 100 %"), "{told}");
 }
 
 #[test]

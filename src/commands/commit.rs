@@ -158,6 +158,7 @@ pub fn tell_refused(cx: &mut Context<'_>, refused: &[Refused]) {
         let what = match refused.reason {
             Reason::TornLine => "is worth a look",
             Reason::MassDelete => "stays as it was in the vault",
+            Reason::Restored => "is not committed",
             _ => "was left out",
         };
         cx.ui.warn(format_args!("{path} {what}: {}", refused.words()));

@@ -41,6 +41,7 @@ pub mod purge;
 pub mod reconcile;
 pub mod rejections;
 pub mod remote;
+pub mod repair;
 pub mod rollback;
 pub mod serve;
 pub mod session;

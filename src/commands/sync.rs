@@ -10,8 +10,9 @@ use super::reconcile::{accepts, exit_of, held, pending_json, tell_outcome};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 
 use crate::fs::{Dir, FileKind};
+use crate::object::ObjectId;
 use crate::sync::bundle::{self, Bundle, BundleError};
-use crate::sync::session::{CallerOptions, Summary};
+use crate::sync::session::{Brought, CallerOptions, Summary};
 use crate::sync::ssh::{self, SshOptions};
 use crate::sync::wire::Nonce;
 use crate::sync::{Class, HeadState, Intent, Outcome, SyncError, host, incoming_name, local};
@@ -99,7 +100,8 @@ fn run(cx: &mut Context<'_>, args: &SyncArgs, verb: Verb) -> CommandResult {
     Ok(exit)
 }
 
-fn named(configured: &[Remote], text: &str) -> Remote {
+/// Returns the remote that a text names: a configured one, or the text itself.
+pub fn named(configured: &[Remote], text: &str) -> Remote {
     let known = configured.iter().find(|remote| remote.name == text).cloned();
     known.unwrap_or_else(|| Remote {
         name: text.to_owned(),
@@ -178,6 +180,40 @@ pub struct Exchanged {
     pub bytes: u64,
 }
 
+/// Brings objects back from a remote, by their ids.
+pub fn restore(
+    cx: &Context<'_>,
+    endpoint: &mut VaultEndpoint,
+    remote: &Remote,
+    far_program: Option<String>,
+    wanted: Vec<ObjectId>,
+) -> Result<Brought, CommandError> {
+    let parsed = host::Remote::parse(&remote.url)
+        .map_err(|error| CommandError::usage(error.to_string()).hint(error.hint()))?;
+    let brought = match parsed {
+        host::Remote::Ssh { host, path } => {
+            let options = ssh_options(cx, far_program);
+            let nonce = Nonce::new(cx.env.random16());
+            ssh::restore(endpoint, wanted, path, &host, &options, nonce).map(|(brought, _traffic)| brought)
+        }
+        host::Remote::Local(path) => {
+            let options = cx.open_options(Access::Tree)?;
+            local::restore(endpoint, wanted, vault::opener_of(local_path(cx, &path), options, Verb::Serve))
+        }
+    };
+    brought.map_err(|error| told(&remote.name, error))
+}
+
+fn ssh_options(cx: &Context<'_>, far_program: Option<String>) -> SshOptions {
+    let defaults = SshOptions::default();
+    SshOptions {
+        program: cx.var("MVAULT_SSH").map_or(defaults.program, PathBuf::from),
+        args: ssh_arguments(cx),
+        far_program: far_program.unwrap_or(defaults.far_program),
+        patience: defaults.patience,
+    }
+}
+
 /// Runs a session with a remote.
 pub fn call(
     cx: &Context<'_>,
@@ -191,13 +227,7 @@ pub fn call(
     let incoming_name = incoming_name(&remote.name);
     match parsed {
         host::Remote::Ssh { host, path } => {
-            let defaults = SshOptions::default();
-            let options = SshOptions {
-                program: cx.var("MVAULT_SSH").map_or(defaults.program, PathBuf::from),
-                args: ssh_arguments(cx),
-                far_program: far_program.unwrap_or(defaults.far_program),
-                patience: defaults.patience,
-            };
+            let options = ssh_options(cx, far_program);
             let caller = CallerOptions { intent, path, incoming_name };
             let nonce = Nonce::new(cx.env.random16());
             let (summary, traffic) = ssh::call(endpoint, caller, &host, &options, nonce)

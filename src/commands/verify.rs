@@ -13,7 +13,7 @@ use crate::vault::{self, Access, Depth, Verified};
   mvault verify --quick                checksums of tables, and every link
   mvault verify --json                 problems[{kind, what, where, hint}], objects, bytes
 
-Changes nothing. Ends with 5 if anything is damaged.")]
+Changes nothing. Ends with 5 if anything is damaged; `mvault repair` puts right what can be.")]
 pub struct VerifyArgs {
     /// Check tables and links but not every object's bytes
     #[arg(long)]
@@ -38,7 +38,8 @@ pub fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> CommandResult {
     Ok(if verified.problems.is_empty() { Exit::Done } else { Exit::Damaged })
 }
 
-fn as_json(verified: &Verified) -> Value {
+/// Gives what a verification found as JSON.
+pub fn as_json(verified: &Verified) -> Value {
     let problems: Vec<Value> = verified
         .problems
         .iter()
@@ -54,7 +55,8 @@ fn as_json(verified: &Verified) -> Value {
     })
 }
 
-fn tell(cx: &mut Context<'_>, verified: &Verified) -> Result<(), CommandError> {
+/// Tells what a verification found.
+pub fn tell(cx: &mut Context<'_>, verified: &Verified) -> Result<(), CommandError> {
     for problem in &verified.problems {
         let text = format!("{}: {}: {}", problem.kind, problem.place, problem.what);
         cx.ui.line(harmless(&text))?;

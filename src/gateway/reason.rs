@@ -60,10 +60,14 @@ pub enum Reason {
     BundleForeign,
     /// An agent asked for what its token is not for.
     OutOfScope,
+    /// All files are as they were in an older commit.
+    Restored,
+    /// `repair` set it aside and put something whole in its place.
+    Repaired,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 27] = [
+const CODES: [(Reason, &str); 29] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -91,6 +95,8 @@ const CODES: [(Reason, &str); 27] = [
     (Reason::BundleEarly, "bundle-early"),
     (Reason::BundleForeign, "bundle-foreign"),
     (Reason::OutOfScope, "out-of-scope"),
+    (Reason::Restored, "restored"),
+    (Reason::Repaired, "repaired"),
 ];
 
 impl Reason {
@@ -125,12 +131,14 @@ impl Reason {
                 | Reason::BundleUnusable
                 | Reason::BundleEarly
                 | Reason::BundleForeign
+                | Reason::Repaired
         )
     }
 
     /// Tells whether the content can be set aside: there is some, and of a size to copy.
     pub fn keeps_copy(self) -> bool {
-        self.can_be_allowed() && !matches!(self, Reason::TooLarge | Reason::MassDelete | Reason::LinkOutside)
+        self.can_be_allowed()
+            && !matches!(self, Reason::TooLarge | Reason::MassDelete | Reason::LinkOutside | Reason::Restored)
     }
 
     /// Returns the reason in words, to stand after the path.
@@ -163,6 +171,8 @@ impl Reason {
             Reason::BundleEarly => "the bundle builds on what is not here",
             Reason::BundleForeign => "the bundle is not of this vault",
             Reason::OutOfScope => "the agent's token is not for that",
+            Reason::Restored => "the files are those of an older state, as after a restore from a backup",
+            Reason::Repaired => "it was set aside by a repair",
         }
     }
 
@@ -171,7 +181,7 @@ impl Reason {
         let allow = |why: &str| format!("{why}, `mvault commit --allow {}:{path}` takes it", self.code());
         match self {
             Reason::Emptied | Reason::NulFilled => {
-                format!("`mvault checkout main -- {path}` brings it back; {}", allow("if it is meant"))
+                format!("`mvault repair {path}` brings it back; {}", allow("if it is meant"))
             }
             Reason::StreamRewritten => format!(
                 "streams only grow: `mvault checkout main -- {path}` brings the lines back; {}",
@@ -196,7 +206,9 @@ impl Reason {
                 self.code()
             ),
             Reason::Purged => "remove it, or change it: these bytes do not come back".to_owned(),
-            Reason::TornLine => format!("`mvault events verify {path}` shows where"),
+            Reason::TornLine => {
+                format!("`mvault events verify {path}` shows where, `mvault repair` takes it apart")
+            }
             Reason::ChangedWhileRead => "commit again when its writer is done".to_owned(),
             Reason::Unreadable => format!("check the permissions of {path}"),
             Reason::NameTooLong => "shorten it".to_owned(),
@@ -216,6 +228,14 @@ impl Reason {
             Reason::OutOfScope => {
                 "if it should have it, give the agent a token with that scope: `mvault mcp token create`"
                     .to_owned()
+            }
+            Reason::Restored => format!(
+                "`mvault checkout main -- PATH` brings the newest back, `mvault rollback ID` goes to the older state; if \
+                 the files are meant as they are, `mvault commit --allow {}`",
+                self.code()
+            ),
+            Reason::Repaired => {
+                "`mvault quarantine show` prints it, `restore --to PATH` puts it elsewhere".to_owned()
             }
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }

@@ -205,6 +205,12 @@ impl Commit {
         self.reconcile.is_some()
     }
 
+    /// Returns what it cannot do without: its tree and its parents.
+    pub fn links(&self) -> impl Iterator<Item = (Kind, ObjectId)> + '_ {
+        let parents = self.parents.iter().map(|parent| (Kind::Commit, parent.object()));
+        std::iter::once((Kind::Tree, self.tree.object())).chain(parents)
+    }
+
     /// Returns the first line of the message.
     pub fn title(&self) -> String {
         self.message.lines().next().unwrap_or_default().to_str_lossy().into_owned()

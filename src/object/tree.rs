@@ -139,6 +139,13 @@ impl Tree {
         &self.entries
     }
 
+    /// Returns what its entries name.
+    pub fn links(&self) -> impl Iterator<Item = (Kind, ObjectId)> + '_ {
+        self.entries
+            .iter()
+            .map(|entry| (if entry.mode.is_tree() { Kind::Tree } else { Kind::Blob }, entry.id))
+    }
+
     /// Consumes the tree into its entries, in git's order.
     pub fn into_entries(self) -> Vec<TreeEntry> {
         self.entries

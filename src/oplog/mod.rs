@@ -24,6 +24,7 @@ pub use line::LineHash;
 pub use log::{OpLog, Operations};
 pub use operation::{Anchor, LINE_BYTES_MAX, NewOperation, Operation, Recovered};
 pub use refs::{Label, RefChange, RefError, RefName, RefTarget, Refs};
+pub use verify::HINT_DAMAGED;
 
 pub use crate::store::Problem;
 

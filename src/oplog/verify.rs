@@ -6,8 +6,9 @@ use super::refs::Refs;
 use super::segment::{self, Segment};
 use crate::store::Problem;
 
-const HINT: &str =
-    "the log is never cut by itself; compare with a backup of .mvault/oplog or with another device";
+/// What to do about a damaged log.
+pub const HINT_DAMAGED: &str = "the log is this device's own: it is never cut, and no other device can give it back. Put .mvault/oplog back \
+     from a backup, or `mvault clone` from another device into a new folder and copy your files there";
 
 impl OpLog {
     /// Checks every segment from the first on. The newest was checked when the log was opened, in its
@@ -50,7 +51,7 @@ struct Walk {
 
 impl Walk {
     fn report(&mut self, kind: &'static str, what: String, place: &str) {
-        self.problems.push(Problem { kind, what, place: place.to_owned(), hint: HINT });
+        self.problems.push(Problem { kind, what, place: place.to_owned(), hint: HINT_DAMAGED });
     }
 
     fn segment(&mut self, segment: &Segment, place: &str) {

@@ -108,7 +108,10 @@ impl Error {
     /// Returns the next thing to do, as a command where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         if self.is_damage() {
-            return Some("`mvault verify` lists everything that is damaged; other objects stay readable");
+            return Some(
+                "`mvault verify` lists everything that is damaged, `mvault repair --from REMOTE` brings it back; other \
+                 objects stay readable",
+            );
         }
         match self {
             Error::TooLarge { .. } => Some("`mvault cat` streams an object of any size"),

@@ -21,6 +21,7 @@ mod pack;
 mod read;
 mod recipe;
 mod remove;
+mod salvage;
 mod tombstone;
 mod verify;
 
@@ -51,6 +52,7 @@ pub use pack::PackId;
 pub use pack::write::{NewObject, PackWriter};
 pub use read::{OBJECT_IN_MEMORY_MAX, ObjectReader};
 pub use remove::Removed;
+pub use salvage::{Salvage, SetAside};
 pub use tombstone::{Stage, Tombstone, Tombstones};
 pub use verify::{Problem, Progress};
 

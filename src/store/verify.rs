@@ -5,7 +5,8 @@
 //! - Every copy of an object is checked, not only the one a reader would meet first.
 //! - Links between objects (a tree's entries, a commit's parents) are not the store's affair.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,13 +43,28 @@ pub struct Progress {
     pub total: u64,
 }
 
-const HINT_DAMAGE: &str = "what is whole stays readable: clone the vault anew from another device, or put this \
-                           file back from a backup";
-const HINT_FOREIGN: &str = "mvault did not put it there and does not use it: move it away";
+const HINT_DAMAGE: &str = "what is whole stays readable; `mvault repair --from REMOTE` saves that and fetches the \
+                           rest by hash from another device";
+const HINT_FOREIGN: &str =
+    "mvault did not put it there and does not use it: `mvault repair` moves it to quarantine";
 
 struct Verifier<'a> {
     store: &'a Store,
     problems: Mutex<Vec<Problem>>,
+    damaged: Mutex<BTreeSet<PackId>>,
+}
+
+/// Everything that a check of the whole store found.
+pub(super) struct Checked {
+    pub problems: Vec<Problem>,
+    /// Packs with which anything is wrong.
+    pub damaged: BTreeSet<PackId>,
+    /// Names in the folder of packs that are none.
+    pub foreign: Vec<OsString>,
+    /// All records that the tables name, and of each whether it can be read and is what it should be.
+    pub records: Vec<(Found, bool)>,
+    /// Large objects whose recipe is sound and that cannot be put together all the same.
+    pub broken: HashSet<ObjectId>,
 }
 
 impl Store {
@@ -56,12 +72,19 @@ impl Store {
     /// error only if the folder of packs cannot be listed. Calls `progress` now and then, from any
     /// thread.
     pub fn verify(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Problem>> {
-        let verifier = Verifier { store: self, problems: Mutex::default() };
+        Ok(self.check(progress)?.problems)
+    }
+
+    /// Checks everything, for those who want more than words.
+    pub(super) fn check(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Checked> {
+        let verifier = Verifier { store: self, problems: Mutex::default(), damaged: Mutex::default() };
         self.reload()?;
+        let mut foreign = Vec::new();
         for (name, _) in self.0.objects.list()? {
             if PackId::from_file_name(&name).is_none() {
                 let place = format!("objects/{}", name.to_string_lossy());
                 verifier.report("file", place, "it is no pack".to_owned(), HINT_FOREIGN);
+                foreign.push(name);
             }
         }
         let packs = self.list();
@@ -76,11 +99,15 @@ impl Store {
             })
             .collect();
         let proven = verifier.records(&records, progress);
-        verifier.recipes(&records, &proven);
+        let broken = verifier.recipes(&records, &proven);
+        let mut is_sound = vec![false; records.len()];
+        proven.into_iter().for_each(|index| is_sound[index] = true);
         let mut problems = verifier.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort();
         problems.dedup();
-        Ok(problems)
+        let damaged = verifier.damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let records = records.into_iter().zip(is_sound).collect();
+        Ok(Checked { problems, damaged, foreign, records, broken })
     }
 }
 
@@ -90,11 +117,24 @@ impl Verifier<'_> {
         problems.push(Problem { kind, place, what, hint });
     }
 
+    fn mark(&self, pack: PackId) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(pack);
+    }
+
+    fn report_record(&self, kind: &'static str, found: &Found, what: String) {
+        if let Place::Pack(_, pack) = &found.place {
+            self.mark(pack.id());
+        }
+        self.report(kind, place_of(found), what, HINT_DAMAGE);
+    }
+
     fn report_pack(&self, pack: &Pack, what: impl Into<String>) {
+        self.mark(pack.id());
         self.report("pack", format!("objects/{}", pack.id().file_name()), what.into(), HINT_DAMAGE);
     }
 
     fn report_error(&self, kind: &'static str, pack: PackId, error: &Error) {
+        self.mark(pack);
         let mut chain = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(error) = source {
@@ -173,9 +213,9 @@ impl Verifier<'_> {
         }
     }
 
-    /// Decodes and hashes every record, each after its base. Returns the sound ones in the order of their
-    /// chains.
-    fn records<'r>(&self, records: &'r [Found], progress: &(dyn Fn(Progress) + Sync)) -> Vec<&'r Found> {
+    /// Decodes and hashes every record, each after its base. Returns where the sound ones are, in the order of
+    /// their chains.
+    fn records(&self, records: &[Found], progress: &(dyn Fn(Progress) + Sync)) -> Vec<usize> {
         let mut on_base: HashMap<RecordKey, Vec<usize>> = HashMap::new();
         for (index, found) in records.iter().enumerate() {
             if let Form::Delta(id) = found.entry.form {
@@ -201,7 +241,7 @@ impl Verifier<'_> {
                 }
                 let found = &records[index];
                 let Some(bytes) = self.record(&shelf, found, base.as_deref()) else { continue };
-                sound_here.push(found);
+                sound_here.push(index);
                 let key = RecordKey { id: found.entry.id, is_recipe: found.entry.is_recipe };
                 stack.extend(on_base.get(&key).into_iter().flatten().map(|i| (*i, Some(bytes.clone()))));
             }
@@ -210,7 +250,7 @@ impl Verifier<'_> {
         for (found, visited) in records.iter().zip(visited) {
             if let (false, Form::Delta(base)) = (visited.into_inner(), found.entry.form) {
                 let what = format!("object {} rests on {base}, which is missing or damaged", found.entry.id);
-                self.report("record", place_of(found), what, HINT_DAMAGE);
+                self.report_record("record", found, what);
             }
         }
         sound.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -225,15 +265,17 @@ impl Verifier<'_> {
             Ok(bytes) => Some(bytes.into()),
             Err(error) => {
                 let what = format!("object {}: {}", found.entry.id, last_of(&error));
-                self.report("record", place_of(found), what, HINT_DAMAGE);
+                self.report_record("record", found, what);
                 None
             }
         }
     }
 
     /// Puts every large object together and hashes the whole. That proves its chunks as well, so that
-    /// they are not hashed one by one again; in the order of chains, neighbours share most of them.
-    fn recipes(&self, records: &[Found], sound: &[&Found]) {
+    /// they are not hashed one by one again; in the order of chains, neighbours share most of them. Returns
+    /// those that cannot be put together.
+    fn recipes(&self, records: &[Found], sound: &[usize]) -> HashSet<ObjectId> {
+        let sound: Vec<&Found> = sound.iter().map(|index| &records[*index]).collect();
         let proven: Proven = sound.iter().rev().map(|found| (found.entry.id, (*found).clone())).collect();
         let shelf = Shelf { proven: Some(&proven), ..self.store.shelf() };
         let mut seen: HashSet<ObjectId> = HashSet::new();
@@ -243,16 +285,16 @@ impl Verifier<'_> {
             .chain(records)
             .filter(|found| found.entry.is_recipe && seen.insert(found.entry.id))
             .collect();
-        recipes.into_par_iter().for_each(|found| {
+        let broken = recipes.into_par_iter().filter_map(|found| {
             let whole = ObjectReader::new(shelf, found.clone()).and_then(|mut reader| {
                 while reader.next_block()?.is_some() {}
                 Ok(())
             });
-            if let Err(error) = whole {
-                let what = format!("object {}: {}", found.entry.id, last_of(&error));
-                self.report("object", place_of(found), what, HINT_DAMAGE);
-            }
+            let error = whole.err()?;
+            self.report_record("object", found, format!("object {}: {}", found.entry.id, last_of(&error)));
+            Some(found.entry.id)
         });
+        broken.collect()
     }
 }
 
@@ -277,7 +319,7 @@ fn last_of(error: &Error) -> String {
     }
 }
 
-fn hash_file(file: &crate::fs::File) -> crate::fs::Result<[u8; 32]> {
+pub(super) fn hash_file(file: &crate::fs::File) -> crate::fs::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     let mut offset = 0;

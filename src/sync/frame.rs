@@ -3,6 +3,12 @@
 //! `docs/sync.md` has them byte by byte. Encoding and decoding stand side by side; what decodes
 //! encodes back to the same bytes, and nothing else decodes.
 
+mod header;
+
+pub use header::Header;
+
+use header::code;
+
 use super::wire::{Fields, HEADER_BYTES, PAYLOAD_BYTES_MAX, VERSION, VERSION_OLDEST, WireError};
 use super::{Anchor, Branch, HeadState, Intent, Outcome, Refusal, RefusalKind, Role, is_branch_name};
 use crate::object::{CommitId, DeviceName, Kind, Lamport, ObjectId, VaultId};
@@ -99,6 +105,8 @@ pub enum Frame {
     Have(Have),
     /// "We both have these, and all their ancestors": the other side may send the rest.
     Common(Vec<CommitId>),
+    /// "Send me these objects, whole": asked for by an end whose own copies are damaged.
+    Want(Vec<ObjectId>),
     /// A pack begins.
     Pack {
         /// How many commits are in it.
@@ -166,71 +174,6 @@ pub enum Frame {
     Refused(Refusal),
 }
 
-mod code {
-    pub const HELLO: u8 = 0x01;
-    pub const OFFER: u8 = 0x02;
-    pub const ASK: u8 = 0x03;
-    pub const KNOWN: u8 = 0x04;
-    pub const HAVE: u8 = 0x05;
-    pub const COMMON: u8 = 0x06;
-    pub const PACK: u8 = 0x10;
-    pub const OBJECT: u8 = 0x11;
-    pub const LARGE: u8 = 0x12;
-    pub const LITERAL: u8 = 0x13;
-    pub const COPY: u8 = 0x14;
-    pub const PACK_END: u8 = 0x15;
-    pub const ACK: u8 = 0x20;
-    pub const OUTCOME: u8 = 0x21;
-    pub const BYE: u8 = 0x22;
-    pub const WORKING: u8 = 0x2e;
-    pub const REFUSED: u8 = 0x2f;
-}
-
-/// A frame's type and length, checked against each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    code: u8,
-    name: &'static str,
-    length: u32,
-}
-
-impl Header {
-    /// Parses the first five bytes of a frame. What it declares may be allocated.
-    pub fn parse(bytes: [u8; HEADER_BYTES]) -> Result<Header, WireError> {
-        let length = u32::from_be_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-        let (name, min, max) = match bytes[0] {
-            code::HELLO => ("hello", 4, 8192),
-            code::OFFER => ("offer", 2, 128 * 1024),
-            code::ASK => ("ask", 4, 4 + 32 * ASK_MAX),
-            code::KNOWN => ("known", 5, 4096),
-            code::HAVE => ("have", 14, PAYLOAD_BYTES_MAX),
-            code::COMMON => ("common", 4, 4 + 32 * IDS_MAX),
-            code::PACK => ("pack", 4, 4),
-            code::OBJECT => ("object", 38, PAYLOAD_BYTES_MAX),
-            code::LARGE => ("large", 50, 82),
-            code::LITERAL => ("literal", 6, PAYLOAD_BYTES_MAX),
-            code::COPY => ("copy", 16, 16),
-            code::PACK_END => ("pack-end", 8, 8),
-            code::ACK => ("ack", 8, 8),
-            code::OUTCOME => ("outcome", 10, 64 * 1024),
-            code::BYE => ("bye", 1, 64 * 1024),
-            code::WORKING => ("working", 0, 0),
-            code::REFUSED => ("refused", 5, 8192),
-            other => return Err(WireError::UnknownFrame(other)),
-        };
-        if (min..=max).contains(&length) {
-            Ok(Header { code: bytes[0], name, length })
-        } else {
-            Err(WireError::Length { frame: name, length })
-        }
-    }
-
-    /// Returns how many bytes of payload follow.
-    pub fn payload_bytes(&self) -> usize {
-        self.length as usize
-    }
-}
-
 impl Frame {
     /// Returns the type's name, for messages.
     pub fn name(&self) -> &'static str {
@@ -241,6 +184,7 @@ impl Frame {
             Frame::Known { .. } => "known",
             Frame::Have(_) => "have",
             Frame::Common(_) => "common",
+            Frame::Want(_) => "want",
             Frame::Pack { .. } => "pack",
             Frame::Object { .. } => "object",
             Frame::Large { .. } => "large",
@@ -291,6 +235,10 @@ impl Frame {
             Frame::Common(commits) => {
                 put_commits(out, commits);
                 code::COMMON
+            }
+            Frame::Want(ids) => {
+                put_ids(out, ids);
+                code::WANT
             }
             Frame::Ack { objects } => {
                 out.extend_from_slice(&objects.to_be_bytes());
@@ -374,6 +322,7 @@ impl Frame {
             code::KNOWN => take_bits(f)?,
             code::HAVE => Frame::Have(take_have(f)?),
             code::COMMON => Frame::Common(f.commits(IDS_MAX)?),
+            code::WANT => Frame::Want(f.ids(IDS_MAX)?),
             code::PACK => Frame::Pack { commits: f.u32()? },
             code::OBJECT => Frame::Object {
                 kind: take_kind(f)?,
@@ -498,6 +447,11 @@ fn put_commits(out: &mut Vec<u8>, commits: &[CommitId]) {
     }
 }
 
+fn put_ids(out: &mut Vec<u8>, ids: &[ObjectId]) {
+    put_count(out, ids.len());
+    ids.iter().for_each(|id| out.extend_from_slice(id.as_bytes()));
+}
+
 fn put_optional_id(out: &mut Vec<u8>, id: Option<ObjectId>) {
     out.push(u8::from(id.is_some()));
     if let Some(id) = id {
@@ -595,8 +549,7 @@ fn put_have(out: &mut Vec<u8>, have: &Have) {
     out.push(u8::from(have.more));
     put_commits(out, &have.commits);
     for ids in [&have.objects, &have.lacks] {
-        put_count(out, ids.len());
-        ids.iter().for_each(|id| out.extend_from_slice(id.as_bytes()));
+        put_ids(out, ids);
     }
     out.push(u8::from(have.partial.is_some()));
     if let Some((id, bytes)) = have.partial {

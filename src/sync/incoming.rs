@@ -171,7 +171,7 @@ impl Incoming {
             } else if let Some(digits) = name.strip_prefix(PART) {
                 // A session that was killed at its first byte leaves an empty part: that is none.
                 match (ObjectId::parse(digits), &left, dir.stat(&name)?.size) {
-                    (Ok(id), None, size) if size > 0 => left = Some((id, size)),
+                    (Ok(id), None, size @ 1..) => left = Some((id, size)),
                     _ => dir.remove_file(&name)?,
                 }
             }

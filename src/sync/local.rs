@@ -3,8 +3,11 @@
 //! The same two machines, joined directly; no bytes are made of the frames and no thread is needed, since
 //! at any moment one end listens.
 
-use super::session::{Caller, CallerOptions, Machine, Opener, Served, Server, Step, Summary};
+use super::session::{
+    Brought, Caller, CallerOptions, Ending, Machine, Opener, Restorer, Served, Server, Step, Summary,
+};
 use super::{Endpoint, SyncError};
+use crate::object::ObjectId;
 
 /// Runs a session with a vault in this process, which `opener` opens.
 pub fn call(
@@ -19,6 +22,17 @@ pub fn call(
         (Some(summary), Some(served)) => Ok((summary, served)),
         _ => Err(SyncError::Broke { waiting_for: "the end" }),
     }
+}
+
+/// Brings objects back from a vault in this process, which `opener` opens.
+pub fn restore(
+    endpoint: &mut dyn Endpoint,
+    wanted: Vec<ObjectId>,
+    opener: Opener<'_>,
+) -> Result<Brought, SyncError> {
+    let mut restorer = Restorer::new(endpoint, wanted, None)?;
+    join(&mut restorer, &mut Server::new(opener), &mut |_| true)?;
+    restorer.summary().ok_or(SyncError::Broke { waiting_for: "the end" })
 }
 
 /// Runs two machines to their end. `passes` sees each frame on its way and may cut the link there. An error

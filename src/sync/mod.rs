@@ -9,7 +9,8 @@
 //! - `send` turns that into a stream of objects, `receive` checks and keeps such a stream, in
 //!   `incoming`, until all of it holds;
 //! - `session` is the conversation as two state machines, frame in, frames out, with no threads, no
-//!   clock and no files but those of `incoming/`;
+//!   clock and no files but those of `incoming/`; a third one asks for single objects by id, to replace
+//!   damaged ones;
 //! - `drive` runs a machine over two byte streams with a limit on silence, `ssh` gets the streams
 //!   from the user's own ssh, `local` joins two machines in one process;
 //! - [`bundle`] is the same content in a file: written as a server would send it, read as one end of a session.
@@ -72,7 +73,8 @@ impl Role {
     }
 }
 
-/// Which way objects go. `fetch` and `pull` fetch, `push` pushes, `sync` does both.
+/// Which way objects go. `fetch` and `pull` fetch, `push` pushes, `sync` does both; neither is
+/// [`Intent::RESTORE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intent {
     /// From the server to the caller.
@@ -82,11 +84,14 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// The caller asks for single objects by their ids, to replace damaged ones; no ref moves.
+    pub const RESTORE: Intent = Intent { fetch: false, push: false };
+
     /// Tells whether `role` gives objects away in such a session.
     pub fn gives(self, role: Role) -> bool {
         match role {
             Role::Caller => self.push,
-            Role::Server => self.fetch,
+            Role::Server => self.fetch || self == Intent::RESTORE,
         }
     }
 

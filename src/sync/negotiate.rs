@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
-use crate::object::{Commit, CommitId, Lamport, Source, SourceError};
+use crate::object::{Commit, CommitId, Kind, Lamport, ObjectId, Source, SourceError, TreeId};
 use crate::store::Store;
 
 /// How many commits the first `ask` names at least, unless history is shorter.
@@ -64,6 +64,45 @@ impl Ancestry {
         }
         Ok(self.seen.contains(&id))
     }
+}
+
+/// All objects that some heads lead to: their ancestors, and the trees and blobs of each. Walked only as far as
+/// was asked for.
+pub struct Reach {
+    store: Store,
+    seen: HashSet<ObjectId>,
+    todo: Vec<(Kind, ObjectId)>,
+}
+
+impl Reach {
+    /// Starts at `heads`.
+    pub fn new(store: Store, heads: &[CommitId]) -> Reach {
+        let todo = heads.iter().map(|id| (Kind::Commit, id.object())).collect();
+        Reach { store, seen: heads.iter().map(|id| id.object()).collect(), todo }
+    }
+
+    /// Tells whether a head leads to `id`. What is damaged here leads nowhere.
+    pub fn contains(&mut self, id: ObjectId) -> bool {
+        while !self.seen.contains(&id) {
+            let Some((kind, next)) = self.todo.pop() else { return false };
+            let Ok(links) = links_of(&self.store, kind, next) else { continue };
+            for (kind, link) in links {
+                if self.seen.insert(link) && kind != Kind::Blob {
+                    self.todo.push((kind, link));
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Returns what a stored object names.
+fn links_of(store: &Store, kind: Kind, id: ObjectId) -> Result<Vec<(Kind, ObjectId)>, SourceError> {
+    Ok(match kind {
+        Kind::Commit => store.find_commit(CommitId::new(id))?.links().collect(),
+        Kind::Tree => store.find_tree(TreeId::new(id))?.links().collect(),
+        Kind::Blob => Vec::new(),
+    })
 }
 
 /// Returns the commit if it is stored. What is stored under the id and is no commit counts as not stored.

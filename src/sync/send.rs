@@ -118,6 +118,14 @@ impl Sending {
         }
     }
 
+    /// Starts a stream of single objects, each whole and by itself. Those that have a tombstone are left out.
+    pub fn of_objects(store: Store, objects: Vec<(ObjectId, Kind)>) -> Sending {
+        let mut sending = Sending::new(store, Parcel::default());
+        let wanted = objects.into_iter().filter(|(id, _)| !sending.lacks.contains(id));
+        sending.items = wanted.map(|(id, kind)| Item { kind, id, base: None }).collect();
+        sending
+    }
+
     /// Returns how many commits the stream holds.
     pub fn commits(&self) -> u32 {
         self.commits_total

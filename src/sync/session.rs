@@ -40,9 +40,11 @@ use crate::object::{CommitId, ObjectId, Source};
 use crate::store::Store;
 
 mod caller;
+mod restore;
 mod server;
 
 pub use caller::{Caller, CallerOptions, Summary};
+pub use restore::{Brought, Restorer};
 pub use server::{Call, Opener, Served, Server};
 
 /// How many ids of kept objects a peer may name.
@@ -77,6 +79,15 @@ pub trait Machine {
     /// Ends the session after `error`: keeps what came whole, and returns what to tell the other side, if
     /// anything.
     fn fail(&mut self, error: &SyncError) -> Option<Frame>;
+}
+
+/// An end that has something to tell when the session is over.
+pub trait Ending: Machine {
+    /// What it tells.
+    type Summary;
+
+    /// Returns what was done, once the session is over.
+    fn summary(self) -> Option<Self::Summary>;
 }
 
 /// Returns the frame that tells the other side of an error of this end.

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use super::drive::{Link, Patience, Traffic};
 use super::error::Class;
 use super::host::{SshHost, is_far_program};
-use super::session::{Caller, CallerOptions, Summary};
+use super::session::{Brought, Caller, CallerOptions, Ending, Restorer, Summary};
 use super::wire::{Nonce, mask};
 use super::{Endpoint, SyncError};
+use crate::object::ObjectId;
 
 /// How long ssh may take to end by itself.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -213,13 +214,39 @@ pub fn call(
     options: &SshOptions,
     nonce: Nonce,
 ) -> Result<(Summary, Traffic), SyncError> {
+    // What a push offers is logged, so it waits until there is somebody to offer it to. A fetch only
+    // tells ids: it speaks at once and saves a round trip.
+    let waits = caller.intent.push;
+    start(|| Caller::new(endpoint, caller), waits, host, options, nonce)
+}
+
+/// Brings objects back from the vault on `host`, or from that in `path` there.
+pub fn restore(
+    endpoint: &mut dyn Endpoint,
+    wanted: Vec<ObjectId>,
+    path: Option<String>,
+    host: &SshHost,
+    options: &SshOptions,
+    nonce: Nonce,
+) -> Result<(Brought, Traffic), SyncError> {
+    start(|| Restorer::new(endpoint, wanted, path), false, host, options, nonce)
+}
+
+/// Starts ssh and runs the machine that `make` makes; `waits` until the far side is there before it is made.
+fn start<M: Ending>(
+    make: impl FnOnce() -> Result<M, SyncError>,
+    waits: bool,
+    host: &SshHost,
+    options: &SshOptions,
+    nonce: Nonce,
+) -> Result<(M::Summary, Traffic), SyncError> {
     let mut command = command(host, options)?;
     let child = command
         .spawn()
         .map_err(|source| SshError::NoSsh { program: options.program.clone(), why: source.to_string() })?;
     let mut ssh = Ssh::new(child);
     let mut link_state = LinkState::default();
-    let result = match converse(endpoint, caller, options, nonce, &mut ssh, &mut link_state) {
+    let result = match converse(make, waits, options, nonce, &mut ssh, &mut link_state) {
         Ok(done) => {
             ssh.end();
             return Ok(done);
@@ -253,27 +280,25 @@ struct LinkState {
     noise: Vec<u8>,
 }
 
-fn converse(
-    endpoint: &mut dyn Endpoint,
-    options: CallerOptions,
-    ssh_options: &SshOptions,
+fn converse<M: Ending>(
+    make: impl FnOnce() -> Result<M, SyncError>,
+    waits: bool,
+    options: &SshOptions,
     nonce: Nonce,
     ssh: &mut Ssh,
     state: &mut LinkState,
-) -> Result<(Summary, Traffic), SyncError> {
+) -> Result<(M::Summary, Traffic), SyncError> {
     let (Some(stdin), Some(stdout)) = (ssh.child.stdin.take(), ssh.child.stdout.take()) else {
         unreachable!("both were asked to be pipes");
     };
-    let mut link = Link::call(stdout, stdin, nonce, ssh_options.patience);
+    let mut link = Link::call(stdout, stdin, nonce, options.patience);
     let result = (|| {
-        // What a push offers is logged, so it waits until there is somebody to offer it to. A fetch only
-        // tells ids: it speaks at once and saves a round trip.
-        if options.intent.push {
+        if waits {
             link.wait_ready()?;
         }
-        let mut caller = Caller::new(endpoint, options)?;
-        let traffic = link.run(&mut caller)?;
-        let summary = caller.summary().ok_or(SyncError::Broke { waiting_for: "the end" })?;
+        let mut machine = make()?;
+        let traffic = link.run(&mut machine)?;
+        let summary = machine.summary().ok_or(SyncError::Broke { waiting_for: "the end" })?;
         Ok((summary, traffic))
     })();
     *state = LinkState { is_ready: link.is_ready(), is_echo: link.is_echo(), noise: link.noise() };

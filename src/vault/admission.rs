@@ -113,6 +113,15 @@ impl<'a> Admission<'a> {
         asked
     }
 
+    /// Tells whether a person asked for a reason that concerns all of the files not to count, and notes it.
+    pub fn permits_all(&self, reason: Reason) -> bool {
+        let asked = self.allowed.iter().any(|allowance| allowance.reason == reason);
+        if asked {
+            self.note_override(reason.code().to_owned());
+        }
+        asked
+    }
+
     fn note_override(&self, text: String) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
     }

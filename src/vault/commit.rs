@@ -7,10 +7,12 @@
 use super::admission::{Admission, Allowance};
 use super::gather::{Gathered, gather};
 use super::refusal::Refused;
+use super::restored::restored;
 use super::rules::RULES_FILE;
 use super::sealing::seal;
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
+use crate::gateway::Reason;
 use crate::gateway::foreign::Trace;
 use crate::merge::History;
 use crate::object::{BlobId, Commit, CommitId, Kind, TreeId, VaultPath};
@@ -66,6 +68,14 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     let paths = with_sidecars(&admission, &request.paths);
     let mut gathered = gather(vault, &index, &paths, Some(&admission))?;
     seal(vault, &admission, request, &mut gathered)?;
+    if request.paths.is_empty()
+        && let Some(finding) = restored(vault, &admission, &mut gathered, base_tree)?
+        && !admission.permits_all(Reason::Restored)
+    {
+        gathered.changes.clear();
+        gathered.sidecars.clear();
+        gathered.refused.push(Refused::new(b".", finding));
+    }
     let overrides = admission.overrides();
     vault.log_rejections(&gathered.refused)?;
     if request.is_strict && !gathered.refused.is_empty() {

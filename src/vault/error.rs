@@ -160,8 +160,13 @@ impl Error {
                  (a cache) and go on"
                     .into()
             }
+            Error::Log(error) if error.is_damage() => oplog::HINT_DAMAGED.into(),
             other => match other.kind() {
-                ErrorKind::Damage => "`mvault verify` shows what is damaged; nothing was changed".into(),
+                ErrorKind::Damage => {
+                    "`mvault verify` shows what is damaged, `mvault repair` puts right what can be; nothing was \
+                     changed"
+                        .into()
+                }
                 ErrorKind::Purged => "a device that has not agreed to the purge still has it".into(),
                 ErrorKind::Settings => "correct the file and try again; nothing was changed".into(),
                 _ => other.disk_hint().into(),

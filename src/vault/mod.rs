@@ -31,6 +31,8 @@ mod reconcile;
 mod reference;
 mod refusal;
 mod relocate;
+mod repair;
+mod restored;
 mod sealing;
 mod session;
 mod standing;
@@ -71,13 +73,16 @@ pub use reconcile::{
 };
 pub use refusal::{Quarantined, Refused};
 pub use relocate::{Relocated, remove, rename};
+pub use repair::{
+    FileFix, Fixed, StoreRepair, Tidied, examine_store, fix_files, note_brought, repair_store, tidy,
+};
 pub use session::{Session, SessionOrigin, SessionState, Turn, close_session, finish_orphans};
 pub use standing::{Reliable, Standing, reliable, standing};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use tokens::{Token, create_token, revoke_token};
 pub use transaction::VaultLock;
 pub use undo::{UndoOutcome, undo};
-pub use verify::{Depth, Problem, Verified, verify};
+pub use verify::{Depth, Lost, Problem, Verified, verify};
 pub use write::{
     IfMatch, Restored, WRITE_BYTES_MAX, WriteMode, WriteOutcome, WriteRequest, drop_quarantined,
     restore_quarantined, seal_paths, write,

@@ -13,4 +13,5 @@ mod hook;
 mod hooks;
 mod purge;
 mod refusals;
+pub mod repair;
 mod verify;

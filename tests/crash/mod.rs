@@ -159,3 +159,43 @@ fn finishing_a_cut_checkout_can_be_killed_anywhere_as_well() {
         swept.assert_at_least(8);
     }
 }
+
+/// Damage in a pack and in files, and another device that has everything: wherever a repair is killed, no
+/// object that could be read is lost, the damaged pack is kept, and the next one comes to the same end.
+#[test]
+fn a_repair_killed_before_any_call_loses_nothing_and_is_gone_on_with() {
+    use crate::cli::repair::{overwrite, packs, two_devices};
+    let place = two_devices();
+    let pack = packs(&place).remove(0);
+    let mut damaged = std::fs::read(&pack).expect("a pack");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x40;
+    overwrite(&pack, &damaged);
+    place.write("continuity.md", [0; 19]);
+    let lines = place.read("events/mac.jsonl");
+    place.write("events/mac.jsonl", [lines.as_slice(), b"{\"a\":1}{\"b\":2}\n"].concat());
+    let args = ["repair", "--from", "../far"];
+    let all = kill::points(&sweep::copy(&place), &args);
+    let limit = std::env::var("MVAULT_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+    assert!(all.len() > 24, "too few points for this to be a sweep: {}", all.len());
+    for point in all.iter().step_by(all.len().div_ceil(limit)) {
+        let cut = sweep::copy(&place);
+        kill::kill_at(&cut, &args, point);
+        let at = &point.line;
+        cut.mvault(["show", "main:continuity.md"]).ok();
+        cut.mvault(["show", "main:events/mac.jsonl"]).ok();
+        let outcome = kill::mvault(&cut, &args).run();
+        assert_eq!(outcome.code, Some(0), "killed before {at}: {}", outcome.describe());
+        cut.mvault(["verify"]).ok();
+        cut.mvault(["audit", "--verify"]).ok();
+        assert_eq!(cut.read("continuity.md"), b"# Continuity\n\nmore\n", "killed before {at}");
+        let mended = [lines.as_slice(), b"{\"a\":1}\n{\"b\":2}\n"].concat();
+        assert_eq!(cut.read("events/mac.jsonl"), mended, "killed before {at}");
+        let kept = std::fs::read_dir(cut.work().join(".mvault/quarantine")).expect("a folder");
+        let kept = kept.map(|entry| std::fs::read(entry.expect("an entry").path()).expect("a file"));
+        assert!(
+            kept.into_iter().any(|bytes| bytes == damaged),
+            "killed before {at}: the damaged pack is gone"
+        );
+    }
+}

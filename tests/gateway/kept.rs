@@ -242,3 +242,53 @@ fn a_refusal_that_was_mended_is_not_told_of_any_more() {
     let told = place.mvault(["commit"]).json();
     assert_eq!(reasons(&told, "rejected"), [] as [&str; 0]);
 }
+
+/// A backup put an older state of the folder back; committed unasked it would undo what a phone wrote since.
+#[test]
+fn files_of_an_older_state_are_told_and_wait_for_a_yes() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    for version in 1..=4 {
+        for name in ["continuity.md", "notes/a.md", "notes/b.md"] {
+            place.write(name, format!("version {version} of {name}\n"));
+        }
+        place.mvault(["note", &format!("version {version}")]).ok();
+        place.mvault(["commit", "-m", &format!("version {version}")]).ok();
+    }
+    let restore = |version: usize, names: &[&str]| {
+        for name in names {
+            place.write(name, format!("version {version} of {name}\n"));
+        }
+    };
+    let all = ["continuity.md", "notes/a.md", "notes/b.md"];
+    let head = place.mvault(["status"]).json()["head"].clone();
+    restore(1, &all);
+    let refused = place.mvault(["commit", "--json"]).code(3).json();
+    assert!(refused["id"].is_null(), "{refused}");
+    assert_eq!(
+        (&refused["rejected"][0]["path"], &refused["rejected"][0]["reason"]),
+        (&".".into(), &"restored".into())
+    );
+    assert!(
+        refused["rejected"][0]["hint"].as_str().expect("a hint").contains("mvault rollback"),
+        "{refused}"
+    );
+    assert_eq!(place.mvault(["status"]).json()["head"], head);
+    assert_eq!(place.read("continuity.md"), b"version 1 of continuity.md\n", "the files stay");
+    place.mvault(["commit", "--strict"]).code(1);
+    let taken = place.mvault(["commit", "--allow", "restored"]).json();
+    assert!(taken["id"].is_string(), "{taken}");
+    assert!(place.mvault(["audit"]).ok().contains("restored"), "the trail has it");
+
+    // What is an edit: something new, one file, or the last commit of this device taken back by hand.
+    restore(2, &all);
+    place.write("notes/new.md", "new\n");
+    place.mvault(["commit", "-m", "old files and a new one"]).ok();
+    restore(3, &["continuity.md"]);
+    place.mvault(["commit", "-m", "one file"]).ok();
+    restore(4, &all);
+    place.mvault(["commit", "-m", "newest"]).ok();
+    restore(2, &["notes/a.md", "notes/b.md"]);
+    restore(3, &["continuity.md"]);
+    place.mvault(["commit", "-m", "back"]).ok();
+}

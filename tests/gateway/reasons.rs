@@ -163,7 +163,7 @@ impl Case {
 fn emptied() {
     Case::new("emptied", "notes/b.md", "words\n", "").check(str![[r#"
 warning: notes/b.md was left out: it had content and is empty or gone
-  `mvault checkout main -- notes/b.md` brings it back; if it is meant, `mvault commit --allow emptied:notes/b.md` takes it
+  `mvault repair notes/b.md` brings it back; if it is meant, `mvault commit --allow emptied:notes/b.md` takes it
 
 "#]]);
 }
@@ -172,7 +172,7 @@ warning: notes/b.md was left out: it had content and is empty or gone
 fn nul_filled() {
     Case::new("nul-filled", "continuity.md", "# Continuity\n", [0; 13]).check(str![[r#"
 warning: continuity.md was left out: it is filled with zero bytes
-  `mvault checkout main -- continuity.md` brings it back; if it is meant, `mvault commit --allow nul-filled:continuity.md` takes it
+  `mvault repair continuity.md` brings it back; if it is meant, `mvault commit --allow nul-filled:continuity.md` takes it
 
 "#]]);
 }
@@ -184,7 +184,7 @@ fn nul_filled_at_the_end_of_what_was_text() {
     // Three zero bytes are no trace of a crash.
     case.beside(&b"# Continuity\n\0\0\0"[..]).check(str![[r#"
 warning: continuity.md was left out: it is filled with zero bytes
-  `mvault checkout main -- continuity.md` brings it back; if it is meant, `mvault commit --allow nul-filled:continuity.md` takes it
+  `mvault repair continuity.md` brings it back; if it is meant, `mvault commit --allow nul-filled:continuity.md` takes it
 
 "#]]);
 }
@@ -519,7 +519,7 @@ fn the_page_and_streams_do_not_go_away_unasked() {
         outcome.stderr(),
         str![[r#"
 warning: continuity.md was left out: it had content and is empty or gone: the file is gone
-  `mvault checkout main -- continuity.md` brings it back; if it is meant, `mvault commit --allow emptied:continuity.md` takes it
+  `mvault repair continuity.md` brings it back; if it is meant, `mvault commit --allow emptied:continuity.md` takes it
 warning: events/day.jsonl was left out: the stream lost or rewrote lines it had: the file is gone
   streams only grow: `mvault checkout main -- events/day.jsonl` brings the lines back; if it is meant, `mvault commit --allow stream-rewritten:events/day.jsonl` takes it
 
@@ -556,7 +556,7 @@ fn a_torn_line_is_kept_and_told() {
         outcome.stderr(),
         str![[r#"
 warning: events/day.jsonl is worth a look: a line was torn; it is kept as it is: 1 of its new lines
-  `mvault events verify events/day.jsonl` shows where
+  `mvault events verify events/day.jsonl` shows where, `mvault repair` takes it apart
 
 "#]]
     );
@@ -583,7 +583,7 @@ fn what_cannot_be_allowed_is_a_wrong_command_line() {
         outcome.stderr(),
         str![[r#"
 error: --allow nonsense: no such reason
-hint: the reasons are emptied, nul-filled, stream-rewritten, not-utf8, not-json, conflict-markers, sealed, sidecar-mismatch, secret, too-large, name-not-portable, name-collides, link-outside, obeyed-file, mass-delete
+hint: the reasons are emptied, nul-filled, stream-rewritten, not-utf8, not-json, conflict-markers, sealed, sidecar-mismatch, secret, too-large, name-not-portable, name-collides, link-outside, obeyed-file, mass-delete, restored
 
 "#]]
     );

@@ -45,6 +45,22 @@ fn a_vault_is_cloned_and_kept_in_step_through_sshd() {
 }
 
 #[test]
+fn what_is_lost_here_comes_back_through_sshd() {
+    let (place, sshd) = start(&Wishes::default());
+    far_vault(&place, &sshd);
+    ok(&mvault(&place, &sshd, &["clone", "far:notes/vault", "mine", "--device", "mac"]));
+    let packs = std::fs::read_dir(place.work().join("mine/.mvault/objects")).expect("a folder");
+    for pack in packs {
+        std::fs::remove_file(pack.expect("an entry").path()).expect("is removed");
+    }
+    let repaired = mvault(&place, &sshd, &["-C", "mine", "--json", "repair", "--from", "far:notes/vault"]);
+    ok(&repaired);
+    assert!(repaired.json()["fetched"].as_u64().is_some_and(|count| count > 3), "{}", repaired.describe());
+    place.mvault(["-C", "mine", "verify"]).ok();
+    assert_eq!(place.mvault(["-C", "mine", "show", "main:far.md"]).ok(), "from the far side\n");
+}
+
+#[test]
 fn sshd_behind_a_proxy_command_needs_no_port() {
     let (place, sshd) = start(&Wishes::default());
     far_vault(&place, &sshd);

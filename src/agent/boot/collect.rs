@@ -265,8 +265,10 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
     words.extend(told);
     if let Some(session) = vault.rejection_sessions()?.first() {
         let refused = vault.rejections(session.as_ref())?;
-        let torn = Reason::TornLine.code();
-        let told: Vec<_> = refused.iter().filter(|rejection| rejection.reason != torn).collect();
+        // What was kept as it is, or put right already, waits for nobody.
+        let settled = [Reason::TornLine.code(), Reason::Repaired.code()];
+        let told: Vec<_> =
+            refused.iter().filter(|rejection| !settled.contains(&rejection.reason.as_str())).collect();
         if !told.is_empty() {
             let of =
                 session.as_ref().map_or("outside of a session".to_owned(), |id| format!("in session {id}"));

@@ -221,7 +221,10 @@ fn header(vault: &Vault, title: &Title<'_>, kind: BootKind) -> Result<String> {
     }
     for file in files {
         if let Some(healed) = &file.healed {
-            text.push_str(&format!("Healed here, not on disk: {}: {healed}.\n", file.path));
+            text.push_str(&format!(
+                "Healed here, not on disk: {}: {healed}; `mvault repair` mends it.\n",
+                file.path
+            ));
         }
     }
     text.push_str(

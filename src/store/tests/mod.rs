@@ -20,6 +20,7 @@ mod hostile;
 mod large;
 mod merge;
 mod remove;
+mod salvage;
 mod vectors;
 
 /// A store in a folder of its own that goes away with it.

@@ -6,7 +6,7 @@ use super::super::frame::Frame;
 use super::super::local::join;
 use super::super::negotiate::try_commit;
 use super::super::receive::{ReceiveError, heads_of};
-use super::super::session::{Caller, CallerOptions, Machine, Step, Summary, out_of_order};
+use super::super::session::{Caller, CallerOptions, Ending, Machine, Step, Summary, out_of_order};
 use super::super::{Endpoint, Intent, SyncError};
 use super::{Bundle, BundleError, Frames};
 use crate::object::{CommitId, SourceError};

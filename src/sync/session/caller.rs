@@ -1,7 +1,7 @@
 //! The end that a person started.
 
 use super::{
-    ASK_MAX, Frame, HEADS_MAX, Haves, IDS_MAX, Machine, Outbox, Result, Step, head_ids, hello, keep,
+    ASK_MAX, Ending, Frame, HEADS_MAX, Haves, IDS_MAX, Machine, Outbox, Result, Step, head_ids, hello, keep,
     open_receiving, out_of_order, peer_of, refusal_frame, stamped_offer, stored_only, take_pack_frame,
     without_stamps,
 };
@@ -138,18 +138,6 @@ impl<'e> Caller<'e> {
             sent: (0, 0),
             their_outcome: None,
             our_outcome: None,
-        })
-    }
-
-    /// Returns what was done, once the session is over.
-    pub fn summary(self) -> Option<Summary> {
-        Some(Summary {
-            peer: self.peer?,
-            received: self.received,
-            sent_commits: self.sent.0,
-            sent_objects: self.sent.1,
-            theirs: self.their_outcome,
-            ours: self.our_outcome?,
         })
     }
 
@@ -310,5 +298,20 @@ impl Machine for Caller<'_> {
 
     fn waiting_for(&self) -> &'static str {
         self.due.name()
+    }
+}
+
+impl Ending for Caller<'_> {
+    type Summary = Summary;
+
+    fn summary(self) -> Option<Summary> {
+        Some(Summary {
+            peer: self.peer?,
+            received: self.received,
+            sent_commits: self.sent.0,
+            sent_objects: self.sent.1,
+            theirs: self.their_outcome,
+            ours: self.our_outcome?,
+        })
     }
 }

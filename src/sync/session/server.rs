@@ -4,10 +4,11 @@ use super::{
     ASKED_MAX, Frame, HEADS_MAX, Haves, Machine, Outbox, Result, Step, ask_answers, head_ids, hello, keep,
     open_receiving, out_of_order, peer_of, refusal_frame, stamped_offer, take_pack_frame, without_stamps,
 };
-use crate::object::{CommitId, DeviceName};
+use crate::object::{CommitId, DeviceName, ObjectId};
+use crate::store::{self, Store};
 use crate::sync::frame::{Hello, StampedBranch};
 use crate::sync::incoming::Incoming;
-use crate::sync::negotiate::Ancestry;
+use crate::sync::negotiate::{Ancestry, Reach};
 use crate::sync::receive::{Receiving, haves};
 use crate::sync::send::Sending;
 use crate::sync::wire::WireError;
@@ -65,7 +66,7 @@ impl Due {
             Due::Offer => "offer",
             Due::FirstAsk => "ask",
             Due::Have => "have",
-            Due::Turn => "ask, common, pack or bye",
+            Due::Turn => "ask, common, want, pack or bye",
             Due::Ack => "ack",
             Due::InPack => "pack",
             Due::Bye => "bye",
@@ -95,6 +96,7 @@ pub struct Server<'e> {
     asked: Vec<CommitId>,
     asked_total: usize,
     gave: bool,
+    reach: Option<Reach>,
     receiving: Option<Receiving>,
     pack_commits: u32,
     received: Option<Received>,
@@ -116,6 +118,7 @@ impl<'e> Server<'e> {
             asked: Vec::new(),
             asked_total: 0,
             gave: false,
+            reach: None,
             receiving: None,
             pack_commits: 0,
             received: None,
@@ -204,6 +207,23 @@ impl<'e> Server<'e> {
         Ok(())
     }
 
+    /// Starts to send single objects: those among the wanted that an offered head leads to and that can be read.
+    fn give_objects(&mut self, wanted: &[ObjectId]) -> Result<()> {
+        let Some(opened) = &self.opened else { return Ok(()) };
+        let store = opened.endpoint.store().clone();
+        let reach = self.reach.get_or_insert_with(|| Reach::new(store.clone(), &opened.heads));
+        let mut objects = Vec::new();
+        for id in wanted {
+            if let (true, Ok(Some((kind, _)))) = (reach.contains(*id), store.try_info(*id))
+                && can_be_read(&store, *id)
+            {
+                objects.push((*id, kind));
+            }
+        }
+        self.out.pack = Some(Sending::of_objects(store, objects));
+        Ok(())
+    }
+
     fn take_turn(&mut self, frame: Frame) -> Result<()> {
         let gave = self.gave;
         let Some(opened) = &mut self.opened else { return Ok(()) };
@@ -222,6 +242,10 @@ impl<'e> Server<'e> {
                     }
                 }
                 self.give(common)
+            }
+            Frame::Want(wanted) if opened.intent == Intent::RESTORE => {
+                self.count_asked(wanted.len())?;
+                self.give_objects(&wanted)
             }
             Frame::Pack { commits } if opened.intent.push => {
                 if commits > 0 && self.receiving.is_none() {
@@ -262,6 +286,16 @@ impl<'e> Server<'e> {
         self.due = Due::Bye;
         Ok(())
     }
+}
+
+/// Tells whether an object is whole here: who asks for one because it is damaged gets no damage in return.
+fn can_be_read(store: &Store, id: ObjectId) -> bool {
+    let read = || -> std::result::Result<bool, store::Error> {
+        let Some(mut reader) = store.try_reader(id)? else { return Ok(false) };
+        while reader.next_block()?.is_some() {}
+        Ok(true)
+    };
+    read().unwrap_or(false)
 }
 
 impl Machine for Server<'_> {

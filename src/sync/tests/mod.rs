@@ -5,6 +5,7 @@ mod cuts;
 mod liars;
 mod place;
 mod purging;
+mod restoring;
 mod seeds;
 mod sessions;
 mod walks;

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::survey::Trees;
-use crate::fs::{Dir, FileReader, LockError};
+use crate::fs::{Dir, File, FileKind, FileReader, LockError};
 use crate::object::{Kind, ObjectHasher, ObjectId};
 use crate::store::{Removed, Stage};
 use crate::sync::{ClosedGate, OpenGate};
@@ -114,7 +114,13 @@ impl Vault {
             }
         })?;
         let removed = self.store.remove(&ids, &needed)?;
-        remove_from_quarantine(&self.dot, &ids)?;
+        for pack in remove_from_quarantine(&self.dot, &ids)? {
+            let short = pack.get(..10).unwrap_or(&pack);
+            self.notices.push(format!(
+                "a damaged pack that `mvault repair` set aside may hold what was purged: `mvault quarantine drop \
+                 {short}` removes it"
+            ));
+        }
         for listed in &mut self.purged {
             if ids.contains(&listed.blob) {
                 listed.stone.stage = Stage::Gone;
@@ -125,13 +131,18 @@ impl Vault {
     }
 }
 
-/// Removes quarantined files whose bytes are those of a purged blob.
-fn remove_from_quarantine(dot: &Dir, ids: &BTreeSet<ObjectId>) -> Result<()> {
+/// Removes quarantined files whose bytes are those of a purged blob. Returns the names of damaged packs in
+/// there: what they hold cannot be told, and nobody else may have the rest of it.
+fn remove_from_quarantine(dot: &Dir, ids: &BTreeSet<ObjectId>) -> Result<Vec<String>> {
+    let mut packs = Vec::new();
     let dir = match dot.open_dir(QUARANTINE) {
-        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) if error.is_not_found() => return Ok(packs),
         other => other?,
     };
     for (name, _) in dir.list()? {
+        if dir.stat(&name)?.kind != FileKind::File {
+            continue;
+        }
         let file = dir.open(&name)?;
         let mut hasher = ObjectHasher::new(Kind::Blob, file.stat()?.size);
         let (mut reader, mut block) = (FileReader::new(&file), vec![0; BLOCK]);
@@ -143,7 +154,19 @@ fn remove_from_quarantine(dot: &Dir, ids: &BTreeSet<ObjectId>) -> Result<()> {
         }
         if ids.contains(&hasher.finish()) {
             dir.remove_file(&name)?;
+        } else if is_pack(&file) {
+            packs.push(name.to_string_lossy().into_owned());
         }
     }
-    Ok(dir.sync()?)
+    dir.sync()?;
+    Ok(packs)
+}
+
+/// Tells whether a file begins or ends like a pack.
+fn is_pack(file: &File) -> bool {
+    let mark = |offset| {
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, offset).is_ok() && bytes.starts_with(b"mvpack")
+    };
+    mark(0) || file.stat().is_ok_and(|stat| stat.size >= 8 && mark(stat.size - 8))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Depth, Verified, chain};
+use super::{Depth, Lost, Verified, chain};
 use crate::merge::{self, FormError, Purge, Recomputed};
 use crate::object::{
     Commit, CommitId, Kind, Lamport, ObjectId, Source, SourceError, Tree, TreeId, VaultId, VaultPath,
@@ -11,7 +11,7 @@ use crate::object::{
 use crate::store::Store;
 use crate::vault::book::Book;
 
-const HINT_MISSING: &str = "another device that has this history still has it: clone the vault from there";
+const HINT_MISSING: &str = "`mvault repair --from REMOTE` fetches it by its hash from a device that has it";
 const HINT_COMMIT: &str = "compare with another device: none makes such a commit, and none accepts it";
 
 /// A walk over everything that can be reached.
@@ -79,6 +79,7 @@ impl<'a> Links<'a> {
         self.found.purged = purged.len() as u64;
         for (id, place) in std::mem::take(&mut self.gone) {
             if !purged.contains(&id) {
+                self.found.lost.push(Lost { id, kind: Kind::Blob, place: place.clone() });
                 self.found.report("missing", place, format!("blob {id} is missing"), HINT_MISSING);
             }
         }
@@ -96,6 +97,7 @@ impl<'a> Links<'a> {
             SourceError::Purged { .. } => ("missing", chain(error)),
             SourceError::Read { .. } => ("unreadable", chain(error)),
         };
+        self.found.lost.push(Lost { id, kind, place: place.clone() });
         self.found.report(word, place, what, HINT_MISSING);
     }
 

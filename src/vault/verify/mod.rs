@@ -28,18 +28,18 @@ use super::purge::agreed_to_purge;
 use super::sealing::broken_seals;
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
-use crate::object::{CommitId, Source, TreeId};
+use crate::object::{CommitId, Kind, ObjectId, Source, TreeId};
 use crate::oplog::{Anchor, OpLog, RefName};
 use crate::store::{self, Store};
 use crate::worktree::{self, Index};
 
 const HINT_SETTINGS: &str = "correct the file by hand; nothing else depends on its bytes";
-const HINT_INDEX: &str = "delete .mvault/index: it is a cache, the next command makes it anew";
+const HINT_INDEX: &str = "`mvault repair` removes it: it is a cache, the next command makes it anew";
 const HINT_LOG: &str =
     "compare with another device or a backup: operations after the last one here have been lost";
 const HINT_PURGE: &str = "`mvault purge --resume` removes them";
-const HINT_QUARANTINE: &str =
-    "refused bytes were kept there and changed since; the vault does not depend on them";
+const HINT_QUARANTINE: &str = "refused bytes were kept there and changed since; the vault does not depend on them, and `mvault repair` \
+     names them by what they are";
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +63,24 @@ pub struct Problem {
     pub hint: String,
 }
 
+/// An object that something leads to and that is not here, or cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lost {
+    /// Its id.
+    pub id: ObjectId,
+    /// What it should be.
+    pub kind: Kind,
+    /// What leads to it.
+    pub place: String,
+}
+
 /// What was looked at and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     /// The problems, those of the store first.
     pub problems: Vec<Problem>,
+    /// Objects that are gone.
+    pub lost: Vec<Lost>,
     /// Number of objects in all packs.
     pub objects: u64,
     /// Sum of the packs' lengths in bytes.

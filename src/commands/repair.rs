@@ -1,0 +1,272 @@
+//! `repair`: what is whole is saved, what is damaged is set aside, what is lost comes back by its hash.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::sync::{named, restore};
+use super::verify::{as_json, tell};
+use super::{CommandError, CommandResult, Context, Exit};
+use crate::object::{ObjectId, VaultPath};
+use crate::ui::{Unit, harmless, harmless_line};
+use crate::vault::{
+    self, Access, Depth, ErrorKind, FileFix, Fixed, StoreRepair, Tidied, Vault, VaultEndpoint, Verb, Verified,
+};
+
+/// Problems with these words are the store's own.
+const STORE_KINDS: [&str; 4] = ["file", "pack", "record", "object"];
+
+/// Arguments of `repair`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mvault repair                        put right what can be from what is here
+  mvault repair --dry-run              only say what would be done
+  mvault repair --from pixel           fetch what is lost here by its hash from another device
+  mvault repair continuity.md          put this file back as it was last verified, whatever it is now
+
+What is damaged moves to quarantine, nothing is deleted, and the audit trail has it. Edits are left alone
+unless their file is named. Damage in the operation log is told and never cut away. Ends with 0 if all is
+whole afterwards, with 5 if something is still damaged; run it again after a cut.")]
+pub struct RepairArgs {
+    /// Files and folders to put back from their last verified version
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// A remote's name, HOST:[PATH] or a path, to fetch lost objects from
+    #[arg(long, value_name = "REMOTE")]
+    from: Option<String>,
+    /// The far program, if it is not `mvault` on the far PATH
+    #[arg(long, value_name = "PROGRAM")]
+    far_program: Option<String>,
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What was done, or would be.
+#[derive(Default)]
+struct Report {
+    store: StoreRepair,
+    fetched: u64,
+    tidied: Vec<Tidied>,
+    files: Vec<FileFix>,
+    commit: Option<String>,
+}
+
+/// Puts the vault right as far as that can be done.
+pub fn run(cx: &mut Context<'_>, args: &RepairArgs) -> CommandResult {
+    let path = cx.find_vault()?;
+    let found = verify(cx, &path, Depth::Full)?;
+    let mut vault = match Vault::open(&path, cx.open_options(Access::Tree)?) {
+        Ok(vault) => vault,
+        // The log or the settings: nothing can be done without them, and nothing is guessed.
+        Err(error) if !found.problems.is_empty() && !matches!(error.kind(), ErrorKind::Locked) => {
+            tell_all(cx, &Report::default(), &found, args.dry_run)?;
+            return Ok(Exit::Damaged);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    cx.tell_notices(&mut vault);
+    let paths = cx.vault_paths(&vault, &args.paths)?;
+    let (report, verified) = match args.dry_run {
+        true => (foresee(cx, &mut vault, &paths, &found)?, found),
+        false => {
+            let (report, is_changed) = repair(cx, &mut vault, args, &paths, &found)?;
+            let verified = if is_changed { verify(cx, &path, Depth::Full)? } else { found };
+            (report, verified)
+        }
+    };
+    cx.tell_notices(&mut vault);
+    tell_all(cx, &report, &verified, args.dry_run)?;
+    let has_no_version = report.files.iter().any(|fix| fix.how == Fixed::NoVersion);
+    let is_waiting = args.dry_run && !report.files.is_empty();
+    let is_whole = verified.problems.is_empty() && !has_no_version && !is_waiting;
+    Ok(if is_whole { Exit::Done } else { Exit::Damaged })
+}
+
+fn verify(cx: &Context<'_>, path: &std::path::Path, depth: Depth) -> Result<Verified, CommandError> {
+    let bar = cx.ui.progress("verifying", Some(0), Unit::Things);
+    let verified = vault::verify(&*cx.disk, path, depth, &|done, total| {
+        bar.set_total(total);
+        bar.set(done);
+    })?;
+    drop(bar);
+    Ok(verified)
+}
+
+fn needs_store_repair(found: &Verified) -> bool {
+    found.problems.iter().any(|problem| STORE_KINDS.contains(&problem.kind))
+}
+
+/// Says what a repair would do.
+fn foresee(
+    cx: &Context<'_>,
+    vault: &mut Vault,
+    paths: &[VaultPath],
+    found: &Verified,
+) -> Result<Report, CommandError> {
+    let mut report = Report::default();
+    if needs_store_repair(found) {
+        let bar = cx.ui.progress("reading", Some(0), Unit::Things);
+        let salvage = vault::examine_store(vault, &|done, total| {
+            bar.set_total(total);
+            bar.set(done);
+        })?;
+        report.store.saved = salvage.records();
+        let names = salvage.files().into_iter();
+        report.store.set_aside =
+            names.map(|name| crate::store::SetAside { kept_as: String::new(), name }).collect();
+    }
+    report.tidied = vault::tidy(vault, &found.problems, true)?;
+    report.files = fix_files(vault, paths, true, found)?.0;
+    Ok(report)
+}
+
+/// Carries the repair out: packs, what is lost, the rest of `.mvault`, files. Tells whether anything below
+/// `.mvault` changed.
+fn repair(
+    cx: &mut Context<'_>,
+    vault: &mut Vault,
+    args: &RepairArgs,
+    paths: &[VaultPath],
+    found: &Verified,
+) -> Result<(Report, bool), CommandError> {
+    let mut report = Report::default();
+    let mut lost = found.lost.clone();
+    if needs_store_repair(found) {
+        let bar = cx.ui.progress("saving", Some(0), Unit::Things);
+        report.store = vault::repair_store(vault, &|done, total| {
+            bar.set_total(total);
+            bar.set(done);
+        })?;
+        drop(bar);
+        lost = verify(cx, vault.root().path(), Depth::Quick)?.lost;
+    }
+    if let Some(from) = &args.from {
+        let configured = vault.config().remotes().map_err(vault::Error::from)?;
+        let remote = named(&configured, from);
+        // What came can lead to more that is gone.
+        while !lost.is_empty() {
+            let wanted: Vec<ObjectId> = lost.iter().map(|lost| lost.id).collect();
+            let options = cx.open_options(Access::Store)?;
+            let reader = Vault::open(vault.root().path(), options)?;
+            let mut endpoint = VaultEndpoint::new(reader, Verb::Fetch, false);
+            let binary = args.far_program.clone().or_else(|| remote.binary.clone());
+            let brought = restore(cx, &mut endpoint, &remote, binary, wanted)?;
+            if brought.objects == 0 {
+                break;
+            }
+            report.fetched += brought.objects;
+            vault.store().refresh().map_err(vault::Error::from)?;
+            vault::note_brought(vault, brought.peer.identity.device.as_str(), brought.objects)?;
+            lost = verify(cx, vault.root().path(), Depth::Quick)?.lost;
+        }
+    }
+    report.tidied = vault::tidy(vault, &found.problems, false)?;
+    let (files, commit) = match fix_files(vault, paths, false, found) {
+        // The head itself is damaged: the files on disk are all there is of it, and stay.
+        Err(error) if !lost.is_empty() && error.kind == super::ErrorKind::Damaged => {
+            cx.ui.warn(format_args!("the files were not compared: {}", error.message));
+            Default::default()
+        }
+        other => other?,
+    };
+    report.files = files;
+    report.commit = commit.map(|id| id.to_string());
+    let is_changed = !report.store.set_aside.is_empty()
+        || report.fetched > 0
+        || !report.tidied.is_empty()
+        || !report.files.is_empty();
+    Ok((report, is_changed))
+}
+
+fn fix_files(
+    vault: &mut Vault,
+    paths: &[VaultPath],
+    is_dry: bool,
+    found: &Verified,
+) -> Result<(Vec<FileFix>, Option<crate::object::CommitId>), CommandError> {
+    match vault::fix_files(vault, paths, is_dry) {
+        Err(error)
+            if is_dry && paths.is_empty() && !found.lost.is_empty() && error.kind() == ErrorKind::Damage =>
+        {
+            Ok(Default::default())
+        }
+        other => Ok(other?),
+    }
+}
+
+fn tell_all(
+    cx: &mut Context<'_>,
+    report: &Report,
+    verified: &Verified,
+    is_dry: bool,
+) -> Result<(), CommandError> {
+    if cx.ui.is_json() {
+        let Value::Object(mut object) = as_json(verified) else { return Ok(()) };
+        object.insert("dry_run".into(), is_dry.into());
+        object.insert("done".into(), done_json(report).into());
+        object.insert("fetched".into(), report.fetched.into());
+        object.insert("saved".into(), report.store.saved.into());
+        object.insert("commit".into(), json!(report.commit));
+        let lost = verified.lost.iter();
+        let lost = lost.map(|l| json!({"id": l.id.to_string(), "kind": l.kind.as_str(), "where": l.place}));
+        object.insert("lost".into(), lost.collect());
+        return Ok(cx.ui.json(&Value::Object(object))?);
+    }
+    let would = if is_dry { "would be " } else { "" };
+    for moved in &report.store.set_aside {
+        cx.ui.line(format_args!("{would}set aside  {}", harmless_line(moved.name.as_bytes())))?;
+    }
+    if report.store.saved > 0 {
+        let records = if report.store.saved == 1 { "record" } else { "records" };
+        cx.ui
+            .line(format_args!("{would}saved      {} whole {records}, in a new pack", report.store.saved))?;
+    }
+    if report.fetched > 0 {
+        let objects = if report.fetched == 1 { "object by its hash" } else { "objects by their hashes" };
+        cx.ui.line(format_args!("fetched    {} {objects}", report.fetched))?;
+    }
+    for tidied in &report.tidied {
+        cx.ui.line(harmless(&format!("{would}tidied     {}: {}", tidied.place, tidied.what)))?;
+    }
+    for fix in &report.files {
+        let text = match &fix.how {
+            Fixed::Restored(commit) => {
+                format!("{would}restored   {}: {}; from {}", fix.path, fix.why, commit.short())
+            }
+            Fixed::Mended(_) => format!("{would}mended     {}: {}", fix.path, fix.why),
+            Fixed::NoVersion => format!("left alone {}: {}, and no version of it holds", fix.path, fix.why),
+        };
+        cx.ui.line(harmless(&text))?;
+    }
+    if !is_dry && report.files.iter().any(|fix| fix.kept_as.is_some()) {
+        cx.ui.note("what stood there is in quarantine: `mvault quarantine list`");
+    }
+    if is_dry && !(report.store.set_aside.is_empty() && report.tidied.is_empty() && report.files.is_empty()) {
+        cx.ui.note("nothing was changed: `mvault repair` does it");
+    }
+    tell(cx, verified)
+}
+
+fn done_json(report: &Report) -> Vec<Value> {
+    let mut done = Vec::new();
+    for moved in &report.store.set_aside {
+        let place = format!("objects/{}", moved.name);
+        let kept_as = (!moved.kept_as.is_empty()).then_some(&moved.kept_as);
+        done.push(json!({"what": "set-aside", "where": place, "kept_as": kept_as}));
+    }
+    for tidied in &report.tidied {
+        done.push(json!({"what": "tidied", "where": tidied.place, "how": tidied.what}));
+    }
+    for fix in &report.files {
+        let (what, from) = match fix.how {
+            Fixed::Restored(commit) => ("restored", Some(commit.to_string())),
+            Fixed::Mended(_) => ("mended", None),
+            Fixed::NoVersion => ("left-alone", None),
+        };
+        let kept_as = fix.kept_as.map(|digest| digest.to_string());
+        let path = fix.path.to_string();
+        done.push(json!({"what": what, "where": path, "why": fix.why, "from": from, "kept_as": kept_as}));
+    }
+    done
+}
