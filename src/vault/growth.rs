@@ -78,7 +78,7 @@ impl<'a> Growth<'a> {
 
 /// Hands a large file on and looks at it on the way.
 pub(super) struct Judging<'a, 'b> {
-    pub inner: &'a mut dyn io::Read,
+    pub inner: &'a mut (dyn io::Read + Send),
     pub judge: ContentJudge,
     pub growth: Growth<'b>,
 }

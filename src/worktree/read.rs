@@ -47,7 +47,7 @@ pub enum Body<'a> {
     /// All of it.
     Whole(Vec<u8>),
     /// A reader of exactly that many bytes, unless the file changes meanwhile.
-    Large(u64, &'a mut dyn io::Read),
+    Large(u64, &'a mut (dyn io::Read + Send)),
 }
 
 /// What stands at a path.

@@ -272,38 +272,49 @@ impl PackWriter {
         &mut self,
         kind: Kind,
         size: u64,
-        reader: &mut dyn io::Read,
+        reader: &mut (dyn io::Read + Send),
         base: Option<ObjectId>,
     ) -> Result<ObjectId> {
         let mut older = base.and_then(|base| Older::load(&self.shelf(), base)).unwrap_or_default();
         let mut hasher = ObjectHasher::new(kind, size);
         let mut builder = Builder::default();
-        let mut window = vec![0; WINDOW];
-        let (mut filled, mut place) = (0, 0u64);
+        let (mut window, mut next) = (vec![0; WINDOW], vec![0; WINDOW]);
+        // One byte more than announced is asked for, to notice that there is more.
+        let wanted = |place: u64| (size - place).saturating_add(1).min(WINDOW as u64) as usize;
+        let mut place = 0u64;
+        let mut filled = fill(reader, &mut window[..wanted(0)])?;
         loop {
-            // One byte more than announced is asked for, to notice that there is more.
-            let wanted = (size - place).saturating_add(1).min(WINDOW as u64) as usize;
-            filled += fill(reader, &mut window[filled..wanted])?;
-            let is_last = filled < wanted;
+            let is_last = filled < wanted(place);
             let total = place + filled as u64;
             if total > size || is_last && total < size {
                 return Err(Error::WrongLength { announced: size, actual: total });
             }
             let ranges = cut_all(&window[..filled], is_last);
             let done = ranges.last().map_or(0, |range| range.end);
-            let bytes = &window[..done];
-            let (mut cuts, ()) = rayon::join(|| self.hash_chunks(bytes, ranges), || hasher.update(bytes));
-            for cut in cuts.as_mut().map_err(|_| ()).into_iter().flatten() {
-                let length = cut.range.len() as u64;
-                cut.base = older.stood_in_place_of(&cut.id, place + cut.range.start as u64, length);
-            }
-            self.append_chunks(bytes, cuts?, place, &mut builder, &older)?;
-            window.copy_within(done..filled, 0);
-            filled -= done;
-            place += done as u64;
+            let (bytes, rest) = window[..filled].split_at(done);
+            next[..rest.len()].copy_from_slice(rest);
+            // Reading the next window, which judges it too, takes as long as all that is done with this one.
+            let following = place + done as u64;
+            let ahead = || match is_last {
+                true => Ok(0),
+                false => fill(reader, &mut next[rest.len()..wanted(following)]),
+            };
+            let here = || -> Result<()> {
+                let (cuts, ()) = rayon::join(|| self.hash_chunks(bytes, ranges), || hasher.update(bytes));
+                let mut cuts = cuts?;
+                for cut in &mut cuts {
+                    let length = cut.range.len() as u64;
+                    cut.base = older.stood_in_place_of(&cut.id, place + cut.range.start as u64, length);
+                }
+                self.append_chunks(bytes, cuts, place, &mut builder, &older)
+            };
+            let (read, stored) = rayon::join(ahead, here);
+            stored?;
             if is_last {
                 break;
             }
+            (filled, place) = (rest.len() + read?, following);
+            std::mem::swap(&mut window, &mut next);
         }
         let id = hasher.finish();
         let too_large = Error::TooLarge { kind, id, size };

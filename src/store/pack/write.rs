@@ -162,7 +162,7 @@ impl PackWriter {
         &mut self,
         kind: Kind,
         size: u64,
-        reader: &mut dyn io::Read,
+        reader: &mut (dyn io::Read + Send),
         base: Option<ObjectId>,
     ) -> Result<ObjectId> {
         self.ready()?;
