@@ -11,6 +11,7 @@
 //!
 //! Limits: packs are not merged here. An object above [`OBJECT_IN_MEMORY_MAX`] can only be streamed.
 
+mod ahead;
 mod cache;
 mod chunk;
 mod error;
@@ -32,8 +33,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use sha2::{Digest, Sha256};
 
 use crate::fs::{Dir, File};
-use crate::object::{BlobId, Kind, Object, ObjectId, Prefix, Source, SourceError};
+use crate::object::{BlobId, Commit, CommitId, Kind, Object, ObjectId, Prefix, Source, SourceError};
 
+use ahead::Ahead;
 use cache::Cache;
 use pack::format::Entry;
 use pack::read::Pack;
@@ -65,6 +67,7 @@ struct Inner {
     /// The index of the pack in which something was found last.
     latest: AtomicUsize,
     cache: Cache,
+    ahead: Ahead,
     open_files: Mutex<VecDeque<(PackId, File)>>,
     below: Option<Store>,
     tombstones: RwLock<Arc<Tombstones>>,
@@ -121,6 +124,7 @@ impl Store {
             packs: RwLock::default(),
             latest: AtomicUsize::new(0),
             cache: Cache::default(),
+            ahead: Ahead::default(),
             open_files: Mutex::default(),
             below: below.cloned(),
             tombstones: RwLock::default(),
@@ -393,6 +397,10 @@ impl Source for Store {
 
     fn try_info(&self, id: ObjectId) -> std::result::Result<Option<(Kind, u64)>, SourceError> {
         Store::try_info(self, id).map_err(|error| error.for_source(id))
+    }
+
+    fn find_commit(&self, id: CommitId) -> std::result::Result<Commit, SourceError> {
+        self.commit(id)
     }
 
     fn content_sha256(&self, id: BlobId) -> std::result::Result<[u8; 32], SourceError> {

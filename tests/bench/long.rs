@@ -74,7 +74,8 @@ pub fn write_vault(folder: &Path, count: usize) {
             let notes = Tree::from_entries(entries).encode();
             let notes = writer.add(Kind::Tree, &notes, notes_before).expect("a tree");
             let root = [TreeEntry { name: "notes".into(), mode: Mode::Tree, id: notes }];
-            let root = writer.add(Kind::Tree, &Tree::from_entries(root).encode(), root_before).expect("a tree");
+            let root =
+                writer.add(Kind::Tree, &Tree::from_entries(root).encode(), root_before).expect("a tree");
             (notes_before, root_before) = (Some(notes), Some(root));
             parent.tree = TreeId::new(root);
             parent.parents = vec![head];

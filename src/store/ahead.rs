@@ -1,0 +1,172 @@
+//! Commits read ahead: a walk down a long history gets them in blocks, which all cores decode.
+//!
+//! - A pack has the commits of a history in the order in which they were made. Who asks one pack for one
+//!   commit after the other walks down, and will want those before.
+//! - What is kept here was hashed like anything else. What cannot be read ahead is left to whoever asks for
+//!   it, so that damage is told of the commit that was wanted.
+//! - Listing a pack's commits reads its whole table. That is done once as many were asked for one by one that
+//!   it costs no more than those did; a look at the last few reads nothing ahead.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::error::Result;
+use super::pack::format::Form;
+use super::pack::read::Pack;
+use super::read::{Found, Place};
+use super::{PackId, Store};
+use crate::object::{Commit, CommitId, Kind, ObjectId, Source, SourceError};
+
+/// So many commits are read one by one from a pack before any is read ahead.
+const ASKED_MIN: u64 = 32;
+/// For each commit that was read, so many records may be listed.
+const RECORDS_LISTED: u64 = 256;
+const BLOCK_MIN: usize = 256;
+const BLOCK_MAX: usize = 4096;
+/// So many neighbours are decoded in one go: a history with skips has few bases outside of them.
+const RUN: usize = 256;
+
+/// What was read ahead, and why.
+#[derive(Default)]
+pub struct Ahead(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// The last two blocks, the newer first: what is asked for twice is asked for soon.
+    blocks: [HashMap<CommitId, Commit>; 2],
+    block_len: usize,
+    /// How many of the newest block were asked for.
+    hits: usize,
+    /// The pack that was asked last, and how often in a row.
+    asked: Option<(PackId, u64)>,
+    /// The commits of packs by offset, where they were listed.
+    listed: HashMap<PackId, Listed>,
+}
+
+/// A pack's commits by offset.
+type Listed = Arc<Vec<(u64, ObjectId)>>;
+
+impl Ahead {
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        // A panic elsewhere leaves at worst a block that is forgotten.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn get(&mut self, id: CommitId) -> Option<Commit> {
+        let [newer, older] = &self.blocks;
+        let commit = newer.get(&id).inspect(|_| self.hits += 1).or_else(|| older.get(&id));
+        commit.cloned()
+    }
+
+    /// Counts a commit that was read by itself, and tells how many should be read ahead of it, if any.
+    fn count(&mut self, pack: PackId, records: u64) -> Option<usize> {
+        let asked = match self.asked {
+            Some((last, asked)) if last == pack => asked + 1,
+            _ => 1,
+        };
+        self.asked = Some((pack, asked));
+        let listing = if self.listed.contains_key(&pack) { 0 } else { records / RECORDS_LISTED };
+        if asked < ASKED_MIN.max(listing) {
+            return None;
+        }
+        // A block of which little was used was no walk: begin anew.
+        if self.block_len > 0 && self.hits < self.block_len / 4 {
+            (self.block_len, self.asked) = (0, None);
+            return None;
+        }
+        self.block_len = (self.block_len * 2).clamp(BLOCK_MIN, BLOCK_MAX);
+        self.hits = 0;
+        Some(self.block_len)
+    }
+
+    fn keep(&mut self, block: HashMap<CommitId, Commit>) {
+        self.blocks.swap(0, 1);
+        self.blocks[0] = block;
+    }
+}
+
+impl Store {
+    /// Returns a commit, read by itself or ahead of the walk that asks for it.
+    pub(super) fn commit(&self, id: CommitId) -> std::result::Result<Commit, SourceError> {
+        if let Some(commit) = self.0.ahead.inner().get(id) {
+            return Ok(commit);
+        }
+        let object = self.find(id.object(), Kind::Commit)?;
+        let commit = Commit::decode(&object.data).map_err(|error| SourceError::Invalid {
+            kind: Kind::Commit,
+            id: id.object(),
+            source: error.into(),
+        })?;
+        // What goes wrong here goes wrong again for whoever needs it.
+        let _only_a_help = self.read_ahead(id);
+        Ok(commit)
+    }
+
+    fn read_ahead(&self, id: CommitId) -> Result<()> {
+        let Some(Found { place: Place::Pack(store, pack), entry }) = self.locate(&id.object())? else {
+            return Ok(());
+        };
+        let records = pack.footer(&store.0.objects)?.0.records;
+        let Some(count) = self.0.ahead.inner().count(pack.id(), records) else { return Ok(()) };
+        let listed = self.0.ahead.inner().listed.get(&pack.id()).cloned();
+        let listed = match listed {
+            Some(listed) => listed,
+            None => {
+                let listed: Listed = Arc::new(list(&store, &pack)?);
+                self.0.ahead.inner().listed.insert(pack.id(), listed.clone());
+                listed
+            }
+        };
+        let end = listed.partition_point(|(offset, _)| *offset < entry.offset);
+        let before = &listed[end.saturating_sub(count)..end];
+        let block = before.par_chunks(RUN).flat_map_iter(|run| store.decode_run(&pack, run)).collect();
+        self.0.ahead.inner().keep(block);
+        Ok(())
+    }
+
+    /// Decodes neighbours, each on those before it where they are its base; leaves out what is not sound.
+    fn decode_run(&self, pack: &Arc<Pack>, run: &[(u64, ObjectId)]) -> Vec<(CommitId, Commit)> {
+        let shelf = self.shelf();
+        let mut plain: HashMap<ObjectId, Arc<[u8]>> = HashMap::with_capacity(run.len());
+        let mut commits = Vec::with_capacity(run.len());
+        for (_, id) in run {
+            let Ok(Some(entry)) = pack.find(&self.0.objects, id) else { continue };
+            let base = match entry.form {
+                Form::Delta(base) => match plain.get(&base) {
+                    Some(bytes) => Some(bytes.clone()),
+                    None => match self.try_find(base) {
+                        Ok(Some(object)) => Some(object.data),
+                        _ => continue,
+                    },
+                },
+                _ => None,
+            };
+            let found = Found { place: Place::Pack(self.clone(), pack.clone()), entry };
+            let Ok(bytes) = shelf.decode(&found, base.as_deref()) else { continue };
+            if shelf.check(&found, &bytes).is_err() {
+                continue;
+            }
+            if let Ok(commit) = Commit::decode(&bytes) {
+                commits.push((CommitId::new(*id), commit));
+            }
+            plain.insert(*id, bytes.into());
+        }
+        commits
+    }
+}
+
+/// Lists the commits of a pack by offset.
+fn list(store: &Store, pack: &Pack) -> Result<Vec<(u64, ObjectId)>> {
+    let mut listed = Vec::new();
+    for number in 0.. {
+        let Some(entries) = pack.bucket(&store.0.objects, number)? else { break };
+        let commits = entries.iter().filter(|entry| entry.kind == Kind::Commit && !entry.is_recipe);
+        listed.extend(commits.map(|entry| (entry.offset, entry.id)));
+    }
+    listed.sort_unstable();
+    Ok(listed)
+}
