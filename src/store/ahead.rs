@@ -7,17 +7,19 @@
 //! - Listing a pack's commits reads its whole table. That is done once as many were asked for one by one that
 //!   it costs no more than those did; a look at the last few reads nothing ahead.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::error::Result;
-use super::pack::format::Form;
+use super::frame::{self, Reference};
+use super::pack::format::{Entry, Form};
 use super::pack::read::Pack;
 use super::read::{Found, Place};
 use super::{PackId, Store};
-use crate::object::{Commit, CommitId, Kind, ObjectId, Source, SourceError};
+use crate::object::{Commit, CommitId, Kind, ObjectId, Source, SourceError, hash_object};
 
 /// So many commits are read one by one from a pack before any is read ahead.
 const ASKED_MIN: u64 = 32;
@@ -27,6 +29,8 @@ const BLOCK_MIN: usize = 256;
 const BLOCK_MAX: usize = 4096;
 /// So many neighbours are decoded in one go: a history with skips has few bases outside of them.
 const RUN: usize = 256;
+/// Neighbours that span more bytes are read one by one.
+const RUN_BYTES_MAX: u64 = 1 << 20;
 
 /// What was read ahead, and why.
 #[derive(Default)]
@@ -35,7 +39,7 @@ pub struct Ahead(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     /// The last two blocks, the newer first: what is asked for twice is asked for soon.
-    blocks: [HashMap<CommitId, Commit>; 2],
+    blocks: [Block; 2],
     block_len: usize,
     /// How many of the newest block were asked for.
     hits: usize,
@@ -45,8 +49,10 @@ struct Inner {
     listed: HashMap<PackId, Listed>,
 }
 
+/// Commits that were read ahead.
+type Block = HashMap<CommitId, Arc<Commit>>;
 /// A pack's commits by offset.
-type Listed = Arc<Vec<(u64, ObjectId)>>;
+type Listed = Arc<Vec<Entry>>;
 
 impl Ahead {
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -56,7 +62,7 @@ impl Ahead {
 }
 
 impl Inner {
-    fn get(&mut self, id: CommitId) -> Option<Commit> {
+    fn get(&mut self, id: CommitId) -> Option<Arc<Commit>> {
         let [newer, older] = &self.blocks;
         let commit = newer.get(&id).inspect(|_| self.hits += 1).or_else(|| older.get(&id));
         commit.cloned()
@@ -83,7 +89,7 @@ impl Inner {
         Some(self.block_len)
     }
 
-    fn keep(&mut self, block: HashMap<CommitId, Commit>) {
+    fn keep(&mut self, block: Block) {
         self.blocks.swap(0, 1);
         self.blocks[0] = block;
     }
@@ -91,7 +97,7 @@ impl Inner {
 
 impl Store {
     /// Returns a commit, read by itself or ahead of the walk that asks for it.
-    pub(super) fn commit(&self, id: CommitId) -> std::result::Result<Commit, SourceError> {
+    pub fn commit(&self, id: CommitId) -> std::result::Result<Arc<Commit>, SourceError> {
         if let Some(commit) = self.0.ahead.inner().get(id) {
             return Ok(commit);
         }
@@ -103,7 +109,7 @@ impl Store {
         })?;
         // What goes wrong here goes wrong again for whoever needs it.
         let _only_a_help = self.read_ahead(id);
-        Ok(commit)
+        Ok(Arc::new(commit))
     }
 
     fn read_ahead(&self, id: CommitId) -> Result<()> {
@@ -121,52 +127,76 @@ impl Store {
                 listed
             }
         };
-        let end = listed.partition_point(|(offset, _)| *offset < entry.offset);
+        let end = listed.partition_point(|other| other.offset < entry.offset);
         let before = &listed[end.saturating_sub(count)..end];
-        let block = before.par_chunks(RUN).flat_map_iter(|run| store.decode_run(&pack, run)).collect();
+        let runs = before.par_chunks(RUN).map(|run| store.decode_run(&pack, run));
+        let runs: Vec<Vec<(CommitId, Arc<Commit>)>> = runs.collect();
+        let mut block = Block::with_capacity(before.len());
+        block.extend(runs.into_iter().flatten());
         self.0.ahead.inner().keep(block);
         Ok(())
     }
 
     /// Decodes neighbours, each on those before it where they are its base; leaves out what is not sound.
-    fn decode_run(&self, pack: &Arc<Pack>, run: &[(u64, ObjectId)]) -> Vec<(CommitId, Commit)> {
-        let shelf = self.shelf();
-        let mut plain: HashMap<ObjectId, Arc<[u8]>> = HashMap::with_capacity(run.len());
+    fn decode_run(&self, pack: &Arc<Pack>, run: &[Entry]) -> Vec<(CommitId, Arc<Commit>)> {
+        let bytes = self.stored_run(pack, run).ok().flatten();
+        let mut plain: HashMap<ObjectId, Vec<u8>> = HashMap::with_capacity(run.len());
         let mut commits = Vec::with_capacity(run.len());
-        for (_, id) in run {
-            let Ok(Some(entry)) = pack.find(&self.0.objects, id) else { continue };
+        for entry in run {
             let base = match entry.form {
-                Form::Delta(base) => match plain.get(&base) {
-                    Some(bytes) => Some(bytes.clone()),
-                    None => match self.try_find(base) {
-                        Ok(Some(object)) => Some(object.data),
-                        _ => continue,
-                    },
+                Form::Whole => None,
+                Form::Delta(base) if plain.contains_key(&base) => Some(&plain[&base]),
+                Form::Delta(base) => match self.try_find(base) {
+                    Ok(Some(object)) => Some(&*plain.entry(base).or_insert(object.data.to_vec())),
+                    _ => continue,
                 },
-                _ => None,
+                Form::Dictionary(_) => continue,
             };
-            let found = Found { place: Place::Pack(self.clone(), pack.clone()), entry };
-            let Ok(bytes) = shelf.decode(&found, base.as_deref()) else { continue };
-            if shelf.check(&found, &bytes).is_err() {
+            // A damaged table may have records overlap.
+            let in_run = bytes.as_ref().and_then(|bytes| {
+                let start = (entry.offset - run[0].offset) as usize;
+                bytes.get(start..start + entry.stored as usize)
+            });
+            let stored = match in_run {
+                Some(stored) => Cow::Borrowed(stored),
+                None => match self.stored(pack, entry) {
+                    Ok(stored) => Cow::Owned(stored),
+                    Err(_) => continue,
+                },
+            };
+            let reference = base.map_or(Reference::None, |base| Reference::Prefix(base));
+            let Ok(bytes) = frame::decode(&stored, Some(entry.plain), reference) else { continue };
+            if hash_object(Kind::Commit, &bytes) != entry.id {
                 continue;
             }
             if let Ok(commit) = Commit::decode(&bytes) {
-                commits.push((CommitId::new(*id), commit));
+                commits.push((CommitId::new(entry.id), Arc::new(commit)));
             }
-            plain.insert(*id, bytes.into());
+            plain.insert(entry.id, bytes);
         }
         commits
+    }
+
+    /// Reads the frames of neighbours in one go, unless much else lies between them.
+    fn stored_run(&self, pack: &Pack, run: &[Entry]) -> Result<Option<Vec<u8>>> {
+        let [first, .., last] = run else { return Ok(None) };
+        let length = last.offset + u64::from(last.stored) - first.offset;
+        if length > RUN_BYTES_MAX {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; length as usize];
+        self.pack_file(pack)?.read_exact_at(&mut bytes, first.offset)?;
+        Ok(Some(bytes))
     }
 }
 
 /// Lists the commits of a pack by offset.
-fn list(store: &Store, pack: &Pack) -> Result<Vec<(u64, ObjectId)>> {
+fn list(store: &Store, pack: &Pack) -> Result<Vec<Entry>> {
     let mut listed = Vec::new();
     for number in 0.. {
         let Some(entries) = pack.bucket(&store.0.objects, number)? else { break };
-        let commits = entries.iter().filter(|entry| entry.kind == Kind::Commit && !entry.is_recipe);
-        listed.extend(commits.map(|entry| (entry.offset, entry.id)));
+        listed.extend(entries.into_iter().filter(|entry| entry.kind == Kind::Commit && !entry.is_recipe));
     }
-    listed.sort_unstable();
+    listed.sort_unstable_by_key(|entry| entry.offset);
     Ok(listed)
 }

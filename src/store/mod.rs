@@ -400,7 +400,7 @@ impl Source for Store {
     }
 
     fn find_commit(&self, id: CommitId) -> std::result::Result<Commit, SourceError> {
-        self.commit(id)
+        self.commit(id).map(Arc::unwrap_or_clone)
     }
 
     fn content_sha256(&self, id: BlobId) -> std::result::Result<[u8; 32], SourceError> {

@@ -5,6 +5,7 @@
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Result, Vault, entry_at};
 use crate::merge::History;
@@ -89,7 +90,7 @@ impl Known {
 pub struct Walk<'s> {
     source: &'s Store,
     queue: BinaryHeap<(Lamport, CommitId)>,
-    read: HashMap<CommitId, Commit>,
+    read: HashMap<CommitId, Arc<Commit>>,
     seen: HashSet<CommitId>,
 }
 
@@ -105,14 +106,14 @@ impl<'s> Walk<'s> {
 
     fn enqueue(&mut self, id: CommitId) -> std::result::Result<(), SourceError> {
         if self.seen.insert(id) {
-            let commit = self.source.find_commit(id)?;
+            let commit = self.source.commit(id)?;
             self.queue.push((commit.lamport, id));
             self.read.insert(id, commit);
         }
         Ok(())
     }
 
-    fn step(&mut self) -> Result<Option<(CommitId, Commit)>> {
+    fn step(&mut self) -> Result<Option<(CommitId, Arc<Commit>)>> {
         let Some((_, id)) = self.queue.pop() else { return Ok(None) };
         let commit = self.read.remove(&id).expect("what is queued was read");
         for parent in &commit.parents {
@@ -123,7 +124,7 @@ impl<'s> Walk<'s> {
 }
 
 impl Iterator for Walk<'_> {
-    type Item = Result<(CommitId, Commit)>;
+    type Item = Result<(CommitId, Arc<Commit>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()
@@ -135,7 +136,7 @@ pub struct Told {
     /// Its id.
     pub id: CommitId,
     /// The commit.
-    pub commit: Commit,
+    pub commit: Arc<Commit>,
     /// The nearest wanted ancestors, none of them an ancestor of another.
     pub before: Vec<CommitId>,
 }
