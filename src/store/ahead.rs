@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -47,6 +48,17 @@ struct Inner {
     asked: Option<(PackId, u64)>,
     /// The commits of packs by offset, where they were listed.
     listed: HashMap<PackId, Listed>,
+    /// What is before the newest block, and what reads it meanwhile.
+    before: Option<Span>,
+    coming: Option<Receiver<(Block, Span)>>,
+}
+
+/// Commits of one pack, of which those before `end` were not read yet.
+#[derive(Clone)]
+struct Span {
+    pack: Arc<Pack>,
+    listed: Listed,
+    end: usize,
 }
 
 /// Commits that were read ahead.
@@ -62,10 +74,12 @@ impl Ahead {
 }
 
 impl Inner {
-    fn get(&mut self, id: CommitId) -> Option<Arc<Commit>> {
+    fn get(&mut self, store: &Store, id: CommitId) -> Option<Arc<Commit>> {
         let [newer, older] = &self.blocks;
-        let commit = newer.get(&id).inspect(|_| self.hits += 1).or_else(|| older.get(&id));
-        commit.cloned()
+        let Some(commit) = newer.get(&id).cloned() else { return older.get(&id).cloned() };
+        self.hits += 1;
+        self.read_on(store);
+        Some(commit)
     }
 
     /// Counts a commit that was read by itself, and tells how many should be read ahead of it, if any.
@@ -89,16 +103,50 @@ impl Inner {
         Some(self.block_len)
     }
 
-    fn keep(&mut self, block: Block) {
+    fn keep(&mut self, block: Block, before: Span) {
         self.blocks.swap(0, 1);
         self.blocks[0] = block;
+        self.before = Some(before);
+    }
+
+    /// Lets another thread read what comes before the newest block once half of that was asked for.
+    fn read_on(&mut self, store: &Store) {
+        // Who works in the pool must not wait for the pool.
+        let may_wait = rayon::current_thread_index().is_none() && rayon::current_num_threads() > 1;
+        if self.hits * 2 < self.blocks[0].len() || self.coming.is_some() || !may_wait {
+            return;
+        }
+        let Some(mut span) = self.before.take().filter(|span| span.end > 0) else { return };
+        self.block_len = (self.block_len * 2).clamp(BLOCK_MIN, BLOCK_MAX);
+        let (store, count, (sender, receiver)) = (store.clone(), self.block_len, channel());
+        self.coming = Some(receiver);
+        rayon::spawn(move || {
+            let block = span.read(&store, count);
+            drop(store);
+            let _nobody_waits_any_more = sender.send((block, span));
+        });
+    }
+}
+
+impl Span {
+    /// Reads the last `count` commits before the end.
+    fn read(&mut self, store: &Store, count: usize) -> Block {
+        let start = self.end.saturating_sub(count);
+        let wanted = &self.listed[start..self.end];
+        let runs = wanted.par_chunks(RUN).map(|run| store.decode_run(&self.pack, run));
+        let runs: Vec<Vec<(CommitId, Arc<Commit>)>> = runs.collect();
+        let mut block = Block::with_capacity(wanted.len());
+        block.extend(runs.into_iter().flatten());
+        self.end = start;
+        block
     }
 }
 
 impl Store {
     /// Returns a commit, read by itself or ahead of the walk that asks for it.
     pub fn commit(&self, id: CommitId) -> std::result::Result<Arc<Commit>, SourceError> {
-        if let Some(commit) = self.0.ahead.inner().get(id) {
+        let known = self.0.ahead.inner().get(self, id);
+        if let Some(commit) = known.or_else(|| self.await_block(id)) {
             return Ok(commit);
         }
         let object = self.find(id.object(), Kind::Commit)?;
@@ -112,12 +160,26 @@ impl Store {
         Ok(Arc::new(commit))
     }
 
+    /// Waits for the block that is being read, if one is, and looks for the commit in it.
+    fn await_block(&self, id: CommitId) -> Option<Arc<Commit>> {
+        let coming = self.0.ahead.inner().coming.take()?;
+        let (block, before) = coming.recv().ok()?;
+        let mut inner = self.0.ahead.inner();
+        inner.keep(block, before);
+        inner.hits = 0;
+        inner.get(self, id)
+    }
+
     fn read_ahead(&self, id: CommitId) -> Result<()> {
         let Some(Found { place: Place::Pack(store, pack), entry }) = self.locate(&id.object())? else {
             return Ok(());
         };
+        if !Arc::ptr_eq(&store.0, &self.0) {
+            return Ok(()); // what lies below is walked by way of its own store
+        }
         let records = pack.footer(&store.0.objects)?.0.records;
-        let Some(count) = self.0.ahead.inner().count(pack.id(), records) else { return Ok(()) };
+        let count = self.0.ahead.inner().count(pack.id(), records);
+        let Some(count) = count else { return Ok(()) };
         let listed = self.0.ahead.inner().listed.get(&pack.id()).cloned();
         let listed = match listed {
             Some(listed) => listed,
@@ -128,12 +190,9 @@ impl Store {
             }
         };
         let end = listed.partition_point(|other| other.offset < entry.offset);
-        let before = &listed[end.saturating_sub(count)..end];
-        let runs = before.par_chunks(RUN).map(|run| store.decode_run(&pack, run));
-        let runs: Vec<Vec<(CommitId, Arc<Commit>)>> = runs.collect();
-        let mut block = Block::with_capacity(before.len());
-        block.extend(runs.into_iter().flatten());
-        self.0.ahead.inner().keep(block);
+        let mut span = Span { pack, listed, end };
+        let block = span.read(self, count);
+        self.0.ahead.inner().keep(block, span);
         Ok(())
     }
 
