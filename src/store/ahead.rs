@@ -50,6 +50,9 @@ struct Inner {
     listed: HashMap<PackId, Listed>,
     /// What is before the newest block, and what reads it meanwhile.
     before: Option<Span>,
+    /// How many commits were asked for.
+    #[cfg(test)]
+    asked_in_all: usize,
     coming: Option<Receiver<(Block, Span)>>,
 }
 
@@ -75,6 +78,10 @@ impl Ahead {
 
 impl Inner {
     fn get(&mut self, store: &Store, id: CommitId) -> Option<Arc<Commit>> {
+        #[cfg(test)]
+        {
+            self.asked_in_all += 1;
+        }
         let [newer, older] = &self.blocks;
         let Some(commit) = newer.get(&id).cloned() else { return older.get(&id).cloned() };
         self.hits += 1;
@@ -158,6 +165,12 @@ impl Store {
         // What goes wrong here goes wrong again for whoever needs it.
         let _only_a_help = self.read_ahead(id);
         Ok(Arc::new(commit))
+    }
+
+    /// Returns how many commits this store was asked for: what a walk costs.
+    #[cfg(test)]
+    pub fn commits_asked(&self) -> usize {
+        self.0.ahead.inner().asked_in_all
     }
 
     /// Waits for the block that is being read, if one is, and looks for the commit in it.

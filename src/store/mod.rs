@@ -49,7 +49,7 @@ pub use pack::write::{NewObject, PackWriter};
 pub use read::{OBJECT_IN_MEMORY_MAX, ObjectReader};
 pub use remove::Removed;
 pub use tombstone::{Stage, Tombstone, Tombstones};
-pub use verify::{Problem, Progress};
+pub use verify::{Extent, Part, Problem, Progress};
 
 const OBJECTS: &str = "objects";
 const TEMP: &str = "tmp";

@@ -1,8 +1,9 @@
-//! Checks everything in the store: every file, table, record and object. Changes nothing.
+//! Checks what is in the store: every file, table, record and object. Changes nothing.
 //!
 //! - Each record is decoded once: a delta right after its base, so that the cost is that of the bytes
 //!   and not of the chains. Work spreads over all cores by chains.
 //! - Every copy of an object is checked, not only the one a reader would meet first.
+//! - How far it goes is an [`Extent`]. Tables, footers and the shape of packs are always looked at in full.
 //! - Links between objects (a tree's entries, a commit's parents) are not the store's affair.
 
 use std::collections::{HashMap, HashSet};
@@ -33,6 +34,67 @@ pub struct Problem {
     pub hint: &'static str,
 }
 
+/// Which records are decoded and hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// None.
+    Tables,
+    /// Those of one part, with what they rest on.
+    Part(Part),
+    /// All.
+    All,
+}
+
+impl Extent {
+    /// Tells whether the bytes of the object, or of the pack of that hash, are to be looked at.
+    pub fn has(self, id: ObjectId) -> bool {
+        match self {
+            Extent::Tables => false,
+            Extent::Part(part) => part.has(id),
+            Extent::All => true,
+        }
+    }
+}
+
+/// One of several parts of a store; every object, and every pack, is in exactly one of them by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    number: u32,
+    of: u32,
+}
+
+/// A store has at most so many parts.
+const PARTS_MAX: u32 = 10_000;
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    /// Parses `N/M`.
+    fn from_str(text: &str) -> std::result::Result<Part, String> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let numbers = text.split_once('/').filter(|(number, of)| digits(number) && digits(of));
+        let numbers = numbers.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((number, of)) if number >= 1 && number <= of && of <= PARTS_MAX => Ok(Part { number, of }),
+            _ => Err(format!("write it as N/M, part N of M: 1/7 to 7/7; M is at most {PARTS_MAX}")),
+        }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl Part {
+    /// Tells whether the object is in this part: by the first eight bytes of its id, as a number.
+    pub fn has(self, id: ObjectId) -> bool {
+        let first: [u8; 8] = id.as_bytes()[..8].try_into().expect("an id has 32 bytes");
+        u64::from_be_bytes(first) % u64::from(self.of) == u64::from(self.number - 1)
+    }
+}
+
 /// How far a verification has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -48,15 +110,16 @@ const HINT_FOREIGN: &str = "mvault did not put it there and does not use it: mov
 
 struct Verifier<'a> {
     store: &'a Store,
+    extent: Extent,
     problems: Mutex<Vec<Problem>>,
 }
 
 impl Store {
-    /// Checks every pack, table, record and object, and returns what is wrong, sorted by place; an
-    /// error only if the folder of packs cannot be listed. Calls `progress` now and then, from any
-    /// thread.
-    pub fn verify(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Problem>> {
-        let verifier = Verifier { store: self, problems: Mutex::default() };
+    /// Checks every pack and table, and the records and objects of `extent`, and returns what is wrong,
+    /// sorted by place; an error only if the folder of packs cannot be listed. Calls `progress` now and then,
+    /// from any thread.
+    pub fn verify(&self, extent: Extent, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Problem>> {
+        let verifier = Verifier { store: self, extent, problems: Mutex::default() };
         self.reload()?;
         for (name, _) in self.0.objects.list()? {
             if PackId::from_file_name(&name).is_none() {
@@ -75,6 +138,7 @@ impl Store {
                     .map(|entry| Found { place: Place::Pack(self.clone(), pack.clone()), entry })
             })
             .collect();
+        let records = verifier.wanted(records);
         let proven = verifier.records(&records, progress);
         verifier.recipes(&records, &proven);
         let mut problems = verifier.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -107,8 +171,14 @@ impl Verifier<'_> {
     /// Checks one file but for what its records decode to, and returns the entries that can be trusted.
     fn pack(&self, pack: &Pack) -> Vec<Entry> {
         let objects = &self.store.0.objects;
-        match pack.open_file(objects).and_then(|file| Ok(hash_file(&file)?)) {
-            Ok(hash) if PackId::from_bytes(hash) != pack.id() => {
+        let id = ObjectId::parse(pack.id().file_name().trim_end_matches(".pack"));
+        let is_hashed = id.is_ok_and(|id| self.extent.has(id));
+        let hashed = pack.open_file(objects).and_then(|file| match is_hashed {
+            true => Ok(Some(hash_file(&file)?)),
+            false => Ok(None),
+        });
+        match hashed {
+            Ok(Some(hash)) if PackId::from_bytes(hash) != pack.id() => {
                 self.report_pack(pack, "its bytes do not hash to its name");
             }
             Ok(_) => {}
@@ -173,7 +243,33 @@ impl Verifier<'_> {
         }
     }
 
-    /// Decodes and hashes every record, each after its base. Returns the sound ones in the order of their
+    /// Keeps the records of the extent and all that they rest on: every copy of a base.
+    fn wanted(&self, records: Vec<Found>) -> Vec<Found> {
+        match self.extent {
+            Extent::All => return records,
+            Extent::Tables => return Vec::new(),
+            Extent::Part(_) => {}
+        }
+        let mut places: HashMap<RecordKey, Vec<usize>> = HashMap::new();
+        for (index, found) in records.iter().enumerate() {
+            places.entry(key_of(found)).or_default().push(index);
+        }
+        let mut is_wanted = vec![false; records.len()];
+        let mut todo: Vec<usize> =
+            (0..records.len()).filter(|index| self.extent.has(records[*index].entry.id)).collect();
+        while let Some(index) = todo.pop() {
+            if std::mem::replace(&mut is_wanted[index], true) {
+                continue;
+            }
+            if let Form::Delta(id) = records[index].entry.form {
+                let base = RecordKey { id, is_recipe: records[index].entry.is_recipe };
+                todo.extend(places.get(&base).into_iter().flatten());
+            }
+        }
+        records.into_iter().zip(is_wanted).filter_map(|(found, wanted)| wanted.then_some(found)).collect()
+    }
+
+    /// Decodes and hashes the records, each after its base. Returns the sound ones in the order of their
     /// chains.
     fn records<'r>(&self, records: &'r [Found], progress: &(dyn Fn(Progress) + Sync)) -> Vec<&'r Found> {
         let mut on_base: HashMap<RecordKey, Vec<usize>> = HashMap::new();
@@ -202,7 +298,7 @@ impl Verifier<'_> {
                 let found = &records[index];
                 let Some(bytes) = self.record(&shelf, found, base.as_deref()) else { continue };
                 sound_here.push(found);
-                let key = RecordKey { id: found.entry.id, is_recipe: found.entry.is_recipe };
+                let key = key_of(found);
                 stack.extend(on_base.get(&key).into_iter().flatten().map(|i| (*i, Some(bytes.clone()))));
             }
             sound.lock().unwrap_or_else(PoisonError::into_inner).extend(sound_here);
@@ -241,7 +337,8 @@ impl Verifier<'_> {
             .iter()
             .copied()
             .chain(records)
-            .filter(|found| found.entry.is_recipe && seen.insert(found.entry.id))
+            .filter(|found| found.entry.is_recipe && self.extent.has(found.entry.id))
+            .filter(|found| seen.insert(found.entry.id))
             .collect();
         recipes.into_par_iter().for_each(|found| {
             let whole = ObjectReader::new(shelf, found.clone()).and_then(|mut reader| {
@@ -254,6 +351,10 @@ impl Verifier<'_> {
             }
         });
     }
+}
+
+fn key_of(found: &Found) -> RecordKey {
+    RecordKey { id: found.entry.id, is_recipe: found.entry.is_recipe }
 }
 
 fn is_delta(found: &Found) -> bool {
