@@ -208,7 +208,7 @@ fn parts_together_find_what_the_full_check_finds_and_quick_no_bytes_of_files() {
         let full = places(&place.mvault(["verify", "--json"]).code(5));
         let parts: Vec<_> = (1..=7)
             .map(|part| {
-                let outcome = place.mvault(["verify", "--json", "--data-subset", &format!("{part}/7")]);
+                let outcome = place.mvault(["verify", "--json", "--data-subset", &format!("{part}/7")]).run();
                 assert_eq!(outcome.code == Some(5), !places(&outcome).is_empty(), "{}", outcome.describe());
                 places(&outcome)
             })
@@ -218,7 +218,7 @@ fn parts_together_find_what_the_full_check_finds_and_quick_no_bytes_of_files() {
         let hashes =
             |part: &&std::collections::BTreeSet<String>| part.iter().any(|p| p.starts_with("\"pack\""));
         assert_eq!(parts.iter().filter(hashes).count(), 1, "a pack's bytes are hashed in one part");
-        was_quiet += usize::from(place.mvault(["verify", "--quick"]).code == Some(0));
+        was_quiet += usize::from(place.mvault(["verify", "--quick"]).run().code == Some(0));
     }
     assert!(was_quiet > 0, "quick hashes no bytes of files");
 }

@@ -152,14 +152,5 @@ fn walks_read_what_is_new_and_not_all_of_history() {
             assert!(walk.is_done());
         });
         assert!(asked < 120, "a negotiation: {asked} of {length}");
-        let history = crate::merge::History::new(&place.store);
-        let asked = cost(&|| {
-            let distance = history.ahead_behind(&[ours], &[theirs]).expect("read");
-            assert_eq!((distance.ahead, distance.behind), (1, 1));
-            assert_eq!(history.merge_bases(&[ours], theirs).expect("read"), [ids[ids.len() - 2]]);
-            assert_eq!(history.frontier([ours, theirs, known]).expect("read").len(), 2);
-            assert!(!history.is_known(theirs, &[ours]).expect("read"));
-        });
-        assert!(asked < 20, "bases and distances: {asked} of {length}");
     }
 }
