@@ -2434,12 +2434,16 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__verify)
-            opts="-C -q -h --quick --json --quiet --color --no-pager --help"
+            opts="-C -q -h --quick --data-subset --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --data-subset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -385,6 +385,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand purge" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand purge" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand purge" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand purge" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand verify" -l data-subset -d 'Hash only part N of M of all objects, each of which is in one part by its id' -r
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
@@ -394,6 +395,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand verify" -l json -d 'Tell e
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l data-subset -d 'Hash only part N of M of all objects, each of which is in one part by its id' -r
 complete -c mvault -n "__fish_mvault_using_subcommand fsck" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand fsck" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -9,7 +9,7 @@ use super::{CommandError, CommandResult, Context, Exit};
 use crate::object::{Commit, CommitId, DeviceName};
 use crate::ui::graph::{Glyphs, Graph};
 use crate::vault::difference::{Difference, between};
-use crate::vault::history::{Filter, Walk, told_with_descent};
+use crate::vault::history::{Filter, Known, Walk, told_with_descent};
 use crate::vault::{Access, Vault, revision};
 
 /// Arguments of `log`.
@@ -68,10 +68,12 @@ pub fn run(cx: &mut Context<'_>, args: &LogArgs) -> CommandResult {
         let is_root = commit.parents.is_empty() && commit.vault.is_some();
         args.all || (!is_root && (args.graph || !commit.is_derived() || heads.contains(&id)))
     };
+    let mut known = Known::default();
     let limit = args.count.unwrap_or(usize::MAX);
     if args.graph && !cx.ui.is_json() {
-        let mut wanted =
-            |id: CommitId, commit: &Commit| Ok(is_told(id, commit) && filter.takes(vault.store(), commit)?);
+        let mut wanted = |id: CommitId, commit: &Commit| {
+            Ok(is_told(id, commit) && filter.takes(vault.store(), &mut known, commit)?)
+        };
         let mut graph = Graph::new(cx.ui.glyphs());
         for told in told_with_descent(&vault, &heads, &mut wanted)?.into_iter().take(limit) {
             teller.draw(cx, &mut graph, told.id, &told.commit, &told.before)?;
@@ -83,7 +85,7 @@ pub fn run(cx: &mut Context<'_>, args: &LogArgs) -> CommandResult {
             break;
         }
         let (id, commit) = step?;
-        if is_told(id, &commit) && filter.takes(vault.store(), &commit)? {
+        if is_told(id, &commit) && filter.takes(vault.store(), &mut known, &commit)? {
             teller.tell(cx, id, &commit)?;
         }
     }

@@ -12,7 +12,7 @@ use std::fmt;
 use gix::bstr::{BString, ByteSlice};
 use gix::objs::WriteTo;
 
-use super::{BlobId, CommitId, Kind, Lamport, ObjectId, StampError, TreeId, hash_object};
+use super::{BlobId, CommitId, Kind, Lamport, ObjectId, StampError, TreeId, hash_object, usual_commit};
 
 /// A commit is a tombstone of at most so many blobs.
 pub const PURGES_MAX: usize = 4096;
@@ -262,6 +262,16 @@ impl Commit {
     /// Decodes a commit and checks its form; what needs the parents' stamps is left to
     /// [`Commit::check_stamp`].
     pub fn decode(bytes: &[u8]) -> Result<Commit, CommitError> {
+        let commit = match usual_commit::decode(bytes) {
+            Some(commit) if commit.lamport != Lamport(0) => commit,
+            _ => return Commit::decode_any(bytes),
+        };
+        commit.check_form()?;
+        Ok(commit)
+    }
+
+    /// Decodes a commit of any kind.
+    pub(super) fn decode_any(bytes: &[u8]) -> Result<Commit, CommitError> {
         let malformed = |e: String| CommitError::Malformed(e);
         let parsed = gix::objs::CommitRef::from_bytes(bytes, gix::hash::Kind::Sha256)
             .map_err(|e| malformed(e.to_string()))?;
@@ -301,7 +311,7 @@ impl Commit {
         Ok(commit)
     }
 
-    fn take_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), CommitError> {
+    pub(super) fn take_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), CommitError> {
         fn parse<T>(
             header: &'static str,
             value: &[u8],

@@ -17,6 +17,17 @@ pub enum IdError {
     MalformedPrefix(String),
 }
 
+/// What each byte is worth as a lower-case hexadecimal digit; 16 for one that is none.
+const VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
 /// The id of an object of any kind.
 ///
 /// Holds the 32 bytes of a SHA-256 and never a SHA-1, so that the vault's hash is part of the type.
@@ -41,12 +52,16 @@ impl ObjectId {
 
     /// Parses 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Result<ObjectId, IdError> {
+        let malformed = || IdError::Malformed(shorten(text));
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| malformed())?;
         let mut bytes = [0; 32];
-        let lower = text.bytes().all(|b| !b.is_ascii_uppercase());
-        match hex::decode_to_slice(text, &mut bytes) {
-            Ok(()) if lower => Ok(ObjectId(bytes)),
-            _ => Err(IdError::Malformed(shorten(text))),
+        let mut all = 0;
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+            let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
+            *byte = high << 4 | low;
+            all |= high | low;
         }
+        if all < 16 { Ok(ObjectId(bytes)) } else { Err(malformed()) }
     }
 
     /// Returns the id as gix has it.
@@ -71,7 +86,9 @@ fn shorten(text: &str) -> String {
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        let mut digits = [0; 64];
+        hex::encode_to_slice(self.0, &mut digits).expect("32 bytes are 64 digits");
+        f.write_str(std::str::from_utf8(&digits).expect("digits are ASCII"))
     }
 }
 

@@ -12,6 +12,7 @@ mod path;
 mod source;
 mod stamp;
 mod tree;
+mod usual_commit;
 
 pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber, JsonObject, es6_number};
 pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signature, VaultId};

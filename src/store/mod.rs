@@ -11,6 +11,7 @@
 //!
 //! Limits: an object above [`OBJECT_IN_MEMORY_MAX`] can only be streamed.
 
+mod ahead;
 mod cache;
 mod chunk;
 mod compact;
@@ -36,8 +37,9 @@ use sha2::{Digest, Sha256};
 use zstd::zstd_safe::DDict;
 
 use crate::fs::{Dir, File};
-use crate::object::{BlobId, Kind, Object, ObjectId, Prefix, Source, SourceError};
+use crate::object::{BlobId, Commit, CommitId, Kind, Object, ObjectId, Prefix, Source, SourceError};
 
+use ahead::Ahead;
 use cache::Cache;
 use pack::format::Entry;
 use pack::read::Pack;
@@ -54,7 +56,7 @@ pub use read::{OBJECT_IN_MEMORY_MAX, ObjectReader};
 pub use remove::Removed;
 pub use salvage::{Salvage, SetAside};
 pub use tombstone::{Stage, Tombstone, Tombstones};
-pub use verify::{Problem, Progress};
+pub use verify::{Extent, Part, Problem, Progress};
 
 const OBJECTS: &str = "objects";
 const TEMP: &str = "tmp";
@@ -72,6 +74,7 @@ struct Inner {
     /// The index of the pack in which something was found last.
     latest: AtomicUsize,
     cache: Cache,
+    ahead: Ahead,
     open_files: Mutex<VecDeque<(PackId, File)>>,
     below: Option<Store>,
     tombstones: RwLock<Arc<Tombstones>>,
@@ -137,6 +140,7 @@ impl Store {
             packs: RwLock::default(),
             latest: AtomicUsize::new(0),
             cache: Cache::default(),
+            ahead: Ahead::default(),
             open_files: Mutex::default(),
             below,
             tombstones: RwLock::default(),
@@ -422,6 +426,10 @@ impl Source for Store {
 
     fn try_info(&self, id: ObjectId) -> std::result::Result<Option<(Kind, u64)>, SourceError> {
         Store::try_info(self, id).map_err(|error| error.for_source(id))
+    }
+
+    fn find_commit(&self, id: CommitId) -> std::result::Result<Commit, SourceError> {
+        self.commit(id).map(Arc::unwrap_or_clone)
     }
 
     fn content_sha256(&self, id: BlobId) -> std::result::Result<[u8; 32], SourceError> {

@@ -19,7 +19,7 @@ use super::frame;
 use super::pack::format::{Entry, Form};
 use super::pack::plan::Record;
 use super::read::{Found, Place};
-use super::verify::{Progress, hash_file};
+use super::verify::{Extent, Progress, hash_file};
 use super::{PackId, PackWriter, Store};
 use crate::fs::{Dir, FileKind};
 use crate::object::{Kind, ObjectId};
@@ -49,7 +49,7 @@ pub struct SetAside {
 impl Store {
     /// Reads everything and says what would be saved and set aside.
     pub fn salvage(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Salvage> {
-        let checked = self.check(progress)?;
+        let checked = self.check(Extent::All, progress)?;
         let (mut damaged, broken) = (checked.damaged, checked.broken);
         let is_broken = |entry: &Entry| entry.is_recipe && broken.contains(&entry.id);
         let rests_on_broken =

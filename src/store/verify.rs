@@ -1,8 +1,9 @@
-//! Checks everything in the store: every file, table, record and object. Changes nothing.
+//! Checks what is in the store: every file, table, record and object. Changes nothing.
 //!
 //! - Each record is decoded once: a delta right after its base, so that the cost is that of the bytes
 //!   and not of the chains. Work spreads over all cores by chains.
 //! - Every copy of an object is checked, not only the one a reader would meet first.
+//! - How far it goes is an [`Extent`]. Tables, footers and the shape of packs are always looked at in full.
 //! - Links between objects (a tree's entries, a commit's parents) are not the store's affair.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -34,6 +35,67 @@ pub struct Problem {
     pub hint: &'static str,
 }
 
+/// Which records are decoded and hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// None.
+    Tables,
+    /// Those of one part, with what they rest on.
+    Part(Part),
+    /// All.
+    All,
+}
+
+impl Extent {
+    /// Tells whether the bytes of the object, or of the pack of that hash, are to be looked at.
+    pub fn has(self, id: ObjectId) -> bool {
+        match self {
+            Extent::Tables => false,
+            Extent::Part(part) => part.has(id),
+            Extent::All => true,
+        }
+    }
+}
+
+/// One of several parts of a store; every object, and every pack, is in exactly one of them by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    number: u32,
+    of: u32,
+}
+
+/// A store has at most so many parts.
+const PARTS_MAX: u32 = 10_000;
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    /// Parses `N/M`.
+    fn from_str(text: &str) -> std::result::Result<Part, String> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let numbers = text.split_once('/').filter(|(number, of)| digits(number) && digits(of));
+        let numbers = numbers.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((number, of)) if number >= 1 && number <= of && of <= PARTS_MAX => Ok(Part { number, of }),
+            _ => Err(format!("write it as N/M, part N of M: 1/7 to 7/7; M is at most {PARTS_MAX}")),
+        }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl Part {
+    /// Tells whether the object is in this part: by the first eight bytes of its id, as a number.
+    pub fn has(self, id: ObjectId) -> bool {
+        let first: [u8; 8] = id.as_bytes()[..8].try_into().expect("an id has 32 bytes");
+        u64::from_be_bytes(first) % u64::from(self.of) == u64::from(self.number - 1)
+    }
+}
+
 /// How far a verification has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -48,8 +110,12 @@ const HINT_DAMAGE: &str = "what is whole stays readable; `mvault repair --from R
 const HINT_FOREIGN: &str =
     "mvault did not put it there and does not use it: `mvault repair` moves it to quarantine";
 
+/// So often a check begins anew when packs vanish under it.
+const ATTEMPTS: usize = 5;
+
 struct Verifier<'a> {
     store: &'a Store,
+    extent: Extent,
     problems: Mutex<Vec<Problem>>,
     damaged: Mutex<BTreeSet<PackId>>,
 }
@@ -68,17 +134,32 @@ pub(super) struct Checked {
 }
 
 impl Store {
-    /// Checks every pack, table, record and object, and returns what is wrong, sorted by place; an
+    /// Checks every pack and table and the records of the extent, and returns what is wrong, sorted by place; an
     /// error only if the folder of packs cannot be listed. Calls `progress` now and then, from any
     /// thread.
-    pub fn verify(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Problem>> {
-        Ok(self.check(progress)?.problems)
+    pub fn verify(&self, extent: Extent, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Problem>> {
+        Ok(self.check(extent, progress)?.problems)
     }
 
-    /// Checks everything, for those who want more than words.
-    pub(super) fn check(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Checked> {
-        let verifier = Verifier { store: self, problems: Mutex::default(), damaged: Mutex::default() };
+    /// As [`Store::verify`], for those who want more than words.
+    pub(super) fn check(&self, extent: Extent, progress: &(dyn Fn(Progress) + Sync)) -> Result<Checked> {
         self.reload()?;
+        for _ in 1..ATTEMPTS {
+            let packs = self.list();
+            let checked = self.check_once(extent, progress)?;
+            // A pack that was merged away meanwhile is no damage, and what it held was not looked at.
+            let vanished =
+                |list: &[Arc<Pack>]| packs.iter().any(|pack| list.iter().all(|p| p.id() != pack.id()));
+            if checked.problems.is_empty() || !self.reload()? || !vanished(&self.list()) {
+                return Ok(checked);
+            }
+        }
+        self.check_once(extent, progress)
+    }
+
+    fn check_once(&self, extent: Extent, progress: &(dyn Fn(Progress) + Sync)) -> Result<Checked> {
+        let verifier =
+            Verifier { store: self, extent, problems: Mutex::default(), damaged: Mutex::default() };
         let mut foreign = Vec::new();
         for (name, _) in self.0.objects.list()? {
             if PackId::from_file_name(&name).is_none() {
@@ -98,6 +179,7 @@ impl Store {
                     .map(|entry| Found { place: Place::Pack(self.clone(), pack.clone()), entry })
             })
             .collect();
+        let records = verifier.wanted(records);
         let proven = verifier.records(&records, progress);
         let broken = verifier.recipes(&records, &proven);
         let mut is_sound = vec![false; records.len()];
@@ -147,8 +229,14 @@ impl Verifier<'_> {
     /// Checks one file but for what its records decode to, and returns the entries that can be trusted.
     fn pack(&self, pack: &Pack) -> Vec<Entry> {
         let objects = &self.store.0.objects;
-        match pack.open_file(objects).and_then(|file| Ok(hash_file(&file)?)) {
-            Ok(hash) if PackId::from_bytes(hash) != pack.id() => {
+        let id = ObjectId::parse(pack.id().file_name().trim_end_matches(".pack"));
+        let is_hashed = id.is_ok_and(|id| self.extent.has(id));
+        let hashed = pack.open_file(objects).and_then(|file| match is_hashed {
+            true => Ok(Some(hash_file(&file)?)),
+            false => Ok(None),
+        });
+        match hashed {
+            Ok(Some(hash)) if PackId::from_bytes(hash) != pack.id() => {
                 self.report_pack(pack, "its bytes do not hash to its name");
             }
             Ok(_) => {}
@@ -213,7 +301,33 @@ impl Verifier<'_> {
         }
     }
 
-    /// Decodes and hashes every record, each after its base. Returns where the sound ones are, in the order of
+    /// Keeps the records of the extent and all that they rest on: every copy of a base.
+    fn wanted(&self, records: Vec<Found>) -> Vec<Found> {
+        match self.extent {
+            Extent::All => return records,
+            Extent::Tables => return Vec::new(),
+            Extent::Part(_) => {}
+        }
+        let mut places: HashMap<RecordKey, Vec<usize>> = HashMap::new();
+        for (index, found) in records.iter().enumerate() {
+            places.entry(key_of(found)).or_default().push(index);
+        }
+        let mut is_wanted = vec![false; records.len()];
+        let mut todo: Vec<usize> =
+            (0..records.len()).filter(|index| self.extent.has(records[*index].entry.id)).collect();
+        while let Some(index) = todo.pop() {
+            if std::mem::replace(&mut is_wanted[index], true) {
+                continue;
+            }
+            if let Form::Delta(id) = records[index].entry.form {
+                let base = RecordKey { id, is_recipe: records[index].entry.is_recipe };
+                todo.extend(places.get(&base).into_iter().flatten());
+            }
+        }
+        records.into_iter().zip(is_wanted).filter_map(|(found, wanted)| wanted.then_some(found)).collect()
+    }
+
+    /// Decodes and hashes the records, each after its base. Returns where the sound ones are, in the order of
     /// their chains.
     fn records(&self, records: &[Found], progress: &(dyn Fn(Progress) + Sync)) -> Vec<usize> {
         let mut on_base: HashMap<RecordKey, Vec<usize>> = HashMap::new();
@@ -242,7 +356,7 @@ impl Verifier<'_> {
                 let found = &records[index];
                 let Some(bytes) = self.record(&shelf, found, base.as_deref()) else { continue };
                 sound_here.push(index);
-                let key = RecordKey { id: found.entry.id, is_recipe: found.entry.is_recipe };
+                let key = key_of(found);
                 stack.extend(on_base.get(&key).into_iter().flatten().map(|i| (*i, Some(bytes.clone()))));
             }
             sound.lock().unwrap_or_else(PoisonError::into_inner).extend(sound_here);
@@ -283,7 +397,8 @@ impl Verifier<'_> {
             .iter()
             .copied()
             .chain(records)
-            .filter(|found| found.entry.is_recipe && seen.insert(found.entry.id))
+            .filter(|found| found.entry.is_recipe && self.extent.has(found.entry.id))
+            .filter(|found| seen.insert(found.entry.id))
             .collect();
         let broken = recipes.into_par_iter().filter_map(|found| {
             let whole = ObjectReader::new(shelf, found.clone()).and_then(|mut reader| {
@@ -296,6 +411,10 @@ impl Verifier<'_> {
         });
         broken.collect()
     }
+}
+
+fn key_of(found: &Found) -> RecordKey {
+    RecordKey { id: found.entry.id, is_recipe: found.entry.is_recipe }
 }
 
 fn is_delta(found: &Found) -> bool {

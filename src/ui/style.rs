@@ -118,6 +118,9 @@ pub(super) fn steers(c: char) -> bool {
 
 /// Escapes what could steer a terminal; line breaks and tabs stay.
 pub fn harmless(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return text.to_owned();
+    }
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         push_harmless(&mut safe, c);

@@ -4,10 +4,14 @@
 //! known to be reachable gives a causal order without looking ahead; ties are broken by id.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Result, Vault, entry_at};
 use crate::merge::History;
-use crate::object::{Commit, CommitId, DeviceName, Lamport, SessionId, Source, SourceError, VaultPath};
+use crate::object::{
+    Commit, CommitId, DeviceName, Lamport, SessionId, Source, SourceError, TreeEntry, TreeId, VaultPath,
+};
 use crate::store::Store;
 
 /// Which commits are wanted.
@@ -32,28 +36,53 @@ impl Filter {
     }
 
     /// Tells whether a commit is wanted. Of several parents it must differ from each.
-    pub fn takes(&self, source: &dyn Source, commit: &Commit) -> Result<bool> {
+    pub fn takes(&self, source: &dyn Source, known: &mut Known, commit: &Commit) -> Result<bool> {
         let device = self.device.is_none() || self.device == commit.device;
         let session = self.session.is_none() || self.session == commit.session;
         let since = self.since.is_none_or(|since| commit.committer.seconds >= since);
-        Ok(device && session && since && (self.paths.is_empty() || self.touches(source, commit)?))
+        Ok(device && session && since && (self.paths.is_empty() || self.touches(source, known, commit)?))
     }
 
-    fn touches(&self, source: &dyn Source, commit: &Commit) -> Result<bool> {
-        let mut parents = Vec::new();
-        for parent in &commit.parents {
-            parents.push(source.find_commit(*parent)?.tree);
+    fn touches(&self, source: &dyn Source, known: &mut Known, commit: &Commit) -> Result<bool> {
+        let ours = known.entries(source, commit.tree, &self.paths)?;
+        if commit.parents.is_empty() {
+            return Ok(ours.iter().any(Option::is_some));
         }
-        let mut same_as = vec![true; parents.len()];
-        let mut exists = false;
-        for path in &self.paths {
-            let entry = entry_at(source, commit.tree, path)?;
-            exists |= entry.is_some();
-            for (parent, same) in parents.iter().zip(&mut same_as) {
-                *same = *same && entry_at(source, *parent, path)? == entry;
+        for parent in &commit.parents {
+            let tree = source.find_commit(*parent)?.tree;
+            if tree == commit.tree || known.entries(source, tree, &self.paths)? == ours {
+                return Ok(false);
             }
         }
-        Ok(if parents.is_empty() { exists } else { !same_as.contains(&true) })
+        Ok(true)
+    }
+}
+
+/// What stands at the wanted paths of trees that were looked at lately: a commit's tree is looked at for it
+/// and for each commit after it.
+#[derive(Default)]
+pub struct Known {
+    trees: HashMap<TreeId, Entries>,
+}
+
+/// What stands at each of the wanted paths.
+type Entries = Rc<Vec<Option<TreeEntry>>>;
+
+/// So many trees are known at a time.
+const TREES_KNOWN_MAX: usize = 4096;
+
+impl Known {
+    fn entries(&mut self, source: &dyn Source, tree: TreeId, paths: &[VaultPath]) -> Result<Entries> {
+        if let Some(entries) = self.trees.get(&tree) {
+            return Ok(entries.clone());
+        }
+        let entries = paths.iter().map(|path| entry_at(source, tree, path)).collect::<Result<Vec<_>>>()?;
+        if self.trees.len() >= TREES_KNOWN_MAX {
+            self.trees.clear();
+        }
+        let entries = Rc::new(entries);
+        self.trees.insert(tree, entries.clone());
+        Ok(entries)
     }
 }
 
@@ -61,7 +90,7 @@ impl Filter {
 pub struct Walk<'s> {
     source: &'s Store,
     queue: BinaryHeap<(Lamport, CommitId)>,
-    read: HashMap<CommitId, Commit>,
+    read: HashMap<CommitId, Arc<Commit>>,
     seen: HashSet<CommitId>,
 }
 
@@ -77,14 +106,14 @@ impl<'s> Walk<'s> {
 
     fn enqueue(&mut self, id: CommitId) -> std::result::Result<(), SourceError> {
         if self.seen.insert(id) {
-            let commit = self.source.find_commit(id)?;
+            let commit = self.source.commit(id)?;
             self.queue.push((commit.lamport, id));
             self.read.insert(id, commit);
         }
         Ok(())
     }
 
-    fn step(&mut self) -> Result<Option<(CommitId, Commit)>> {
+    fn step(&mut self) -> Result<Option<(CommitId, Arc<Commit>)>> {
         let Some((_, id)) = self.queue.pop() else { return Ok(None) };
         let commit = self.read.remove(&id).expect("what is queued was read");
         for parent in &commit.parents {
@@ -95,7 +124,7 @@ impl<'s> Walk<'s> {
 }
 
 impl Iterator for Walk<'_> {
-    type Item = Result<(CommitId, Commit)>;
+    type Item = Result<(CommitId, Arc<Commit>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()
@@ -107,7 +136,7 @@ pub struct Told {
     /// Its id.
     pub id: CommitId,
     /// The commit.
-    pub commit: Commit,
+    pub commit: Arc<Commit>,
     /// The nearest wanted ancestors, none of them an ancestor of another.
     pub before: Vec<CommitId>,
 }

@@ -190,3 +190,58 @@ fn a_seal_made_at_once_leaves_a_true_stat_cache() {
     place.mvault(["verify"]).ok();
     assert_eq!(place.mvault(["commit"]).json()["id"], serde_json::Value::Null);
 }
+
+/// What is wrong, without the words that depend on how it was met.
+fn places(outcome: &Outcome) -> std::collections::BTreeSet<String> {
+    let problems = outcome.json()["problems"].as_array().expect("an array").clone();
+    problems.iter().map(|problem| format!("{} {}", problem["kind"], problem["where"])).collect()
+}
+
+#[test]
+fn parts_together_find_what_the_full_check_finds_and_quick_no_bytes_of_files() {
+    let mut was_quiet = 0;
+    for number in [1, 3, 7, 11] {
+        let place = vault();
+        let pack = files(&place, "objects").into_iter().max_by_key(|p| p.metadata().expect("a file").len());
+        let pack = pack.expect("there are packs");
+        flip(&pack, 16 + number * 9);
+        let full = places(&place.mvault(["verify", "--json"]).code(5));
+        let parts: Vec<_> = (1..=7)
+            .map(|part| {
+                let outcome = place.mvault(["verify", "--json", "--data-subset", &format!("{part}/7")]).run();
+                assert_eq!(outcome.code == Some(5), !places(&outcome).is_empty(), "{}", outcome.describe());
+                places(&outcome)
+            })
+            .collect();
+        assert_eq!(parts.iter().flatten().cloned().collect::<std::collections::BTreeSet<_>>(), full);
+        assert!(parts.iter().any(|part| part.len() < full.len()), "a part is not the whole: {full:?}");
+        let hashes =
+            |part: &&std::collections::BTreeSet<String>| part.iter().any(|p| p.starts_with("\"pack\""));
+        assert_eq!(parts.iter().filter(hashes).count(), 1, "a pack's bytes are hashed in one part");
+        was_quiet += usize::from(place.mvault(["verify", "--quick"]).run().code == Some(0));
+    }
+    assert!(was_quiet > 0, "quick hashes no bytes of files");
+}
+
+#[test]
+fn structure_is_checked_in_every_part_and_by_quick() {
+    let place = vault();
+    let pack = files(&place, "objects").remove(0);
+    let length = pack.metadata().expect("a file").len() as usize;
+    flip(&pack, length - 150); // in its table
+    for args in
+        [&["--quick"][..], &["--data-subset", "1/3"], &["--data-subset", "2/3"], &["--data-subset", "3/3"]]
+    {
+        assert!(kinds(&place, args).contains(&"pack".to_owned()), "{args:?}");
+    }
+}
+
+#[test]
+fn a_part_that_is_none_is_a_usage_error() {
+    let place = vault();
+    for value in ["0/7", "8/7", "1/0", "1", "/7", "1/", "+1/7", "-1/7", "1/7/2", "1/99999999999", "a/b", ""] {
+        place.mvault(["verify".to_owned(), format!("--data-subset={value}")]).code(2);
+    }
+    place.mvault(["verify", "--quick", "--data-subset", "1/7"]).code(2);
+    assert!(place.mvault(["fsck", "--data-subset", "1/1"]).ok().ends_with("all is well\n"));
+}

@@ -11,6 +11,7 @@
 //!   whatever device: one device with a wrong clock does not hide another's.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Since;
 use super::waiting::{self, Waiting};
@@ -35,7 +36,7 @@ pub struct Chosen {
     /// Its id.
     pub id: CommitId,
     /// The commit.
-    pub commit: Commit,
+    pub commit: Arc<Commit>,
     /// Whether it came to this device since.
     pub is_new: bool,
     /// When it came; none if that is not known, or it was made here.
@@ -158,7 +159,7 @@ fn seconds_of(operation: &Operation) -> Option<i64> {
 
 /// What a walk met, the newest first.
 struct Walked {
-    walked: Vec<(CommitId, Commit)>,
+    walked: Vec<(CommitId, Arc<Commit>)>,
     chosen: Vec<Chosen>,
 }
 
@@ -212,7 +213,11 @@ fn walk(
 
 /// Returns what lies below everything chosen: parents of what is chosen, or of what descends from it, that
 /// neither are chosen nor descend from what is.
-fn below(history: &History<'_>, walked: &[(CommitId, Commit)], chosen: &[Chosen]) -> Result<Vec<CommitId>> {
+fn below(
+    history: &History<'_>,
+    walked: &[(CommitId, Arc<Commit>)],
+    chosen: &[Chosen],
+) -> Result<Vec<CommitId>> {
     let mut above: HashSet<CommitId> = chosen.iter().map(|chosen| chosen.id).collect();
     let mut below = Vec::new();
     for (id, commit) in walked.iter().rev() {

@@ -2,7 +2,7 @@
 
 use super::{TestBook, World};
 use crate::merge::{AheadBehind, History, MergeError, derive, may_replace, merge_remote_ref, offer};
-use crate::object::{Commit, CommitId, Lamport, Source};
+use crate::object::{Commit, CommitId, Lamport, Object, ObjectId, Source, SourceError};
 
 fn sorted(history: &History<'_>, ids: &[CommitId]) -> Vec<CommitId> {
     history.sorted(ids.iter().copied()).expect("known")
@@ -176,4 +176,38 @@ fn offers_name_authored_heads_and_remote_refs_only_grow() {
     assert_eq!(grow(&[b], &[next]), [next]);
     assert_eq!(grow(&[next], &[b]), [next], "an old offer takes nothing back");
     assert_eq!(grow(&[next], &[a]), sorted(&history, &[next, a]), "nor does one that left something out");
+}
+
+/// Counts the objects that are read.
+struct Counting<'a>(&'a dyn Source, std::cell::Cell<usize>);
+
+impl Source for Counting<'_> {
+    fn try_find(&self, id: ObjectId) -> Result<Option<Object>, SourceError> {
+        self.1.set(self.1.get() + 1);
+        self.0.try_find(id)
+    }
+}
+
+#[test]
+fn walks_read_what_is_new_and_not_all_of_history() {
+    for length in [50, 2000] {
+        let world = World::default();
+        let tree = world.tree(&[("a", "1")]);
+        let mut row = vec![world.root()];
+        for _ in 0..length {
+            row.push(world.commit("mac", &[row[row.len() - 1]], tree));
+        }
+        let (base, known) = (row[length], row[length - 3]);
+        let (ours, theirs) = (world.commit("mac", &[base], tree), world.commit("pixel", &[base], tree));
+        let source = Counting(&world.objects, Default::default());
+        let history = History::new(&source);
+        let distance = history.ahead_behind(&[ours], &[theirs]).expect("known");
+        assert_eq!((distance.ahead, distance.behind), (1, 1));
+        assert_eq!(history.merge_bases(&[ours], theirs).expect("known"), [base]);
+        assert_eq!(history.frontier([ours, theirs, known]).expect("known").len(), 2);
+        assert_eq!(history.only_in(&[ours], &[theirs]).expect("known"), [ours]);
+        assert!(!history.is_known(theirs, &[ours]).expect("known"));
+        assert!(history.is_ancestor(known, ours).expect("known"));
+        assert!(source.1.get() < 12, "{} objects of {length} commits", source.1.get());
+    }
 }

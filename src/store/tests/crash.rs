@@ -44,7 +44,7 @@ fn operation(disk: &SimDisk) -> Result<Option<PackId>> {
 /// The store is sound, has the old object, has all of the new ones or none, and takes the operation.
 fn check(disk: &SimDisk, must_have: bool, case: &str) {
     let store = store(disk).unwrap_or_else(|error| panic!("{case}: {error}"));
-    let found = store.verify(&|_| {}).expect("listed");
+    let found = store.verify(crate::store::Extent::All, &|_| {}).expect("listed");
     assert!(found.is_empty(), "{case}: {found:?}");
     assert!(store.contains(hash_object(Kind::Blob, OLD)).expect("asked"), "{case}");
     let there: Vec<bool> = BODIES.iter().map(|(id, _)| store.contains(*id).expect("asked")).collect();
@@ -177,7 +177,10 @@ fn a_removal_cut_anywhere_keeps_what_stays_and_is_done_by_the_next_one() {
     let check = |disk: &SimDisk, versions: &[(ObjectId, Vec<u8>)], done: bool, case: &str| {
         let read_all = |case: &str, is_power_cut: bool| {
             let store = store(disk).unwrap_or_else(|error| panic!("{case}: {error}"));
-            assert!(is_power_cut || store.verify(&|_| {}).expect("listed").is_empty(), "{case}");
+            assert!(
+                is_power_cut || store.verify(crate::store::Extent::All, &|_| {}).expect("listed").is_empty(),
+                "{case}"
+            );
             for (id, body) in &versions[1..] {
                 let mut bytes = Vec::new();
                 store.read_to(*id, &mut bytes).unwrap_or_else(|error| panic!("{case}: {error}"));

@@ -11,6 +11,7 @@ use super::{NewObject, PackId, PackWriter, Store};
 use crate::fs::{Dir, Disk, RealDisk};
 use crate::object::{Kind, ObjectId};
 
+mod ahead;
 mod basics;
 mod compact;
 mod crash;
@@ -85,7 +86,7 @@ pub fn read(store: &Store, id: ObjectId) -> Vec<u8> {
 }
 
 pub fn problems(store: &Store) -> Vec<String> {
-    let problems = store.verify(&|_| {}).expect("the store can be listed");
+    let problems = store.verify(crate::store::Extent::All, &|_| {}).expect("the store can be listed");
     problems.into_iter().map(|p| format!("{}: {}: {}", p.kind, p.place, p.what)).collect()
 }
 

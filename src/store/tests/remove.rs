@@ -11,7 +11,7 @@ fn only(id: ObjectId) -> BTreeSet<ObjectId> {
 }
 
 fn is_clean(store: &Store) {
-    assert_eq!(store.verify(&|_| {}).expect("listed"), []);
+    assert_eq!(store.verify(crate::store::Extent::All, &|_| {}).expect("listed"), []);
 }
 
 /// Tells whether some pack holds these bytes as they are: noise cannot be compressed.

@@ -106,3 +106,51 @@ fn answers_of_another_number_are_not_taken() {
     assert!(!walk.answer(&[true, true]).expect("read"));
     assert!(place.store.find_commit(heads[0]).is_ok());
 }
+
+/// The cost of each walk is that of what is new, however long the history is: commits that were asked for are
+/// counted, so that a walk to the root shows.
+#[test]
+fn walks_read_what_is_new_and_not_all_of_history() {
+    for length in [100, 3000] {
+        let place = Place::new("mac");
+        let mut commit = place.store_commit(*place.heads.iter().next().expect("the root"));
+        let mut ids = vec![commit.id()];
+        let mut commits = Vec::new();
+        for number in 0..length {
+            commit.vault = None;
+            commit.parents = vec![*ids.last().expect("one before")];
+            commit.lamport.0 += 1;
+            commit.message = number.to_string().into();
+            ids.push(commit.id());
+            commits.push(commit.clone());
+        }
+        // Each side has one that the other has not.
+        let mut theirs = commit.clone();
+        theirs.message = "theirs".into();
+        commits.push(theirs.clone());
+        place.put(commits.iter().map(|commit| (Kind::Commit, commit.encode())).collect());
+        let (ours, theirs) = (*ids.last().expect("the newest"), theirs.id());
+        let cost = |act: &dyn Fn()| {
+            let before = place.store.commits_asked();
+            act();
+            place.store.commits_asked() - before
+        };
+        let known = ids[ids.len() - 4];
+        let asked = cost(&|| {
+            let mut ancestry = Ancestry::new(place.store.clone(), [ours]).expect("read");
+            assert!(!ancestry.contains(theirs).expect("read"));
+            assert!(ancestry.contains(known).expect("read"));
+        });
+        assert!(asked < 20, "is it known: {asked} of {length}");
+        let asked = cost(&|| assert_eq!(missing(&place.store, &[ours], &[theirs]).expect("read"), [ours]));
+        assert!(asked < 20, "what is missing: {asked} of {length}");
+        let asked = cost(&|| {
+            let mut walk = Walk::new(place.store.clone(), &[ours]).expect("read");
+            let batch = walk.next_batch(4096).expect("read");
+            walk.learn(&[(theirs, commit.lamport)]).expect("read");
+            assert!(walk.answer(&batch.iter().map(|id| *id != ours).collect::<Vec<_>>()).expect("read"));
+            assert!(walk.is_done());
+        });
+        assert!(asked < 120, "a negotiation: {asked} of {length}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! - Commits are taken from the newest on, and of each tree only what differs from the next newer at its path.
 //! - A file that was renamed goes on where its content was seen last, so that its older versions are found.
-//! - Commits have no path. They stand in groups of a few, each of which one can be read with little effort.
+//! - Commits stand alone and in the order in which they were made: walks read them ahead in blocks.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -12,9 +12,6 @@ use crate::store::{Lineage, Store};
 use crate::vault::history::Walk;
 use crate::vault::reconcile::choices;
 use crate::vault::{Result, Vault};
-
-/// So many commits make a group.
-const COMMITS: usize = 16;
 
 struct Folder {
     lineage: usize,
@@ -47,7 +44,7 @@ pub(super) fn lineages(vault: &Vault, heads: impl Iterator<Item = CommitId>) -> 
         commits.push(id.object());
         plan.tree(commit.tree)?;
     }
-    let mut lineages: Vec<Lineage> = commits.chunks(COMMITS).map(<[ObjectId]>::to_vec).collect();
+    let mut lineages: Vec<Lineage> = commits.into_iter().rev().map(|commit| vec![commit]).collect();
     lineages.append(&mut plan.lineages);
     for chosen in choices(vault)?.values().flatten() {
         if vault.store.contains(chosen.id)? && !plan.blobs.contains_key(&chosen.id) {

@@ -99,7 +99,7 @@ fn no_file(vault: &Vault, path: &VaultPath) -> Result<Error> {
 /// Says for each blob which commits hold it, and where.
 fn found_in(
     vault: &Vault,
-    commits: &[(CommitId, crate::object::Commit)],
+    commits: &[(CommitId, std::sync::Arc<crate::object::Commit>)],
     wanted: &BTreeSet<ObjectId>,
 ) -> Result<Vec<Version>> {
     let mut versions: BTreeMap<ObjectId, Version> = BTreeMap::new();

@@ -128,7 +128,7 @@ impl<'a> Links<'a> {
             Err(FormError::Merge(_)) => return, // an object behind it is reported by itself
             Err(error) => return self.found.report("derived", place, chain(&error), HINT_COMMIT),
         }
-        if self.depth == Depth::Full {
+        if self.depth.extent().has(id.object()) {
             self.derived.push((id, place.to_owned()));
         }
     }

@@ -2,9 +2,11 @@
 //!
 //! - It opens the parts one by one, so that damage in one does not hide what another has to tell.
 //! - Full: every byte of every pack is decoded and hashed, and every derived commit is computed again.
-//!   Quick: tables and checksums of packs, and every link.
-//! - Full as well: the seals of every branch's head, and what other tools keep there to vouch for distillates.
-//! - In both: each line of the log, each ref that the log ever named and all that can be reached from it,
+//!   A part of it: what has its id there, so that all parts together are the whole. Quick: tables and
+//!   checksums of packs, and every link, but of what only hashing shows nothing in blobs.
+//! - Full and part as well: the seals of every branch's head, and what other tools keep there to vouch for
+//!   distillates.
+//! - In all: each line of the log, each ref that the log ever named and all that can be reached from it,
 //!   quarantined files, and the stat cache where it claims to know the present tree.
 //!
 //! Limits: a log that was cut at a line's end shows only by what the stat cache or another device
@@ -30,7 +32,7 @@ use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
 use crate::object::{CommitId, Kind, ObjectId, Source, TreeId};
 use crate::oplog::{Anchor, OpLog, RefName};
-use crate::store::{self, Store};
+use crate::store::{self, Extent, Part, Store};
 use crate::worktree::{self, Index};
 
 const HINT_SETTINGS: &str = "correct the file by hand; nothing else depends on its bytes";
@@ -46,8 +48,20 @@ const HINT_QUARANTINE: &str = "refused bytes were kept there and changed since; 
 pub enum Depth {
     /// Checksums of tables, and links.
     Quick,
+    /// That, and every byte of what is in one part.
+    Part(Part),
     /// Every byte.
     Full,
+}
+
+impl Depth {
+    fn extent(self) -> Extent {
+        match self {
+            Depth::Quick => Extent::Tables,
+            Depth::Part(part) => Extent::Part(part),
+            Depth::Full => Extent::All,
+        }
+    }
 }
 
 /// Something that is not as it should be.
@@ -140,7 +154,7 @@ pub fn verify(
     let vault_id = config.and_then(|config| config.vault);
     let mut links = Links::new(&store, depth, vault_id, &mut found);
     links.follow(named_commits(&log));
-    if depth == Depth::Full {
+    if depth != Depth::Quick {
         found.seals(&log, &store);
     }
     if let Some(index) = index {
@@ -194,18 +208,14 @@ impl Verified {
     }
 
     fn store(&mut self, store: &Store, depth: Depth, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<()> {
-        if depth == Depth::Full {
-            let told = |at: store::Progress| progress(at.done, at.total);
-            for problem in store.verify(&told)? {
-                self.report(problem.kind, problem.place, problem.what, problem.hint);
-            }
-        } else if let Err(error) = store.ids() {
-            self.error("pack", "objects", &error.into());
+        let told = |at: store::Progress| progress(at.done, at.total);
+        for problem in store.verify(depth.extent(), &told)? {
+            self.report(problem.kind, problem.place, problem.what, problem.hint);
         }
         match store.stats() {
             Ok(stats) => (self.objects, self.bytes) = (stats.objects, stats.bytes),
-            // The full check has named the pack already.
-            Err(error) if error.is_damage() && depth == Depth::Full => {}
+            // It has been named already.
+            Err(error) if error.is_damage() => {}
             Err(error) => self.error("pack", "objects", &error.into()),
         }
         Ok(())
