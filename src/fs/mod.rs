@@ -184,6 +184,30 @@ impl std::ops::Deref for Map {
     }
 }
 
+impl Map {
+    /// Brings `range` of the map of the file `path` into memory where the system can, so that a disk that
+    /// fails is an error here and not a dead process later.
+    pub fn populate(&self, path: &Path, range: std::ops::Range<usize>) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Map::Mapped(map) = self {
+            match map.advise_range(memmap2::Advice::PopulateRead, range.start, range.len()) {
+                // Before Linux 5.14 there is no such advice.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                other => {
+                    return other.map_err(|source| Error {
+                        action: "read",
+                        path: path.to_path_buf(),
+                        source,
+                    });
+                }
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (path, range);
+        Ok(())
+    }
+}
+
 /// A machine's disk: opens folders by absolute path. Everything else starts from a [`Dir`].
 pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens an existing folder; symbolic links in `path` are followed, it is the user's own choice.
@@ -570,21 +594,5 @@ impl File {
     /// Gives the bytes of a file that nobody changes again; only for packs.
     pub fn map(&self) -> Result<Map> {
         self.err("map", self.raw.map())
-    }
-
-    /// Brings `range` of this file's map into memory where the system can, so that a disk that fails
-    /// is an error here and not a dead process later.
-    pub fn populate(&self, map: &Map, range: std::ops::Range<usize>) -> Result<()> {
-        #[cfg(target_os = "linux")]
-        if let Map::Mapped(map) = map {
-            match map.advise_range(memmap2::Advice::PopulateRead, range.start, range.len()) {
-                // Before Linux 5.14 there is no such advice.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                other => return self.err("read", other),
-            }
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = (map, range);
-        Ok(())
     }
 }

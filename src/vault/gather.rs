@@ -219,7 +219,7 @@ impl Gathered {
         let load = |candidate: &Candidate, body: Body<'_>| {
             load(candidate, body, sources.base(candidate), admission, &writer)
         };
-        let read = worktree::read_candidates(&vault.root, batch, RECORD_MAX as u64, &load);
+        let read = worktree::read_candidates_large_last(&vault.root, batch, RECORD_MAX as u64, &load);
         let mut whole = Vec::new();
         let mut done = Vec::new();
         for (candidate, outcome) in batch.iter().zip(read) {

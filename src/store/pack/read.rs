@@ -19,6 +19,9 @@ const TAIL_READ_MAX: u64 = 64 << 10;
 /// The first read of a pack's end takes this many bytes: all of the table of a small commit.
 const TAIL_READ_FIRST: u64 = 4 << 10;
 
+/// A mapped table is brought into memory in pieces of so many bytes, each when it is first needed.
+const WINDOW: usize = 64 << 10;
+
 /// A pack that is known by name and opened when needed.
 #[derive(Debug)]
 pub struct Pack {
@@ -41,6 +44,8 @@ struct Index {
     start: usize,
     /// A bit a bucket: its checksum was found right.
     checked: Vec<AtomicU64>,
+    /// A bit a [`WINDOW`] of a mapped table: it was brought into memory.
+    populated: Vec<AtomicU64>,
 }
 
 impl std::fmt::Debug for Index {
@@ -121,12 +126,16 @@ impl Pack {
                 return damaged(0, "it changed its length while it was opened");
             }
             let start = footer.table_offset as usize;
-            file.populate(&map, start..start + footer.index_len() as usize)?;
+            let directory = start..start + footer.index_len() as usize;
+            let directory = directory.end - footer.directory_len() as usize..directory.end;
+            map.populate(file.path(), directory)?;
             (map, start)
         };
         let buckets = 1usize << footer.bits;
-        let checked = (0..buckets.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let index = Index { footer, file_len, bytes, start, checked };
+        let windows = footer.index_len() as usize / WINDOW + 1;
+        let flags = |count: usize| (0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let (checked, populated) = (flags(buckets), flags(windows));
+        let index = Index { footer, file_len, bytes, start, checked, populated };
         if let Err(what) = footer.check_directory(index.directory()) {
             return damaged(footer.directory_offset, what);
         }
@@ -142,6 +151,7 @@ impl Pack {
     pub fn find(&self, objects: &Dir, id: &ObjectId) -> Result<Option<Entry>> {
         let index = self.index(objects)?;
         let number = format::bucket_of(id, index.footer.bits);
+        index.populate(objects, self.id, number)?;
         let found = index.bucket(number).and_then(|bucket| match bucket.find(id) {
             Some(entry) => index.sound(entry).map(Some),
             None => Ok(None),
@@ -155,6 +165,7 @@ impl Pack {
         if number >= 1 << index.footer.bits {
             return Ok(None);
         }
+        index.populate(objects, self.id, number)?;
         let entries = index
             .bucket(number)
             .and_then(|bucket| (0..bucket.len()).map(|i| index.sound(bucket.entry(i))).collect());
@@ -192,6 +203,24 @@ impl Index {
     fn directory(&self) -> &[u8] {
         let start = self.start + (self.footer.directory_offset - self.footer.table_offset) as usize;
         &self.bytes[start..start + self.footer.directory_len() as usize]
+    }
+
+    /// Brings the bytes of a bucket into memory.
+    fn populate(&self, objects: &Dir, id: PackId, number: usize) -> Result<()> {
+        if let Map::Read(_) = self.bytes {
+            return Ok(());
+        }
+        let range = format::bucket_range(self.directory(), number);
+        for window in range.start / WINDOW..=range.end / WINDOW {
+            let (word, bit) = (&self.populated[window / 64], 1 << (window % 64));
+            if word.load(Ordering::Relaxed) & bit == 0 {
+                let begin = self.start + window * WINDOW;
+                let end = (begin + WINDOW).min(self.start + self.footer.index_len() as usize);
+                self.bytes.populate(&objects.path().join(id.file_name()), begin..end)?;
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
+        }
+        Ok(())
     }
 
     fn bucket(&self, number: usize) -> std::result::Result<Bucket<'_>, Damage> {
