@@ -196,3 +196,40 @@ fn what_was_purged_stays_gone_and_two_at_once_do_no_harm() {
     place.mvault(["verify"]).ok();
     assert_ne!(place.mvault(["show", "main~1:notes/secret.md"]).run().code, Some(0));
 }
+
+#[test]
+fn the_same_packs_come_of_one_thread_and_of_many() {
+    let packs = |threads: &[(&str, &str)]| {
+        let place = Place::new();
+        let run = |args: &[&str]| {
+            let run = place.mvault(args).env("MVAULT_TEST_CLOCK", "2026-11-23T08:00:00+01:00");
+            threads
+                .iter()
+                .fold(run.env("MVAULT_TEST_SEED", "threads"), |run, (name, value)| run.env(name, value))
+                .ok();
+        };
+        run(&["init", "--device", "mac"]);
+        let mut large = String::new();
+        for n in 0..300 {
+            place.write(format!("notes/{n:03}.md"), format!("# Note {n}\n\n{}", "a line of it\n".repeat(n)));
+            (0..200).for_each(|k| large += &format!("entry {n} {k} {:08x}\n", (n * 200 + k) * 40_503));
+        }
+        place.write("large.log", &large);
+        run(&["commit", "-m", "first"]);
+        place.write("large.log", format!("begins otherwise\n{large}and ends so\n"));
+        (0..50).for_each(|n| place.write(format!("notes/{:03}.md", n * 6), format!("edited {n}\n")));
+        run(&["commit", "-m", "second"]);
+        let names = || {
+            let entries = std::fs::read_dir(place.work().join(".mvault/objects")).expect("a folder");
+            let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = names();
+        run(&["gc"]);
+        (before, names())
+    };
+    let many = packs(&[]);
+    assert_eq!(many, packs(&[("MVAULT_TEST_ONE_THREAD", "1")]));
+    assert!(many.0.len() > 1 && many.1.len() == 1, "{many:?}");
+}
