@@ -98,12 +98,6 @@ impl Row {
         Row::new(operation, Unit::Seconds).remark(&format!("not there yet: {why}"))
     }
 
-    /// Adds a figure of one more side.
-    pub fn beside(mut self, lane: Lane, figure: f64) -> Row {
-        self.cells.push(Cell { lane, figure, runs_few: None });
-        self
-    }
-
     /// Aims at being so many times faster, or smaller, than another side.
     pub fn faster(mut self, than: Lane, times: f64) -> Row {
         self.aims.push(Aim::Faster { than, times, words: "" });

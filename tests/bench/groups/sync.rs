@@ -35,7 +35,8 @@ impl Pair {
         Pair {
             far: side(root.join("sshd/home").join(name)),
             near: side(root.join("near").join(name)),
-            url: format!("far:{name}"),
+            // sshd starts in the home of the user database, not in this HOME: the whole path says which.
+            url: format!("far:{}", root.join("sshd/home").join(name).display()),
         }
     }
 
