@@ -85,7 +85,7 @@ impl<'a> Race<'a> {
             }
         }
         for (side, timing) in self.sides.iter().zip(&mut timings) {
-            timing.peak_mb = side.peak_kib.take().map(|kib| kib as f64 / 1024.0);
+            timing.peak_mb = side.peak_kib.take().map(|kib| kib as f64 * 1024.0 / 1e6);
         }
         Ok(timings)
     }

@@ -11,8 +11,8 @@ pub struct Section {
     about: &'static str,
     rows: Vec<Row>,
     paragraphs: Vec<String>,
-    /// A drawing: the name of its file and its text.
-    pub chart: Option<(&'static str, String)>,
+    /// A drawing: what it shows, the name of its file and its text.
+    pub chart: Option<(&'static str, &'static str, String)>,
 }
 
 impl Section {
@@ -43,8 +43,8 @@ impl Section {
         for paragraph in &self.paragraphs {
             text.push_str(&format!("\n{paragraph}\n"));
         }
-        if let Some((file, _)) = &self.chart {
-            text.push_str(&format!("\n![{}]({file})\n", self.about));
+        if let Some((title, file, _)) = &self.chart {
+            text.push_str(&format!("\n![{title}]({file})\n"));
         }
         text
     }
@@ -56,7 +56,7 @@ pub fn write(docs: &Path, section: &Section, facts: &str) -> Done {
     let page = docs.join("performance.md");
     let text = std::fs::read_to_string(&page)?;
     let text = replaced(&text, section, facts)?;
-    if let Some((file, drawing)) = &section.chart {
+    if let Some((_, file, drawing)) = &section.chart {
         std::fs::create_dir_all(docs.join("performance"))?;
         std::fs::write(docs.join(file), drawing)?;
     }

@@ -18,6 +18,7 @@ impl Unit {
         let (figure, unit) = match self {
             Unit::Seconds if figure.abs() < 1.0 => (figure * 1000.0, "ms"),
             Unit::Seconds => (figure, "s"),
+            Unit::Megabytes if figure.abs() < 0.1 => (figure * 1000.0, "KB"),
             Unit::Megabytes => (figure, "MB"),
         };
         match figure.abs() {
@@ -148,31 +149,36 @@ impl Row {
 
     fn verdict(&self, aim: &Aim) -> (String, String) {
         let ours = self.figure(Lane::Mvault);
-        let (text, is_held, told) = match aim {
+        let (text, goal, is_held, told) = match aim {
             Aim::NotCompared { words } => return (words.clone(), "not compared".to_owned()),
             Aim::Under { limit } => {
-                let text = format!("at most {}", self.unit.show(*limit));
-                (text, ours.map(|ours| ours <= *limit), ours.map(|ours| self.unit.show(ours)))
+                let goal = self.unit.show(*limit);
+                (
+                    format!("at most {goal}"),
+                    goal,
+                    ours.map(|ours| ours <= *limit),
+                    ours.map(|ours| self.unit.show(ours)),
+                )
             }
             Aim::Faster { than, times: aim, words } => {
                 let text = match *words {
-                    "" => format!("{} {}", times(*aim), than.name()),
+                    "" => format!("{} faster than {}", times(*aim), than.name()),
                     words => words.to_owned(),
                 };
                 let ratio = ours.zip(self.figure(*than)).map(|(ours, theirs)| theirs / ours);
-                (text, ratio.map(|ratio| ratio >= *aim), ratio.map(times))
+                (text, times(*aim), ratio.map(|ratio| ratio >= *aim), ratio.map(times))
             }
             Aim::Within { of, more } => {
                 let text = format!("{} + {}", of.name(), self.unit.show(*more));
                 let over = ours.zip(self.figure(*of)).map(|(ours, theirs)| ours - theirs);
                 let told =
                     over.map(|over| format!("{}{}", if over < 0.0 { "" } else { "+" }, self.unit.show(over)));
-                (text, over.map(|over| over <= *more), told)
+                (text, format!("+{}", self.unit.show(*more)), over.map(|over| over <= *more), told)
             }
         };
         let verdict = match (is_held, told) {
             (Some(true), Some(told)) => format!("holds: {told}"),
-            (Some(false), Some(told)) => format!("**short**: {told}"),
+            (Some(false), Some(told)) => format!("**short** of {goal}: {told}"),
             _ => "not compared".to_owned(),
         };
         (text, verdict)
@@ -209,5 +215,6 @@ fn plural(count: usize) -> &'static str {
 
 /// Writes a ratio.
 fn times(ratio: f64) -> String {
-    if ratio < 9.95 { format!("{ratio:.1} x") } else { format!("{ratio:.0} x") }
+    let is_whole = ratio >= 9.95 || ratio.fract() == 0.0;
+    if is_whole { format!("{ratio:.0} x") } else { format!("{ratio:.1} x") }
 }

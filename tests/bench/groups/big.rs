@@ -48,7 +48,7 @@ pub fn run(bench: &Bench, section: &mut Section) -> Done {
         let grown = (sides[0].store_mb()? - before) / timings[0].seconds.len() as f64;
         let row = Row::times(&format!("commit, {name}"), &timings).faster(Lane::Default, 1.5);
         let row = row.not_compared("1.5 x borg (2.1 s elsewhere)");
-        section.row(row.remark(&format!("mvault stores {} more a commit", Unit::Megabytes.show(grown))));
+        section.row(row.remark(&format!("mvault stores {} a commit", Unit::Megabytes.show(grown))));
         section.row(Row::peaks(&format!("{name}: peak memory"), &timings).under(134.2));
     }
     section.row(Row::figures("store, after all of these", Unit::Megabytes, stores(&sides)?));

@@ -33,10 +33,8 @@ pub fn run(bench: &Bench, section: &mut Section) -> Done {
     curve.push((notes.count, timings));
     checkout(bench, section, &sides, notes)?;
     verify(bench, section, &sides)?;
-    section.chart = Some((
-        "performance/files.svg",
-        chart("Commit of one changed file", "files in the working tree", &curve),
-    ));
+    let title = "Time of a commit of one changed file";
+    section.chart = Some((title, "performance/files.svg", chart(title, "files in the working tree", &curve)));
     Ok(())
 }
 

@@ -36,6 +36,7 @@ pub fn run(bench: &Bench, section: &mut Section) -> Done {
         section.row(Row::times(&format!("commit, after {commits} commits"), &timings));
         curve.push((commits, timings));
     }
-    section.chart = Some(("performance/commits.svg", chart("One more commit", "commits before it", &curve)));
+    let title = "Time of one more commit";
+    section.chart = Some((title, "performance/commits.svg", chart(title, "commits before it", &curve)));
     Ok(())
 }
