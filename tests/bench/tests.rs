@@ -8,26 +8,76 @@ use crate::bench::side::Lane;
 use crate::bench::{Bench, asked, run};
 use crate::support;
 
-#[test]
-fn every_group_of_the_benchmark_comes_to_its_end_at_a_small_scale() {
+/// Runs a group at a small scale and writes its section into an empty page; returns the page and its folder.
+fn small(name: &str) -> (String, tempfile::TempDir) {
     let docs = tempfile::tempdir().expect("a folder");
-    let empty: String = GROUPS
-        .iter()
-        .map(|group| format!("<!-- bench {0}: begin --><!-- bench {0}: end -->\n", group.name))
-        .collect();
+    let empty = format!("<!-- bench {name}: begin --><!-- bench {name}: end -->\n");
     std::fs::write(docs.path().join("performance.md"), empty).expect("written");
     let folder = env!("CARGO_TARGET_TMPDIR").into();
     let bench = Bench { program: support::optimized(), scale: 0.002, rounds: 1, folder };
-    for group in &GROUPS {
-        let section = run(&bench, group).unwrap_or_else(|error| panic!("{}: {error}", group.name));
-        page::write(docs.path(), &section, "small").expect("the section is written");
+    let group = GROUPS.iter().find(|group| group.name == name).expect("such a group");
+    let section = run(&bench, group).unwrap_or_else(|error| panic!("{name}: {error}"));
+    page::write(docs.path(), &section, "small").expect("the section is written");
+    (std::fs::read_to_string(docs.path().join("performance.md")).expect("written"), docs)
+}
+
+/// Asserts that a group comes to its end and tells at least so many rows with a figure of mvault.
+fn works(name: &str, rows_min: usize) {
+    let (page, docs) = small(name);
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| operation"));
+    let told = rows.filter(|row| row.split(" | ").nth(1).is_some_and(|figure| figure.contains(' ')));
+    assert!(told.count() >= rows_min, "{page}");
+    for chart in page.split("](performance/").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let drawing = std::fs::read_to_string(docs.path().join("performance").join(chart)).expect("drawn");
+        assert_eq!(drawing.matches("<polyline").count(), 3, "{chart}");
     }
-    let page = std::fs::read_to_string(docs.path().join("performance.md")).expect("written");
-    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| operation")).count();
-    assert!(rows > 40, "{rows} rows:\n{page}");
-    for chart in ["performance/files.svg", "performance/commits.svg"] {
-        let drawing = std::fs::read_to_string(docs.path().join(chart)).expect("drawn");
-        assert!(drawing.contains("polyline") && page.contains(chart), "{chart}");
+}
+
+#[test]
+fn the_benchmark_of_notes_comes_to_its_end() {
+    works("notes", 8);
+}
+
+#[test]
+fn the_benchmark_of_many_files_comes_to_its_end() {
+    works("large", 9);
+}
+
+#[test]
+fn the_benchmark_of_a_growing_vault_comes_to_its_end() {
+    works("growing", 5);
+}
+
+#[test]
+fn the_benchmark_of_long_histories_comes_to_its_end() {
+    works("history", 6);
+}
+
+#[test]
+fn the_benchmark_of_a_big_file_comes_to_its_end() {
+    works("big", 10);
+}
+
+#[test]
+fn the_benchmark_of_two_devices_comes_to_its_end() {
+    works("pair", 1);
+}
+
+#[test]
+fn the_benchmark_of_ssh_comes_to_its_end() {
+    works("sync", 6);
+}
+
+#[test]
+fn the_benchmark_of_boot_comes_to_its_end() {
+    works("boot", 3);
+}
+
+#[test]
+fn every_group_has_a_test_of_its_own() {
+    let tests = include_str!("tests.rs");
+    for group in &GROUPS {
+        assert!(tests.contains(&format!("works(\"{}\"", group.name)), "{}", group.name);
     }
 }
 
@@ -48,9 +98,9 @@ fn a_row_tells_figures_ratios_aims_and_what_is_short() {
     let row = row.faster(Lane::Synced, 3.0).aims("not slower", Lane::Cached, 0.5).under(0.010);
     assert_eq!(
         row.faster(Lane::Default, 2.0).not_compared("borg").within(Lane::Cached, 0.002).markdown(),
-        "| commit | 10.0 ms | 21.0 ms (2.1 x) |  | git, every cache on: 9.00 ms (0.9 x) | 3.0 x git synced; \
-         not slower; at most 10.0 ms; 2.0 x git default; borg; git, every cache on + 2.00 ms | **short**: 2.1 x; \
-         holds: 0.9 x; holds: 10.0 ms; not compared; not compared; holds: +1.00 ms |"
+        "| commit | 10.0 ms | 21.0 ms (2.1 x) |  | git, every cache on: 9.00 ms (0.9 x) | 3 x faster than git synced; \
+         not slower; at most 10.0 ms; 2 x faster than git default; borg; git, every cache on + 2.00 ms | \
+         **short** of 3 x: 2.1 x; holds: 0.9 x; holds: 10.0 ms; not compared; not compared; holds: +1.00 ms |"
     );
     let missing = Row::missing("gc", "`mvault gc`").markdown();
     assert_eq!(missing, "| gc |  |  |  | not there yet: `mvault gc` |  |  |");
