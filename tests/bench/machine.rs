@@ -40,6 +40,29 @@ fn file_system(folder: &Path) -> Option<String> {
     below.max_by_key(|(place, _)| place.len()).map(|(_, kind)| kind)
 }
 
+/// Returns the idle and the whole time of all cores so far, in ticks.
+fn ticks() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let figures: Vec<u64> = text
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .take(8)
+        .filter_map(|figure| figure.parse().ok())
+        .collect();
+    Some((figures.get(3)? + figures.get(4)?, figures.iter().sum()))
+}
+
+/// Says how much of the machine others use, by half a second in which this program does nothing.
+fn others() -> String {
+    let before = ticks();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let Some(((idle, whole), (idle_then, whole_then))) = before.zip(ticks()) else { return String::new() };
+    let used = 100 - 100 * (idle_then - idle) / (whole_then - whole).max(1);
+    if used < 10 { String::new() } else { format!(" **Other programs took {used} % of the machine.**") }
+}
+
 /// Returns one line about the time, the machine and the programs.
 pub fn facts(bench: &Bench) -> String {
     let date = jiff::Zoned::now().strftime("%-d %B %Y").to_string();
@@ -56,8 +79,9 @@ pub fn facts(bench: &Bench) -> String {
         format!(" **Scaled to {}: these figures mean nothing.**", bench.scale)
     };
     format!(
-        "{date}: mvault {}, {version}, {cores} cores ({machine}), {system} {release}, {folder}; medians of {} rounds.{scale}",
+        "{date}: mvault {}, {version}, {cores} cores ({machine}), {system} {release}, {folder}; medians of {} rounds.{scale}{}",
         commit(),
         bench.rounds,
+        others(),
     )
 }
