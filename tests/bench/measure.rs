@@ -58,6 +58,11 @@ impl<'a> Race<'a> {
         Race { rounds: self.rounds * 3, ..self }
     }
 
+    /// Runs one round, for acts that find nothing to do the second time.
+    pub fn once(self) -> Race<'a> {
+        Race { rounds: 1, ..self }
+    }
+
     /// Watches the memory of each run, by GNU time where it is installed. That adds a millisecond to each
     /// process, so it is for long runs.
     pub fn watched(self) -> Race<'a> {
