@@ -10,6 +10,8 @@
 //! mean nothing. `MVAULT_BENCH_ROUNDS` (default 5) sets the rounds, `MVAULT_BENCH_FOLDER` where the workloads
 //! lie (default: cargo's `target/tmp`), `MVAULT_TESTED_BINARY` another program than the one just built.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // it tells who runs it
+
 pub mod chart;
 pub mod groups;
 mod history;
