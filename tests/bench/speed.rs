@@ -4,7 +4,8 @@
 //! printed as medians and ratios. git is measured twice: as it comes, and configured for the
 //! durability that mvault always has (`core.fsync=all`, `core.fsyncMethod=batch`); for `status` also
 //! with every cache it offers switched on. Rounds: `MVAULT_BENCH_ROUNDS` (default 7). Peak memory needs
-//! GNU time (`apt-get install time`); without it the column says so.
+//! GNU time (`apt-get install time`); without it the column says so. `-- boot` runs that part alone; there are
+//! `notes`, `admission` and `boot`.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
 
@@ -285,19 +286,56 @@ fn boot(root: &Path, rounds: usize) {
     }
     let (boots, nothing) = (median(boots), median(nothing));
     let memory = side.peak_mb(&["boot"]).map_or("GNU time is missing".to_owned(), |mb| format!("{mb:.0} MB"));
-    workload::touch_one(&side.folder, 0);
+    workload::touch_one_of_many(&side.folder, 0);
     side.commit();
     let news = time(|| side.run(&["boot"])).as_secs_f64() * 1000.0;
     println!(
         "\nboot from 50,000 notes: {boots:.1} ms, of which {nothing:.1} ms start a program that does nothing; {memory}; \
-         {news:.1} ms with a changed note to look at"
+         {news:.1} ms after a note of this device changed"
     );
+    boot_after_pull(root, &side, rounds);
+}
+
+/// What a boot costs after another device changed one, and then twenty times one, of 50,000 notes in a folder.
+fn boot_after_pull(root: &Path, side: &Side, rounds: usize) {
+    let far = Side::mvault(&root.join("boot-far"));
+    std::fs::create_dir_all(far.folder.parent().expect("it has a folder")).expect("a folder can be made");
+    let (near_path, far_path) = (side.folder.display().to_string(), far.folder.display().to_string());
+    side.run(&["clone", &near_path, &far_path, "--device", "far"]);
+    let mut touched = 0;
+    let mut change = |commits: usize| {
+        for _ in 0..commits {
+            touched += 1;
+            workload::touch_one_of_many(&far.folder, touched);
+            far.commit();
+        }
+        side.run(&["pull", &far_path]);
+    };
+    let mut one = Vec::new();
+    for _ in 0..rounds * 3 {
+        change(1);
+        one.push(time(|| side.run(&["boot"])));
+    }
+    change(20);
+    let twenty = time(|| side.run(&["boot"])).as_secs_f64() * 1000.0;
+    change(1);
+    let memory = side.peak_mb(&["boot"]).map_or("GNU time is missing".to_owned(), |mb| format!("{mb:.0} MB"));
+    let one = median(one);
+    println!("after a pull of one changed note: {one:.1} ms and {memory}; of 20 commits: {twenty:.1} ms");
 }
 
 fn main() {
     let rounds = std::env::var("MVAULT_BENCH_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(7);
     let root = tempfile::tempdir().expect("a temporary folder");
-    notes(root.path(), rounds);
-    admission(root.path(), rounds * 3);
-    boot(root.path(), rounds);
+    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if is_wanted("notes") {
+        notes(root.path(), rounds);
+    }
+    if is_wanted("admission") {
+        admission(root.path(), rounds * 3);
+    }
+    if is_wanted("boot") {
+        boot(root.path(), rounds);
+    }
 }

@@ -84,6 +84,14 @@ pub fn touch_one(folder: &Path, round: usize) {
     std::fs::write(path, text).expect("a file can be written");
 }
 
+/// Adds a line to one of the files of [`write_many`].
+pub fn touch_one_of_many(folder: &Path, round: usize) {
+    let path = folder.join(format!("notes/00/{:05}.md", round * 1_009 % 50_000));
+    let mut text = std::fs::read_to_string(&path).expect("a note can be read");
+    let _infallible = writeln!(text, "- one more line in round {round}");
+    std::fs::write(path, text).expect("a file can be written");
+}
+
 /// Changes every file.
 pub fn rewrite_all(folder: &Path, round: usize) {
     for number in 0..2000 {
