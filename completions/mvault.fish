@@ -419,7 +419,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand gc" -l json -d 'Tell every
 complete -c mvault -n "__fish_mvault_using_subcommand gc" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand gc" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand gc" -s h -l help -d 'Print help'
-complete -c mvault -n "__fish_mvault_using_subcommand repair" -l from -d 'A remote\'s name, HOST:[PATH] or a path, to fetch lost objects from' -r
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l from -d 'A remote\'s name, HOST:[PATH], a path or a bundle, to fetch lost objects from' -r
 complete -c mvault -n "__fish_mvault_using_subcommand repair" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
 complete -c mvault -n "__fish_mvault_using_subcommand repair" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand repair" -l color -d 'When to colour' -r -f -a "auto\t''

@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use crate::events::{Event, EventId, Stream};
 use crate::merge::History;
-use crate::object::{BlobId, Commit, CommitId, DeviceName, Mode, ObjectId, Source, TreeId, VaultPath};
+use crate::object::{
+    BlobId, Commit, CommitId, DeviceName, Mode, ObjectId, Recent, Source, TreeId, VaultPath,
+};
 use crate::vault::rules::{Class, VaultRules};
 use crate::vault::{Error, Result, Vault, entry_at};
 use crate::worktree::{TreeDiff, diff_trees};
@@ -16,6 +18,8 @@ use crate::worktree::{TreeDiff, diff_trees};
 const COMMITS_LOOKED_AT: usize = 500;
 /// The longest stream that is read for news, in bytes.
 const STREAM_BYTES_MAX: u64 = 64 << 20;
+/// So many bytes of folders are kept, since a commit begins with those that the one before it left.
+const FOLDERS_KEPT_BYTES: usize = 16 << 20;
 
 /// An event that is new.
 #[derive(Clone, Debug)]
@@ -85,13 +89,14 @@ pub fn between(vault: &Vault, old: &[CommitId], new: CommitId, files_of: FilesOf
     news.commits.reverse();
     let tree = vault.tree_of(new)?;
     let rules = vault.rules_of(tree)?;
+    let folders = Recent::new(vault.store(), FOLDERS_KEPT_BYTES);
     let is_own =
         |commit: &Commit| matches!(files_of, FilesOf::AllBut(own) if commit.device.as_ref() == Some(own));
     for (id, commit) in &news.commits {
         if is_own(commit) {
             continue;
         }
-        for diff in changed_by(vault, commit)? {
+        for diff in changed_by(vault, &folders, commit)? {
             let class = rules.class_of(&diff.path);
             if !matches!(class, Class::Stream | Class::Sidecar) {
                 news.files.push(FileNews {
@@ -106,34 +111,32 @@ pub fn between(vault: &Vault, old: &[CommitId], new: CommitId, files_of: FilesOf
         }
     }
     // What a device wrote itself is no news to it: then no folder need be read.
-    let is_own =
-        |commit: &Commit| matches!(files_of, FilesOf::AllBut(own) if commit.device.as_ref() == Some(own));
     if news.commits_left_out == 0 && news.commits.iter().all(|(_, commit)| is_own(commit)) {
         return Ok(news);
     }
     let trees = old.iter().map(|id| vault.tree_of(*id)).collect::<Result<Vec<_>>>()?;
-    news.events = new_events(vault, &rules, &trees, tree)?;
+    news.events = new_events(vault, &folders, &rules, &trees, tree)?;
     Ok(news)
 }
 
 /// Returns every event of a commit's streams, in the total order.
 pub fn all_events(vault: &Vault, head: CommitId) -> Result<Vec<EventNews>> {
     let tree = vault.tree_of(head)?;
-    new_events(vault, &vault.rules_of(tree)?, &[], tree)
+    new_events(vault, vault.store(), &vault.rules_of(tree)?, &[], tree)
 }
 
-/// Returns what a commit changed that none of its parents has so.
-pub(super) fn changed_by(vault: &Vault, commit: &Commit) -> Result<Vec<TreeDiff>> {
+/// Returns what a commit changed that none of its parents has so. Folders come from `folders`.
+pub(super) fn changed_by(vault: &Vault, folders: &dyn Source, commit: &Commit) -> Result<Vec<TreeDiff>> {
     let mut parents = Vec::new();
     for parent in &commit.parents {
         parents.push(vault.tree_of(*parent)?);
     }
     let Some(first) = parents.first() else { return Ok(Vec::new()) };
-    let mut diffs = diff_trees(vault.store(), *first, commit.tree)?;
+    let mut diffs = diff_trees(folders, *first, commit.tree)?;
     for parent in &parents[1..] {
         let mut kept = Vec::new();
         for diff in diffs {
-            let theirs = entry_at(vault.store(), *parent, &diff.path)?.map(|entry| (entry.mode, entry.id));
+            let theirs = entry_at(folders, *parent, &diff.path)?.map(|entry| (entry.mode, entry.id));
             if theirs != diff.new {
                 kept.push(diff);
             }
@@ -146,20 +149,21 @@ pub(super) fn changed_by(vault: &Vault, commit: &Commit) -> Result<Vec<TreeDiff>
 /// Returns the events of `new` that none of `olds` has, in the total order. With no older tree all are new.
 pub(super) fn new_events(
     vault: &Vault,
+    folders: &dyn Source,
     rules: &VaultRules,
     olds: &[TreeId],
     new: TreeId,
 ) -> Result<Vec<EventNews>> {
     let against = olds.first().copied().unwrap_or_else(TreeId::empty);
     let mut found = Vec::new();
-    for diff in diff_trees(vault.store(), against, new)? {
+    for diff in diff_trees(folders, against, new)? {
         let Some((Mode::File | Mode::Executable, id)) = diff.new else { continue };
         if rules.class_of(&diff.path) != Class::Stream {
             continue;
         }
         let mut known: HashSet<EventId> = HashSet::new();
         for old in olds {
-            let entry = entry_at(vault.store(), *old, &diff.path)?.filter(|entry| !entry.mode.is_tree());
+            let entry = entry_at(folders, *old, &diff.path)?.filter(|entry| !entry.mode.is_tree());
             if let Some(bytes) = entry.map(|entry| stream(vault, entry.id)).transpose()?.flatten() {
                 known.extend(Stream::parse(&bytes).events().map(|(_, facts)| facts.id));
             }

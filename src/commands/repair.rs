@@ -22,6 +22,7 @@ const STORE_KINDS: [&str; 4] = ["file", "pack", "record", "object"];
   mvault repair                        put right what can be from what is here
   mvault repair --dry-run              only say what would be done
   mvault repair --from pixel           fetch what is lost here by its hash from another device
+  mvault repair --from phone.bundle    the same from a file that `mvault bundle create` made
   mvault repair continuity.md          put this file back as it was last verified, whatever it is now
 
 What is damaged moves to quarantine, nothing is deleted, and the audit trail has it. Edits are left alone
@@ -31,7 +32,7 @@ pub struct RepairArgs {
     /// Files and folders to put back from their last verified version
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// A remote's name, HOST:[PATH] or a path, to fetch lost objects from
+    /// A remote's name, HOST:[PATH], a path or a bundle, to fetch lost objects from
     #[arg(long, value_name = "REMOTE")]
     from: Option<String>,
     /// The far program, if it is not `mvault` on the far PATH

@@ -1,6 +1,6 @@
 //! `fetch`, `pull`, `push` and `sync`: exchange with other devices.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use crate::sync::bundle::{self, Bundle, BundleError};
 use crate::sync::session::{Brought, CallerOptions, Summary};
 use crate::sync::ssh::{self, SshOptions};
 use crate::sync::wire::Nonce;
-use crate::sync::{Class, HeadState, Intent, Outcome, SyncError, host, incoming_name, local};
+use crate::sync::{Class, HeadState, Intent, Outcome, RefusalKind, SyncError, host, incoming_name, local};
 use crate::ui::{Unit, harmless_line};
 use crate::vault::config::Remote;
 use crate::vault::{self, Access, Vault, VaultEndpoint, Verb};
@@ -197,11 +197,23 @@ pub fn restore(
             ssh::restore(endpoint, wanted, path, &host, &options, nonce).map(|(brought, _traffic)| brought)
         }
         host::Remote::Local(path) => {
-            let options = cx.open_options(Access::Tree)?;
-            local::restore(endpoint, wanted, vault::opener_of(local_path(cx, &path), options, Verb::Serve))
+            let path = local_path(cx, &path);
+            if let Some((folder, name)) = bundle_at(cx, &path)? {
+                read_bundle(cx, endpoint, &folder, &name, |endpoint, bundle| {
+                    bundle::restore(endpoint, &wanted, bundle)
+                })
+            } else {
+                let options = cx.open_options(Access::Tree)?;
+                local::restore(endpoint, wanted, vault::opener_of(path, options, Verb::Serve))
+            }
         }
     };
-    brought.map_err(|error| told(&remote.name, error))
+    brought.map_err(|error| match &error {
+        // No word lets another vault in here.
+        SyncError::Ours(refusal) if refusal.kind == RefusalKind::Unrelated => told(&remote.name, error)
+            .hint("what is lost comes back only from devices and bundles of this vault: name one"),
+        _ => told(&remote.name, error),
+    })
 }
 
 fn ssh_options(cx: &Context<'_>, far_program: Option<String>) -> SshOptions {
@@ -237,7 +249,11 @@ pub fn call(
         host::Remote::Local(path) => {
             let path = local_path(cx, &path);
             if let Some((folder, name)) = bundle_at(cx, &path)? {
-                return read_bundle(cx, endpoint, remote, &folder, &name);
+                let read = read_bundle(cx, endpoint, &folder, &name, |endpoint, bundle| {
+                    let summary = bundle::call(endpoint, incoming_name, bundle)?;
+                    Ok(Exchanged { summary, bytes: bundle.size() })
+                });
+                return read.map_err(|error| told(&remote.name, error));
             }
             let options = cx.open_options(Access::Tree)?;
             let caller = CallerOptions { intent, path: None, incoming_name };
@@ -266,14 +282,14 @@ fn bundle_at(cx: &Context<'_>, path: &Path) -> Result<Option<(Dir, OsString)>, C
     }
 }
 
-/// Reads a bundle as a session's other end. One that is not taken is noted in the rejection log.
-fn read_bundle(
+/// Opens a bundle and reads it as `read` does. One that is not taken is noted in the rejection log.
+fn read_bundle<T>(
     cx: &Context<'_>,
     endpoint: &mut VaultEndpoint,
-    remote: &Remote,
     folder: &Dir,
-    name: &std::ffi::OsStr,
-) -> Result<Exchanged, CommandError> {
+    name: &OsStr,
+    read: impl FnOnce(&mut VaultEndpoint, &Bundle) -> Result<T, SyncError>,
+) -> Result<T, SyncError> {
     endpoint.reads_bundle = true;
     let hashing = cx.ui.progress("looking through the bundle", None, Unit::Bytes);
     let opened = folder.open(name).map_err(BundleError::from);
@@ -281,15 +297,9 @@ fn read_bundle(
     drop(hashing);
     let bar = cx.ui.progress("taking in objects", None, Unit::Things);
     endpoint.on_progress = Some(Box::new(move |progress| bar.set(progress.objects)));
-    let done = opened.map_err(SyncError::from).and_then(|bundle| {
-        let summary = bundle::call(endpoint, incoming_name(&remote.name), &bundle)?;
-        Ok(Exchanged { summary, bytes: bundle.size() })
-    });
+    let done = opened.map_err(SyncError::from).and_then(|bundle| read(endpoint, &bundle));
     endpoint.on_progress = None;
-    done.map_err(|error| {
-        vault::note_refused_bundle(&mut endpoint.vault, folder, name, &error);
-        told(&remote.name, error)
-    })
+    done.inspect_err(|error| vault::note_refused_bundle(&mut endpoint.vault, folder, name, error))
 }
 
 /// Options for ssh from the environment: words separated by blanks, as in `-F FILE`.

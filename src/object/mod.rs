@@ -18,9 +18,9 @@ pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber,
 pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signature, VaultId};
 pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, hash_object};
 pub use path::{NameError, VaultPath, check_name, is_reserved_name};
-pub use source::{NoSource, Object, Overlay, Source, SourceError};
+pub use source::{NoSource, Object, Overlay, Recent, Source, SourceError};
 pub use stamp::{LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport, StampError};
-pub use tree::{Mode, Tree, TreeEntry, TreeError};
+pub use tree::{Entries, EntryRef, Mode, Tree, TreeEntry, TreeError};
 
 /// The kinds of object a vault holds. Tags are refs here, so there is no tag object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -103,13 +103,14 @@ pub trait Source {
         Ok(Sha256::digest(self.find_blob(id)?).into())
     }
 
+    /// Returns a tree's bytes.
+    fn find_tree_bytes(&self, id: TreeId) -> Result<Arc<[u8]>, SourceError> {
+        if id == TreeId::empty() { Ok(Arc::default()) } else { Ok(self.find(id.object(), Kind::Tree)?.data) }
+    }
+
     /// Returns a tree.
     fn find_tree(&self, id: TreeId) -> Result<Tree, SourceError> {
-        if id == TreeId::empty() {
-            return Ok(Tree::default());
-        }
-        let object = self.find(id.object(), Kind::Tree)?;
-        Tree::decode(&object.data).map_err(|e| SourceError::Invalid {
+        Tree::decode(&self.find_tree_bytes(id)?).map_err(|e| SourceError::Invalid {
             kind: Kind::Tree,
             id: id.object(),
             source: e.into(),
@@ -241,6 +242,55 @@ impl<S: Source> Source for Overlay<S> {
     }
 }
 
+/// A source that keeps what was read last, verified as it came, for who asks for the same again and again.
+pub struct Recent<S> {
+    below: S,
+    /// The last one is the one that was asked for last.
+    kept: RefCell<Vec<(ObjectId, Object)>>,
+    bytes_max: usize,
+}
+
+impl<S: Source> Recent<S> {
+    /// Keeps at most `bytes_max` bytes.
+    pub fn new(below: S, bytes_max: usize) -> Recent<S> {
+        Recent { below, kept: RefCell::default(), bytes_max }
+    }
+}
+
+impl<S: Source> Source for Recent<S> {
+    fn try_find(&self, id: ObjectId) -> Result<Option<Object>, SourceError> {
+        let mut kept = self.kept.borrow_mut();
+        let known = kept.iter().position(|(known, _)| *known == id).map(|at| kept.remove(at).1);
+        let Some(object) = known.map_or_else(|| self.below.try_find(id), |known| Ok(Some(known)))? else {
+            return Ok(None);
+        };
+        if object.data.len() <= self.bytes_max {
+            kept.push((id, object.clone()));
+        }
+        let mut bytes: usize = kept.iter().map(|(_, object)| object.data.len()).sum();
+        while bytes > self.bytes_max {
+            bytes -= kept.remove(0).1.data.len();
+        }
+        Ok(Some(object))
+    }
+
+    fn contains(&self, id: ObjectId) -> Result<bool, SourceError> {
+        self.below.contains(id)
+    }
+
+    fn try_info(&self, id: ObjectId) -> Result<Option<(Kind, u64)>, SourceError> {
+        self.below.try_info(id)
+    }
+
+    fn content_sha256(&self, id: BlobId) -> Result<[u8; 32], SourceError> {
+        self.below.content_sha256(id)
+    }
+
+    fn missing(&self, kind: Kind, id: ObjectId) -> SourceError {
+        self.below.missing(kind, id)
+    }
+}
+
 fn to_gix_error(error: impl std::error::Error + Send + Sync + 'static) -> gix::error::Error {
     gix::error::Error::from_error(error)
 }
@@ -315,5 +365,50 @@ impl<S: Source> gix::objs::Write for Overlay<S> {
         _id: gix::ObjectId,
     ) -> Result<gix::ObjectId, gix::error::Error> {
         self.write_stream(kind, size, from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts how often it is read.
+    struct Counted(Overlay<NoSource>, RefCell<usize>);
+
+    impl Source for Counted {
+        fn try_find(&self, id: ObjectId) -> Result<Option<Object>, SourceError> {
+            *self.1.borrow_mut() += 1;
+            self.0.try_find(id)
+        }
+    }
+
+    #[test]
+    fn what_was_read_last_is_read_once_and_the_oldest_gives_way() {
+        let below = Counted(Overlay::default(), RefCell::default());
+        let ids = ["one", "two", "six"].map(|text| below.0.put(Kind::Blob, text.as_bytes()));
+        let recent = Recent::new(below, 6);
+        let read = |id: ObjectId| recent.try_find(id).expect("read").expect("there").data.len();
+        for at in [0, 1, 0, 1, 0] {
+            assert_eq!(read(ids[at]), 3);
+        }
+        assert_eq!(*recent.below.1.borrow(), 2);
+        read(ids[2]);
+        read(ids[0]);
+        assert_eq!(*recent.below.1.borrow(), 3, "the second is the one that was asked for longest ago");
+        read(ids[1]);
+        assert_eq!(*recent.below.1.borrow(), 4);
+        assert!(recent.try_find(hash_object(Kind::Blob, b"none")).expect("read").is_none());
+        assert!(Recent::new(NoSource, 6).try_find(ids[0]).expect("read").is_none());
+    }
+
+    #[test]
+    fn what_is_larger_than_all_that_may_be_kept_is_handed_out_and_not_kept() {
+        let below = Counted(Overlay::default(), RefCell::default());
+        let id = below.0.put(Kind::Blob, b"long");
+        let recent = Recent::new(below, 3);
+        for times in 1..3 {
+            assert_eq!(recent.try_find(id).expect("read").expect("there").data.len(), 4);
+            assert_eq!(*recent.below.1.borrow(), times);
+        }
     }
 }

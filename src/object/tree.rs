@@ -181,49 +181,106 @@ impl Tree {
 
     /// Decodes a tree: strict in modes, names, order and length.
     pub fn decode(bytes: &[u8]) -> Result<Tree, TreeError> {
-        let mut entries: Vec<TreeEntry> = Vec::new();
-        let mut at = 0;
-        while at < bytes.len() {
-            let rest = &bytes[at..];
-            let truncated = TreeError::Truncated(at);
-            let Some(space) = rest.iter().take(8).position(|b| *b == b' ') else {
-                return Err(if rest.len() < 8 { truncated } else { TreeError::BadMode(at) });
-            };
-            let mode = Mode::from_octal(&rest[..space]).ok_or(TreeError::BadMode(at))?;
-            let Some(name_len) = rest[space + 1..].iter().position(|b| *b == 0) else {
-                return Err(truncated);
-            };
-            let name = &rest[space + 1..space + 1 + name_len];
-            check_name(name).map_err(|e| TreeError::BadName(at, e))?;
-            let id_at = space + 1 + name_len + 1;
-            let id = rest.get(id_at..id_at + 32).and_then(ObjectId::from_slice).ok_or(truncated)?;
-            if let Some(last) = entries.last() {
-                let order = compare((&last.name, last.mode.is_tree()), (name, mode.is_tree()));
-                if order != Ordering::Less || last.name == name {
-                    return Err(TreeError::Unsorted(at));
-                }
-            }
-            entries.push(TreeEntry { mode, name: name.to_vec(), id });
-            at += id_at + 32;
+        let mut entries = Vec::new();
+        let mut read = Entries::new(bytes);
+        while let Some(entry) = read.next().transpose()? {
+            check_name(entry.name).map_err(|e| TreeError::BadName(read.began, e))?;
+            entries.push(TreeEntry { mode: entry.mode, name: entry.name.to_vec(), id: entry.id });
         }
-        refuse_file_and_folder_of_one_name(&entries)?;
         Ok(Tree { entries })
     }
 }
 
-/// `a` (file) and `a` (folder) are not neighbours when `a.b` stands between them.
-fn refuse_file_and_folder_of_one_name(entries: &[TreeEntry]) -> Result<(), TreeError> {
-    let mut files = std::collections::HashSet::new();
-    for entry in entries {
-        if entry.mode.is_tree() {
-            if files.contains(entry.name.as_slice()) {
-                return Err(TreeError::Unsorted(0));
-            }
-        } else if entries.len() > 1 {
-            files.insert(entry.name.as_slice());
-        }
+/// An entry where it stands in the bytes of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryRef<'a> {
+    /// What it is.
+    pub mode: Mode,
+    /// Its name, which [`check_name`] has not seen.
+    pub name: &'a [u8],
+    /// The id of its blob or tree.
+    pub id: ObjectId,
+}
+
+impl EntryRef<'_> {
+    /// Compares as [`TreeEntry::cmp_in_tree`] does.
+    pub fn cmp_in_tree(&self, other: &EntryRef<'_>) -> Ordering {
+        compare((self.name, self.mode.is_tree()), (other.name, other.mode.is_tree()))
     }
-    Ok(())
+}
+
+/// Reads the entries of an encoded tree in order, without taking memory for each: strict in modes, order and
+/// length. What the names are is left to the caller. Behind an error there is nothing more.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Where the entry that was handed out last begins.
+    began: usize,
+    last: Option<(&'a [u8], bool)>,
+    /// Files whose names the last entry's name begins with: a folder of one of these names can still come.
+    files: Vec<&'a [u8]>,
+}
+
+impl<'a> Entries<'a> {
+    /// Reads `bytes` from their beginning.
+    pub fn new(bytes: &'a [u8]) -> Entries<'a> {
+        Entries { bytes, at: 0, began: 0, last: None, files: Vec::new() }
+    }
+
+    fn read(&mut self) -> Result<EntryRef<'a>, TreeError> {
+        let at = self.at;
+        let rest = &self.bytes[at..];
+        let truncated = TreeError::Truncated(at);
+        let Some(space) = rest.iter().take(8).position(|b| *b == b' ') else {
+            return Err(if rest.len() < 8 { truncated } else { TreeError::BadMode(at) });
+        };
+        let mode = Mode::from_octal(&rest[..space]).ok_or(TreeError::BadMode(at))?;
+        let Some(name_len) = rest[space + 1..].iter().position(|b| *b == 0) else {
+            return Err(truncated);
+        };
+        let name = &rest[space + 1..space + 1 + name_len];
+        let id_at = space + 1 + name_len + 1;
+        let id = rest.get(id_at..id_at + 32).and_then(ObjectId::from_slice).ok_or(truncated)?;
+        self.check_order(name, mode.is_tree()).ok_or(TreeError::Unsorted(at))?;
+        (self.began, self.at) = (at, at + id_at + 32);
+        Ok(EntryRef { mode, name, id })
+    }
+
+    /// Checks that an entry stands behind the last, and that no file has the name of a folder: these are not
+    /// neighbours when `a.b` stands between `a` and `a`, but then all between them begin with it.
+    fn check_order(&mut self, name: &'a [u8], is_tree: bool) -> Option<()> {
+        let entry = (name, is_tree);
+        if self.last.is_some_and(|last| compare(last, entry) != Ordering::Less) {
+            return None;
+        }
+        while self.files.last().is_some_and(|file| !name.starts_with(file)) {
+            self.files.pop();
+        }
+        if self.files.last().is_some_and(|file| *file == name) {
+            return None;
+        }
+        if !is_tree {
+            self.files.push(name);
+        }
+        self.last = Some(entry);
+        Some(())
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<EntryRef<'a>, TreeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.bytes.len() {
+            return None;
+        }
+        let entry = self.read();
+        if entry.is_err() {
+            self.at = self.bytes.len();
+        }
+        Some(entry)
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +304,33 @@ mod tests {
         assert_eq!(Tree::decode(&tree.encode()).expect("valid"), tree);
         assert!(tree.find(b"a").is_some_and(|e| e.mode.is_tree()));
         assert!(tree.find(b"b").is_none());
+    }
+
+    #[test]
+    fn a_file_and_a_folder_of_one_name_are_refused_whatever_stands_between() {
+        let id = TreeId::empty().object();
+        let raw = |entries: &[(Mode, &str)]| {
+            let entries = entries.iter().map(|(mode, name)| entry(*mode, name)).collect();
+            Tree { entries }.encode()
+        };
+        let (file, folder) = (Mode::File, Mode::Tree);
+        assert!(Tree::decode(&raw(&[(file, "a"), (file, "a-"), (file, "a.b"), (folder, "a")])).is_err());
+        assert!(Tree::decode(&raw(&[(file, "a"), (file, "a-"), (file, "a-b"), (folder, "a-")])).is_err());
+        assert!(Tree::decode(&raw(&[(file, "a"), (folder, "a")])).is_err());
+        let fine =
+            raw(&[(file, "a"), (file, "a-"), (folder, "a-b"), (file, "a.b"), (folder, "a0"), (folder, "b")]);
+        assert_eq!(Tree::decode(&fine).expect("valid").entries().len(), 6);
+        let read: Vec<_> = Entries::new(&fine).map(|entry| entry.expect("valid")).collect();
+        assert_eq!(read[2], EntryRef { mode: folder, name: b"a-b", id });
+    }
+
+    #[test]
+    fn behind_an_error_nothing_more_is_read() {
+        let bytes = [&Tree::from_entries([entry(Mode::File, "a")]).encode()[..], b"100644 b\0short"].concat();
+        let mut entries = Entries::new(&bytes);
+        assert!(matches!(entries.next(), Some(Ok(EntryRef { name: b"a", .. }))));
+        assert!(matches!(entries.next(), Some(Err(TreeError::Truncated(41)))));
+        assert!(entries.next().is_none());
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! server would send them (`hello`, `offer`, `common` for what the receiver must have, `pack` … `pack-end`),
 //! then the SHA-256 of all of it.
 //!
-//! - [`write`](write()) makes one out of a store, [`call`] reads one as the other side of a session, [`check`]
-//!   looks through one for whoever asks. Objects go out through [`super::send`] and come in through
+//! - [`write`](write()) makes one out of a store, [`call`] reads one as the other side of a session, [`restore`]
+//!   takes single objects out of one, [`check`] looks through one for whoever asks. Objects go out through [`super::send`] and come in through
 //!   [`super::receive`]; nothing here decides what holds.
 //! - The hash at the end is looked at first, so that a file that was cut off or changed on the way is told as
 //!   that. It proves nothing about who made the file: what it holds is trusted no more than a peer.
@@ -27,7 +27,7 @@ mod read;
 mod write;
 
 pub use check::{Checked, check};
-pub use read::call;
+pub use read::{call, restore};
 pub use write::{Contents, Written, write};
 
 /// The version of the format this program writes and reads.

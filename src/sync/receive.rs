@@ -17,7 +17,7 @@ use super::wire::WireError;
 use super::{Branch, Limits, Received};
 use crate::fs::{self, Dir, LockError};
 use crate::object::{
-    Commit, CommitId, DeviceName, Kind, Lamport, ObjectId, Source, SourceError, VaultId, hash_object,
+    Commit, CommitId, DeviceName, Kind, Lamport, ObjectId, Source, SourceError, TreeId, VaultId, hash_object,
 };
 use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
 
@@ -457,6 +457,47 @@ impl Receiving {
             Some(wanted) => self.incoming.adopt_only(&wanted)?,
         }
         Ok(received)
+    }
+
+    /// Ends a pack of which only what is lost here is wanted: `wanted` and what that leads to moves into the
+    /// vault's store as far as it came and is not there, the rest is dropped. Each was hashed, and what points to
+    /// it is here already, so no commit need be complete. Returns how many objects these were, and their bytes.
+    pub fn adopt_lost(self, wanted: &[ObjectId], announced: u64) -> Result<(u64, u64)> {
+        match self.lost_among(wanted, announced) {
+            Ok((lost, bytes)) => {
+                self.incoming.adopt_only(&lost)?;
+                Ok((lost.len() as u64, bytes))
+            }
+            Err(error) => Err(self.refuse(error)),
+        }
+    }
+
+    fn lost_among(&self, wanted: &[ObjectId], announced: u64) -> Result<(Vec<(ObjectId, Kind)>, u64)> {
+        if self.large.is_some() || self.passed.is_some() || announced != self.objects {
+            return content("the pack ends before it is whole");
+        }
+        let (mut lost, mut bytes) = (Vec::new(), 0);
+        let mut seen = HashSet::new();
+        let mut open = wanted.to_vec();
+        while let Some(id) = open.pop() {
+            if !self.arrived.contains(&id) || !seen.insert(id) || self.incoming.main().knows(id)? {
+                continue;
+            }
+            // What was purged, or rests on what is not here, came and was not kept.
+            let Some((kind, size)) = self.incoming.try_info(id)? else { continue };
+            match kind {
+                Kind::Blob => {}
+                Kind::Tree => {
+                    open.extend(self.incoming.find_tree(TreeId::new(id))?.links().map(|(_, id)| id));
+                }
+                Kind::Commit => {
+                    open.extend(self.incoming.find_commit(CommitId::new(id))?.links().map(|(_, id)| id));
+                }
+            }
+            lost.push((id, kind));
+            bytes += size;
+        }
+        Ok((lost, bytes))
     }
 
     /// Ends a session that was cut: what came whole is kept.

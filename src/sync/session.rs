@@ -136,7 +136,7 @@ pub(super) fn hello(role: Role, intent: Intent, identity: &Identity, path: Optio
     }))
 }
 
-fn peer_of(hello: &Hello) -> Peer {
+pub(super) fn peer_of(hello: &Hello) -> Peer {
     Peer {
         role: hello.role,
         identity: Identity {

@@ -3,7 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::object::{Mode, ObjectId, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath};
+use crate::object::{
+    Entries, EntryRef, Kind, Mode, ObjectId, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath,
+    check_name,
+};
 
 use super::{Error, Result};
 
@@ -73,28 +76,29 @@ fn check_depth(path: &[u8], depth: usize) -> Result<()> {
 /// Lists where two trees differ, in the order of a walk, reading only folders that differ.
 pub fn diff_trees(source: &dyn Source, old: TreeId, new: TreeId) -> Result<Vec<TreeDiff>> {
     let mut found = Vec::new();
-    let mut open: Vec<(Vec<u8>, Option<TreeId>, Option<TreeId>)> = vec![(Vec::new(), Some(old), Some(new))];
+    let mut open: Vec<(Vec<u8>, TreeId, TreeId)> = vec![(Vec::new(), old, new)];
     while let Some((base, old, new)) = open.pop() {
         if old == new {
             continue;
         }
         check_depth(&base, 0)?;
-        let read = |id: Option<TreeId>| id.map_or(Ok(Vec::new()), |id| sorted(source, id));
-        for (name, old, new) in Joined::new(read(old)?, read(new)?) {
+        let (old_bytes, new_bytes) = (source.find_tree_bytes(old)?, source.find_tree_bytes(new)?);
+        let mut sides = (Folder::new(old, &old_bytes)?, Folder::new(new, &new_bytes)?);
+        while let Some((old, new)) = next_pair(&mut sides)? {
             if old == new {
                 continue;
             }
-            let path = [&base[..], &name].concat();
-            let file = |side: Option<(Mode, ObjectId)>| side.filter(|(mode, _)| !mode.is_tree());
-            let folder = |side: Option<(Mode, ObjectId)>| {
-                side.filter(|(mode, _)| mode.is_tree()).map(|(_, id)| TreeId::new(id))
-            };
-            if file(old) != file(new) {
-                let path = VaultPath::parse(path.clone())?;
-                found.push(TreeDiff { path, old: file(old), new: file(new) });
-            }
-            if folder(old) != folder(new) {
+            let Some(EntryRef { mode, name, .. }) = old.or(new) else { continue };
+            check_name(name)?;
+            let path = [&base[..], name].concat();
+            if mode.is_tree() {
+                let folder = |side: Option<EntryRef<'_>>| {
+                    side.map_or_else(TreeId::empty, |entry| TreeId::new(entry.id))
+                };
                 open.push(([&path[..], b"/"].concat(), folder(old), folder(new)));
+            } else {
+                let file = |side: Option<EntryRef<'_>>| side.map(|entry| (entry.mode, entry.id));
+                found.push(TreeDiff { path: VaultPath::parse(path)?, old: file(old), new: file(new) });
             }
         }
     }
@@ -102,37 +106,49 @@ pub fn diff_trees(source: &dyn Source, old: TreeId, new: TreeId) -> Result<Vec<T
     Ok(found)
 }
 
-/// The entries of two sorted folders, name by name.
-struct Joined {
-    old: std::iter::Peekable<std::vec::IntoIter<TreeEntry>>,
-    new: std::iter::Peekable<std::vec::IntoIter<TreeEntry>>,
+/// A folder of which one entry after the other is read, without memory for each: a large one is mostly what it
+/// was before.
+struct Folder<'a> {
+    id: TreeId,
+    entries: Entries<'a>,
+    next: Option<EntryRef<'a>>,
 }
 
-/// What one side of two has under a name.
-type SideEntry = Option<(Mode, ObjectId)>;
+impl<'a> Folder<'a> {
+    fn new(id: TreeId, bytes: &'a [u8]) -> std::result::Result<Folder<'a>, SourceError> {
+        let mut folder = Folder { id, entries: Entries::new(bytes), next: None };
+        folder.take()?;
+        Ok(folder)
+    }
 
-impl Joined {
-    fn new(old: Vec<TreeEntry>, new: Vec<TreeEntry>) -> Joined {
-        Joined { old: old.into_iter().peekable(), new: new.into_iter().peekable() }
+    /// Returns the next entry, and reads the one behind it.
+    fn take(&mut self) -> std::result::Result<Option<EntryRef<'a>>, SourceError> {
+        let behind = self.entries.next().transpose();
+        let behind = behind.map_err(|error| SourceError::Invalid {
+            kind: Kind::Tree,
+            id: self.id.object(),
+            source: error.into(),
+        })?;
+        Ok(std::mem::replace(&mut self.next, behind))
     }
 }
 
-impl Iterator for Joined {
-    type Item = (Vec<u8>, SideEntry, SideEntry);
+/// What two folders have under one name, both a file or both a folder there.
+type Pair<'a> = (Option<EntryRef<'a>>, Option<EntryRef<'a>>);
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let order = match (self.old.peek(), self.new.peek()) {
-            (Some(old), Some(new)) => old.name.cmp(&new.name),
-            (Some(_), None) => Ordering::Less,
-            (None, _) => Ordering::Greater,
-        };
-        let old = if order == Ordering::Greater { None } else { self.old.next() };
-        let new = if order == Ordering::Less { None } else { self.new.next() };
-        let side = |entry: &Option<TreeEntry>| entry.as_ref().map(|entry| (entry.mode, entry.id));
-        let (old_side, new_side) = (side(&old), side(&new));
-        let name = old.or(new)?.name;
-        Some((name, old_side, new_side))
-    }
+/// Returns the next entries of two folders; a file and a folder of one name are two pairs.
+fn next_pair<'a>(
+    (old, new): &mut (Folder<'a>, Folder<'a>),
+) -> std::result::Result<Option<Pair<'a>>, SourceError> {
+    let order = match (&old.next, &new.next) {
+        (None, None) => return Ok(None),
+        (Some(old), Some(new)) => old.cmp_in_tree(new),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+    };
+    let left = if order == Ordering::Greater { None } else { old.take()? };
+    let right = if order == Ordering::Less { None } else { new.take()? };
+    Ok(Some((left, right)))
 }
 
 /// Takes a new tree's bytes, and the id of the tree that stood in its place; keeps them and returns the id.
@@ -251,8 +267,10 @@ fn edit_folder<E>(edit: FolderEdit, put: &mut PutTree<'_, E>) -> std::result::Re
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::object::{Kind, Overlay};
+    use crate::object::Overlay;
 
     fn change(path: &str, content: Option<&str>) -> TreeChange {
         let path = VaultPath::parse(path).expect("valid");
@@ -367,5 +385,39 @@ mod tests {
                 ("b-", true, true)
             ]
         );
+    }
+
+    type Files = BTreeMap<String, String>;
+
+    fn files() -> impl Strategy<Value = Files> {
+        let names = prop::sample::select(vec!["a", "a-", "a.b", "a0", "b"]);
+        let path = prop::collection::vec(names, 1..4);
+        let path = path.prop_map(|parts| parts.join("/"));
+        prop::collection::btree_map(path, "[xy]", 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn differences_are_those_of_the_two_lists(old in files(), new in files()) {
+            let overlay = Overlay::default();
+            let trees = [&old, &new].map(|files| {
+                let changes: Vec<_> = files.iter().map(|(p, c)| (p.as_str(), Some(c.as_str()))).collect();
+                edit(&overlay, TreeId::empty(), &changes)
+            });
+            let mut sides: BTreeMap<Vec<u8>, [Option<(Mode, ObjectId)>; 2]> = BTreeMap::new();
+            for (side, tree) in trees.into_iter().enumerate() {
+                list_tree(&overlay, tree, &mut |path, mode, id| {
+                    sides.entry(path.to_vec()).or_default()[side] = Some((mode, id));
+                    Ok(())
+                })
+                .expect("the trees are there");
+            }
+            sides.retain(|_, [old, new]| old != new);
+            let told = diff_trees(&overlay, trees[0], trees[1]).expect("diffs");
+            let mut told: Vec<_> =
+                told.into_iter().map(|diff| (diff.path.as_bytes().to_vec(), [diff.old, diff.new])).collect();
+            told.sort();
+            prop_assert_eq!(told, sides.into_iter().collect::<Vec<_>>());
+        }
     }
 }

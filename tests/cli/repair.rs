@@ -115,6 +115,76 @@ fn a_vault_without_any_pack_comes_back_bit_by_bit() {
 }
 
 #[test]
+fn a_bundle_gives_back_exactly_what_is_lost() {
+    let place = two_devices();
+    place.mvault(["-C", "../far", "note", "only there"]).ok();
+    place.mvault(["-C", "../far", "commit", "-m", "news"]).ok();
+    place.mvault(["-C", "../far", "bundle", "create", "../far.bundle"]).ok();
+    let log = place.mvault(["log", "--json"]).ok();
+    // First one file alone, behind a byte of the largest pack.
+    let pack = packs(&place).remove(0);
+    let mut bytes = std::fs::read(&pack).expect("a pack");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    overwrite(&pack, &bytes);
+    let told = place.mvault(["repair", "--from", "../far.bundle"]).json();
+    assert_eq!((&told["fetched"], &told["lost"]), (&1.into(), &json!([])), "{told}");
+    assert_eq!(place.mvault(["show", "main:large.log"]).run().stdout, noise(900_000));
+    // Then all of them.
+    for pack in packs(&place) {
+        std::fs::remove_file(pack).expect("is removed");
+    }
+    place.mvault(["repair", "--from", "../far.bundle"]).ok();
+    place.mvault(["verify"]).ok();
+    assert_eq!(place.mvault(["log", "--json"]).ok(), log, "no head moved");
+    assert_eq!(place.mvault(["status"]).json()["changes"], json!([]));
+    assert!(place.mvault(["audit"]).ok().contains("repair"), "the trail has it");
+    let waiting = place.work().join(".mvault/incoming/.repair-bundle/objects");
+    assert_eq!(std::fs::read_dir(waiting).expect("a folder").count(), 0, "the rest was dropped");
+    let again = place.mvault(["repair", "--from", "../far.bundle"]).json();
+    assert_eq!((&again["fetched"], &again["problems"]), (&0.into(), &json!([])), "{again}");
+}
+
+#[test]
+fn a_bundle_without_what_is_lost_leaves_it_named() {
+    let place = two_devices();
+    place.mvault(["-C", "../far", "note", "only there"]).ok();
+    place.mvault(["-C", "../far", "commit", "-m", "news"]).ok();
+    place.mvault(["-C", "../far", "bundle", "create", "../part.bundle", "--since", "main~1"]).ok();
+    for pack in packs(&place) {
+        std::fs::remove_file(pack).expect("is removed");
+    }
+    let told = place.mvault(["repair", "--from", "../part.bundle", "--json"]).code(5).json();
+    assert_eq!((&told["fetched"], kinds(&told)[0]), (&0.into(), "missing"), "{told}");
+    place.mvault(["repair", "--from", "../far"]).ok();
+}
+
+#[test]
+fn a_bundle_that_is_cut_or_of_another_vault_is_refused_and_nothing_of_it_kept() {
+    let place = two_devices();
+    place.mvault(["-C", "../far", "bundle", "create", "../far.bundle"]).ok();
+    let whole = std::fs::read(place.work().join("../far.bundle")).expect("a bundle");
+    place.write("../cut.bundle", &whole[..whole.len() - 100]);
+    place.mvault(["init", "../other", "--device", "desk"]).ok();
+    place.write("../other/a.md", "another\n");
+    place.mvault(["-C", "../other", "commit", "-m", "other"]).ok();
+    place.mvault(["-C", "../other", "bundle", "create", "../other.bundle"]).ok();
+    for pack in packs(&place) {
+        std::fs::remove_file(pack).expect("is removed");
+    }
+    for (file, word, hint) in [
+        ("../cut.bundle", "cut off", "copy it once more"),
+        ("../other.bundle", "another vault", "this vault"),
+    ] {
+        let told = place.mvault(["repair", "--from", file]).code(1).stderr();
+        assert!(told.contains(word) && told.contains(hint), "{told}");
+        assert!(packs(&place).is_empty(), "{file}");
+        assert!(place.mvault(["rejections"]).ok().contains(file.trim_start_matches("../")));
+    }
+    place.mvault(["repair", "--from", "../far.bundle"]).ok();
+}
+
+#[test]
 fn what_no_device_has_is_named() {
     let place = two_devices();
     place.write("only-here.md", "never sent\n");

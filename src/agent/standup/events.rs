@@ -26,12 +26,14 @@ pub(super) fn gather(vault: &Vault, past: &Past, since: &Since, gathered: &mut G
         return Ok(());
     }
     let base = vault.tree_of(past.base)?;
-    let mut found = new_events(vault, &rules, &below, tree)?;
+    let mut found = new_events(vault, vault.store(), &rules, &below, tree)?;
     let is_all_new = below == [base] || past.chosen.iter().all(|chosen| chosen.is_new);
     if !is_all_new {
         let now = vault.env().clock.now();
-        let came: HashSet<EventId> =
-            new_events(vault, &rules, &[base], tree)?.iter().map(|news| news.event.id).collect();
+        let came: HashSet<EventId> = new_events(vault, vault.store(), &rules, &[base], tree)?
+            .iter()
+            .map(|news| news.event.id)
+            .collect();
         found.retain(|news| {
             let at = &news.event.at;
             came.contains(&news.event.id) || since.covers(at, Moment::parse_rfc3339(at), now)
@@ -40,7 +42,7 @@ pub(super) fn gather(vault: &Vault, past: &Past, since: &Since, gathered: &mut G
     let in_head = below.iter().copied().chain([tree]).collect::<Vec<_>>();
     let mut waiting = HashSet::new();
     for head in &past.waiting {
-        let news = new_events(vault, &rules, &in_head, vault.tree_of(*head)?)?;
+        let news = new_events(vault, vault.store(), &rules, &in_head, vault.tree_of(*head)?)?;
         found.extend(news.into_iter().filter(|news| waiting.insert(news.event.id)));
     }
     let commits = commits_of(vault, past, &found)?;

@@ -65,7 +65,7 @@ fn take_files<'a>(
     gathered: &mut Gathered,
 ) -> Result<()> {
     let device = device_of(chosen);
-    let mut changed = changed_by(vault, &chosen.commit)?;
+    let mut changed = changed_by(vault, vault.store(), &chosen.commit)?;
     changed.retain(|diff| !matches!(rules.class_of(&diff.path), Class::Stream | Class::Sidecar));
     // Notes come last, so that they are what is counted instead of told.
     changed.sort_by_key(|diff| rules.class_of(&diff.path) == Class::Note);

@@ -1,11 +1,9 @@
 //! Looking through a bundle without taking it in.
 
-use super::super::frame::Frame;
 use super::super::receive::{Ours, Outside, ReceiveError, Receiving, Sender};
-use super::super::wire::WireError;
 use super::super::{Limits, Progress, SyncError};
-use super::read::{absent, as_of_a_file};
-use super::{Bundle, BundleError};
+use super::Bundle;
+use super::read::{absent, as_of_a_file, take_pack};
 use crate::fs::Dir;
 use crate::object::CommitId;
 use crate::store::Store;
@@ -41,28 +39,7 @@ pub fn check(
         sender: Sender::File,
     };
     let mut receiving = Receiving::open(scratch, "bundle", store, ours)?;
-    let mut frames = bundle.frames()?;
-    let take = |receiving: &mut Receiving, frame| receiving.take(frame).map_err(SyncError::from);
-    match frames.next_frame()? {
-        Frame::Pack { .. } => {}
-        other => {
-            let error = WireError::OutOfOrder { got: other.name(), wanted: "pack" };
-            return Err(BundleError::from(error).into());
-        }
-    }
-    let announced = loop {
-        match frames.next_frame()? {
-            Frame::PackEnd { objects } => break objects,
-            frame => take(&mut receiving, frame).map_err(as_of_a_file)?,
-        }
-        progress(Progress {
-            sending: false,
-            commits: bundle.commits,
-            objects: receiving.objects,
-            bytes: receiving.bytes,
-        });
-    };
-    frames.finish(bundle.seal)?;
+    let announced = take_pack(&mut receiving, bundle, progress)?;
     let (commits, unchecked) = (receiving.commits(), receiving.unchecked);
     receiving.check(&bundle.branches(), announced).map_err(|error| as_of_a_file(error.into()))?;
     if u32::try_from(commits) != Ok(bundle.commits) {

@@ -5,12 +5,19 @@ use std::collections::VecDeque;
 use super::super::frame::Frame;
 use super::super::local::join;
 use super::super::negotiate::try_commit;
-use super::super::receive::{ReceiveError, heads_of};
-use super::super::session::{Caller, CallerOptions, Ending, Machine, Step, Summary, out_of_order};
-use super::super::{Endpoint, Intent, SyncError};
+use super::super::receive::{Ours, Outside, ReceiveError, Receiving, Sender, heads_of};
+use super::super::session::{
+    Brought, Caller, CallerOptions, Ending, Machine, Step, Summary, out_of_order, peer_of,
+};
+use super::super::wire::WireError;
+use super::super::{Endpoint, Intent, Progress, SyncError};
 use super::{Bundle, BundleError, Frames};
-use crate::object::{CommitId, SourceError};
+use crate::object::{CommitId, ObjectId, SourceError};
 use crate::store::Store;
+
+/// The folder under `incoming/` in which a bundle waits of which only lost objects are wanted: no peer has a name
+/// like that.
+const RESTORE_FOLDER: &str = ".repair-bundle";
 
 /// Reads a bundle into the vault of `endpoint`, as a fetch from the device that made it. `incoming_name` is the
 /// folder in which its objects wait meanwhile.
@@ -26,6 +33,69 @@ pub fn call(
     let mut file = BundleEnd::new(bundle, lacking, is_known)?;
     join(&mut caller, &mut file, &mut |_| true).map_err(as_of_a_file)?;
     caller.summary().ok_or(SyncError::Broke { waiting_for: "the end" })
+}
+
+/// Brings objects back out of a bundle by their ids, with what they lead to and is lost as well. All of it is read
+/// and hashed, nothing else of it is kept, and no ref moves. What rests on something that is not here cannot be
+/// had from it.
+pub fn restore(
+    endpoint: &mut dyn Endpoint,
+    wanted: &[ObjectId],
+    bundle: &Bundle,
+) -> Result<Brought, SyncError> {
+    let peer = peer_of(&bundle.hello);
+    endpoint.meet(&peer)?;
+    let identity = endpoint.identity();
+    let ours = Ours {
+        vault: identity.vault,
+        allows_unrelated: false,
+        device: identity.device,
+        limits: endpoint.limits(),
+        outside: Outside::Assumed,
+        sender: Sender::File,
+    };
+    let mut receiving = Receiving::open(&endpoint.incoming()?, RESTORE_FOLDER, endpoint.store(), ours)?;
+    let announced = match take_pack(&mut receiving, bundle, &mut |progress| endpoint.progress(progress)) {
+        Ok(announced) => announced,
+        Err(error) => {
+            let _the_first_error_counts = receiving.keep();
+            return Err(error);
+        }
+    };
+    let adopted = receiving.adopt_lost(wanted, announced);
+    let (objects, bytes) = adopted.map_err(|error| as_of_a_file(error.into()))?;
+    Ok(Brought { peer, objects, bytes })
+}
+
+/// Takes a bundle's pack in; returns how many objects it says it has. That it is what was written is known behind
+/// its end.
+pub(super) fn take_pack(
+    receiving: &mut Receiving,
+    bundle: &Bundle,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<u64, SyncError> {
+    let mut frames = bundle.frames()?;
+    match frames.next_frame()? {
+        Frame::Pack { .. } => {}
+        other => {
+            let error = WireError::OutOfOrder { got: other.name(), wanted: "pack" };
+            return Err(BundleError::from(error).into());
+        }
+    }
+    let announced = loop {
+        match frames.next_frame()? {
+            Frame::PackEnd { objects } => break objects,
+            frame => receiving.take(frame).map_err(|error| as_of_a_file(error.into()))?,
+        }
+        progress(Progress {
+            sending: false,
+            commits: bundle.commits,
+            objects: receiving.objects,
+            bytes: receiving.bytes,
+        });
+    };
+    frames.finish(bundle.seal)?;
+    Ok(announced)
 }
 
 /// Returns those commits that are not in the store.
