@@ -12,6 +12,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::fs::IFlags;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::{Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
@@ -182,6 +184,14 @@ impl RawDir for RealDir {
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         let found = retry(|| rustix::fs::fstatvfs(&self.fd))?;
         Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+    }
+
+    /// The flag is what `chattr +T` sets: ext2 to ext4 know it ("the top of a hierarchy").
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn spread_folders(&self) {
+        if let Ok(flags) = rustix::fs::ioctl_getflags(&self.fd) {
+            let _other_file_systems_refuse = rustix::fs::ioctl_setflags(&self.fd, flags | IFlags::TOPDIR);
+        }
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -155,6 +155,10 @@ impl RawDir for TracedDir {
         self.raw.free_bytes()
     }
 
+    fn spread_folders(&self) {
+        self.raw.spread_folders();
+    }
+
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }

@@ -71,6 +71,9 @@ pub enum Error {
         /// The paths.
         paths: Vec<VaultPath>,
     },
+    /// A move of the working tree that is in the log, and could not be carried out to its end.
+    #[error("the vault has moved, and its files could not all follow")]
+    Unfinished(#[source] Box<Error>),
     /// The lock is held by another process.
     #[error("the vault is {0}")]
     Lock(fs::LockError),
@@ -131,6 +134,7 @@ impl Error {
             Error::NotAVault(_) => ErrorKind::NotAVault,
             Error::Refused { kind, .. } => *kind,
             Error::InTheWay { .. } => ErrorKind::Dirty,
+            Error::Unfinished(cause) => cause.kind(),
             Error::Lock(_) => ErrorKind::Locked,
             Error::Disk(_) => ErrorKind::Disk,
             Error::Store(store::Error::Purged { .. })
@@ -154,6 +158,11 @@ impl Error {
             Error::NotAVault(_) => "`mvault init` makes a vault here; `-C DIR` names another folder".into(),
             Error::Refused { hint, .. } => hint.clone(),
             Error::InTheWay { .. } => "`mvault commit` keeps your edits, then try again".into(),
+            Error::Unfinished(_) => {
+                let full = self.io_kind().is_some_and(is_full);
+                let first = if full { "the disk is full: make room" } else { "see to the cause" };
+                format!("{first}, then `mvault status`: any command finishes the move; nothing is lost")
+            }
             Error::Lock(_) => "try again when the other command is done; nothing was changed".into(),
             Error::Log(oplog::Error::Shortened { .. }) => {
                 "nothing was changed; if you put an older .mvault/oplog back on purpose, remove .mvault/index \
@@ -194,12 +203,14 @@ impl Error {
     fn disk_hint(&self) -> &'static str {
         use std::io::ErrorKind as Io;
         match self.io_kind() {
-            Some(Io::StorageFull | Io::QuotaExceeded) => {
-                "the disk is full: make room and try again; nothing was changed"
-            }
+            Some(io) if is_full(io) => "the disk is full: make room and try again; nothing was changed",
             Some(Io::ReadOnlyFilesystem) => "the file system is read-only: reading works, changing does not",
             Some(Io::PermissionDenied) => "check who owns the file and its permissions",
             _ => "nothing was changed; try again",
         }
     }
+}
+
+fn is_full(io: std::io::ErrorKind) -> bool {
+    matches!(io, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }

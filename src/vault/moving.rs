@@ -106,7 +106,7 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
         worktree::discard(&vault.dot)?;
         return Err(error);
     }
-    carry_out(vault, lock, &journal, &index)?;
+    carry_out(vault, lock, &journal, &index).map_err(|cause| Error::Unfinished(Box::new(cause)))?;
     tell_broken_seals(vault, from, tree)?;
     Ok(moved)
 }
@@ -298,7 +298,7 @@ impl Vault {
         // It was seen; it may be that of a process which was killed before its sync.
         self.log.settle()?;
         let index = self.index(journal.from)?;
-        carry_out(self, lock, &journal, &index)?;
+        carry_out(self, lock, &journal, &index).map_err(|cause| Error::Unfinished(Box::new(cause)))?;
         self.notices.push("a checkout that was cut short has been finished".into());
         Ok(())
     }

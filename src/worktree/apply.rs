@@ -8,7 +8,7 @@ use std::io;
 
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use crate::fs::{self, Dir, File};
+use crate::fs::{self, Dir, File, FileKind};
 use crate::object::{BlobId, Kind, Mode, ObjectHasher, SourceError, VaultPath, hash_object};
 use crate::store::Store;
 
@@ -17,7 +17,8 @@ use super::plan::Plan;
 use super::read::Entry;
 use super::{Error, Result};
 
-/// From so many files on, one sync of the whole file system is cheaper than one a file.
+/// From so many files on, one sync of the whole file system is cheaper than one a file, and a folder of
+/// their own is worth its price.
 const SYNCS_MAX: usize = 16;
 /// The largest link target that is staged.
 const TARGET_BYTES_MAX: usize = 4096;
@@ -53,7 +54,15 @@ pub fn discard(dot: &Dir) -> Result<()> {
         Err(error) => return Err(error.into()),
     }
     for (name, _) in folder.list()? {
-        folder.remove_file(&name)?;
+        if folder.stat(&name)?.kind == FileKind::Dir {
+            let staged = folder.open_dir(&name)?;
+            for (inner, _) in staged.list()? {
+                staged.remove_file(&inner)?;
+            }
+            folder.remove_dir(&name)?;
+        } else {
+            folder.remove_file(&name)?;
+        }
     }
     dot.remove_dir(JOURNAL_DIR)?;
     Ok(dot.sync()?)
@@ -76,6 +85,8 @@ pub fn stage(dot: &Dir, plan: &Plan, content: &dyn Content, nonce: Nonce) -> Res
         to: plan.to,
         moves: plan.moves,
         names_fold: plan.names_fold,
+        apart: plan.actions.iter().filter(|action| matches!(action, Action::Write { .. })).count()
+            > SYNCS_MAX,
         actions: plan.actions.clone(),
         complete_ns: i128::MIN,
     };
@@ -92,8 +103,11 @@ pub fn stage(dot: &Dir, plan: &Plan, content: &dyn Content, nonce: Nonce) -> Res
 }
 
 fn stage_all(folder: &Dir, journal: &Journal, content: &dyn Content) -> Result<()> {
-    let writes = || journal.actions.iter().filter(|action| matches!(action, Action::Write { .. }));
-    let one_by_one = writes().count() <= SYNCS_MAX;
+    if journal.apart {
+        folder.spread_folders();
+    }
+    let folder = &journal.open_staged(folder)?;
+    let one_by_one = !journal.apart;
     journal.actions.par_iter().enumerate().try_for_each(|(at, action)| -> Result<()> {
         match action {
             Action::Write { path, entry, .. } => {
@@ -114,6 +128,7 @@ fn stage_all(folder: &Dir, journal: &Journal, content: &dyn Content) -> Result<(
                 folder.open(at.to_string())?.sync()?;
             }
         }
+        folder.sync()?;
     }
     Ok(())
 }

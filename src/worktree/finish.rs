@@ -87,7 +87,8 @@ enum Done {
 /// Carries out a journal whose operation is in the log. `content` makes again what a crash lost.
 pub fn finish(root: &Dir, dot: &Dir, journal: &Journal, content: &dyn Content) -> Result<Finished> {
     let folder = dot.open_dir(JOURNAL_DIR)?;
-    let work = Work { root, folder: &folder, journal, content, making_room: Mutex::new(()) };
+    let staged = journal.open_staged(&folder)?;
+    let work = Work { root, folder: &folder, staged: &staged, journal, content, making_room: Mutex::new(()) };
     let actions: Vec<(usize, &Action)> = journal.actions.iter().enumerate().collect();
     let mut done = Vec::with_capacity(actions.len());
     // Removals that make room, writes, other removals: each stage over before the next begins.
@@ -112,7 +113,10 @@ pub fn finish(root: &Dir, dot: &Dir, journal: &Journal, content: &dyn Content) -
 
 struct Work<'a> {
     root: &'a Dir,
+    /// The journal's folder: what is displaced is kept there.
     folder: &'a Dir,
+    /// Where the staged files are.
+    staged: &'a Dir,
     journal: &'a Journal,
     content: &'a dyn Content,
     /// Held while a file that took a folder's place is moved: two threads may need the same folder.
@@ -143,7 +147,7 @@ impl Work<'_> {
             Err(Error::Disk(error)) if error.is_bad_name() => return Ok(Done::Absent),
             other => other?,
         };
-        let mut staged_stat = self.folder.try_stat(&staged)?;
+        let mut staged_stat = self.staged.try_stat(&staged)?;
         if staged_stat.is_none() {
             // A run before this one moved it, or a crash lost it. What stands there tells which.
             let there = dir.try_stat(os(path.name()))?;
@@ -151,12 +155,12 @@ impl Work<'_> {
             if there.is_some() && (now.is_none() || now == Some(entry) || now != expected) {
                 return Ok(Done::InPlace(None));
             }
-            stage_one(self.folder, &staged, path, entry, self.content)?.map_or(Ok(()), |file| file.sync())?;
-            staged_stat = self.folder.try_stat(&staged)?;
+            stage_one(self.staged, &staged, path, entry, self.content)?.map_or(Ok(()), |file| file.sync())?;
+            staged_stat = self.staged.try_stat(&staged)?;
         }
         let acceptable = [Some(entry.id), expected.map(|e| e.id)];
         let displaced = self.look_at_old(&dir, at, path, &acceptable)?;
-        match self.folder.rename(&staged, &dir, os(path.name())) {
+        match self.staged.rename(&staged, &dir, os(path.name())) {
             Ok(()) => {}
             Err(error) if error.is_bad_name() => return Ok(Done::Absent),
             Err(error) if error.is_other_device() => {
@@ -286,15 +290,15 @@ impl Work<'_> {
             dir.remove_file(&temp)?;
         }
         if entry.mode == Mode::Symlink {
-            dir.symlink(&self.folder.read_link(&staged)?, &temp)?;
+            dir.symlink(&self.staged.read_link(&staged)?, &temp)?;
         } else {
-            let file = self.folder.open(&staged)?;
+            let file = self.staged.open(&staged)?;
             let copy = dir.create_new(&temp, file.stat()?.mode & 0o777)?;
             copy_file(&file, &copy)?;
             copy.sync()?;
         }
         dir.rename(&temp, dir, os(path.name()))?;
-        Ok(self.folder.remove_file(&staged)?)
+        Ok(self.staged.remove_file(&staged)?)
     }
 
     /// Returns the stamp of a file just placed, if nobody can have written to it unseen: its bytes are

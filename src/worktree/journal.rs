@@ -118,6 +118,8 @@ pub struct Journal {
     pub moves: bool,
     /// Whether different names can be one file here.
     pub names_fold: bool,
+    /// Whether the staged files are in a folder of their own, named by the nonce.
+    pub apart: bool,
     /// What is done, in this order; the file staged for a write is called by its position.
     pub actions: Vec<Action>,
     /// When the journal was complete, by the file system's clock.
@@ -145,6 +147,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Opens the folder of the staged files in the journal's own.
+    pub(super) fn open_staged(&self, folder: &Dir) -> Result<Dir> {
+        if !self.apart {
+            return Ok(folder.clone());
+        }
+        Ok(folder.open_or_create_dir(self.nonce.to_string())?)
+    }
+
     /// Reads the journal in `folder`, if it is complete.
     pub(super) fn load(folder: &Dir) -> Result<Option<Journal>> {
         let Some(bytes) = folder.try_read(ACTIONS_FILE, ACTIONS_BYTES_MAX)? else { return Ok(None) };
@@ -161,6 +171,7 @@ impl Journal {
             "to": self.to.to_string(),
             "moves": self.moves,
             "names_fold": self.names_fold,
+            "apart": self.apart,
             "actions": self.actions.len(),
         });
         let mut bytes = format!("{header}\n").into_bytes();
@@ -199,6 +210,8 @@ impl Journal {
             to: tree("to")?,
             moves: flag("moves")?,
             names_fold: flag("names_fold")?,
+            // Journals from before there were such folders do not have it.
+            apart: header.contains_key("apart") && flag("apart")?,
             actions,
             complete_ns: i128::MIN,
         })
@@ -281,6 +294,7 @@ mod tests {
             to: TreeId::new(id(b"3").object()),
             moves: true,
             names_fold: true,
+            apart: true,
             actions: vec![
                 Action::Remove { path: path(b"a/\xff"), expected: link },
                 Action::Write { path: path("ü \"q\"\n".as_bytes()), entry, expected: Some(link) },

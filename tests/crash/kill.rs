@@ -23,7 +23,7 @@ const SURROUNDINGS: [(&str, &str); 3] = [
 /// A call before which a command can be killed: the `when`-th of its name.
 #[derive(Clone, Debug)]
 pub struct Point {
-    name: String,
+    pub name: String,
     when: usize,
     /// The call as strace shows it.
     pub line: String,
@@ -91,4 +91,11 @@ pub fn kill_at(place: &Place, args: &[&str], point: &Point) {
     let output = strace(place, &["-e", &trace, "-e", &inject, "-o", "/dev/null"], args);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.signal(), Some(9), "not killed at {point:?}: {:?}\n{stderr}", output.status);
+}
+
+/// Runs the command with the error instead of the call.
+pub fn fail_at(place: &Place, args: &[&str], point: &Point, errno: &str) -> std::process::Output {
+    let trace = format!("trace={}", point.name);
+    let inject = format!("inject={}:error={errno}:when={}", point.name, point.when);
+    strace(place, &["-e", &trace, "-e", &inject, "-o", "/dev/null"], args)
 }

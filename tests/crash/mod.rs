@@ -4,8 +4,10 @@
 //! every file is the old or the new one; the next command works; the vault verifies and is at the old or
 //! the new state as a whole; the command given again leads to the new state.
 //!
-//! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly; all of them without it.
+//! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly; without it all of them, or, where
+//! each file has the same calls as the next, as many as the test says.
 
+mod errors;
 pub mod kill;
 pub mod sweep;
 mod trace;
@@ -61,6 +63,27 @@ fn a_checkout_killed_before_any_call_leaves_the_old_or_the_new_state() {
     let edit = place.mvault(["hash", "continuity.md"]).ok();
     let swept = Sweep::of(&place, &["checkout", "main~1"]).keeps(edit.trim()).run();
     swept.assert_both_ends_and_at_least(40);
+}
+
+/// A vault whose last commit changes so many files that they are staged in a folder of their own and
+/// synced all in one go.
+fn vault_of_many_files() -> Place {
+    let place = vault_of_two_states();
+    for (text, message) in [("before\n", "new"), ("after\n", "many")] {
+        (0..20).for_each(|n| place.write(format!("many/{n}"), text));
+        commit(&place, message);
+    }
+    place
+}
+
+#[test]
+fn a_checkout_of_many_files_killed_before_any_call_leaves_the_old_or_the_new_state() {
+    let place = vault_of_many_files();
+    let checkout = Sweep::of(&place, &["checkout", "main~1"]).at_most(40);
+    for cut in checkout.cuts_after_the_operation(2) {
+        Sweep::of(&cut, &["status"]).recovering(&checkout).at_most(12).run().assert_at_least(12);
+    }
+    checkout.run().assert_both_ends_and_at_least(40);
 }
 
 #[test]

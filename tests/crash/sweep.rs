@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use super::kill::{Point, kill_at, mvault, points};
+use super::errors::Failure;
+use super::kill::{Point, fail_at, kill_at, mvault, points};
 use crate::support::Place;
 
 /// A file or link below the work folder; folders count by what is in them.
@@ -106,6 +107,7 @@ pub struct Sweep<'a> {
     is_repeatable: bool,
     others: Vec<&'a str>,
     bundles: Vec<&'a str>,
+    points_max: Option<usize>,
 }
 
 /// How often a sweep ended in which state.
@@ -156,7 +158,14 @@ impl<'a> Sweep<'a> {
             is_repeatable: true,
             others: Vec::new(),
             bundles: Vec::new(),
+            points_max: limit(),
         }
+    }
+
+    /// Tries so many points at most, spread evenly, unless `MVAULT_KILL_POINTS` says how many.
+    pub fn at_most(mut self, points: usize) -> Self {
+        self.points_max.get_or_insert(points);
+        self
     }
 
     /// Demands that the object is never lost.
@@ -185,7 +194,7 @@ impl<'a> Sweep<'a> {
 
     /// Kills at every point; the command can be given again whatever happened.
     pub fn run(self) -> Swept {
-        let chosen = match limit() {
+        let chosen = match self.points_max {
             Some(limit) if limit < self.points.len() => {
                 (0..limit).map(|n| self.points[n * self.points.len() / limit].clone()).collect()
             }
@@ -225,27 +234,55 @@ impl<'a> Sweep<'a> {
     fn try_point(&self, point: &Point) -> bool {
         let place = copy(self.template);
         kill_at(&place, &self.args, point);
-        let at = |what: &str| format!("killed {:?} before {}: {what}", self.args, point.line);
-        self.look_at_files(&files(&place), &at("before anything else ran"));
-        let found = state(&place);
+        self.look_after(&place, &format!("killed {:?} before {}", self.args, point.line))
+    }
+
+    /// The calls at which the command can be stopped.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// Lets one call fail and looks; tells whether the command failed.
+    pub fn try_failure(&self, point: &Point, failure: Failure) -> bool {
+        let place = copy(self.template);
+        let output = fail_at(&place, &self.args, point, failure.errno);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let code = output.status.code();
+        let at = format!("{} for {:?} at {}: exit {code:?}\n{stderr}", failure.errno, self.args, point.line);
+        let is_new = self.look_after(&place, &at);
+        if code == Some(0) {
+            assert!(is_new, "it said that all was done: {at}");
+            return false;
+        }
+        assert!(code.is_some_and(|code| code != 101), "not an orderly end: {at}");
+        assert!(stderr.contains(failure.words), "what happened is not told: {at}");
+        assert!(!(is_new && stderr.contains("nothing was changed")), "something was: {at}");
+        true
+    }
+
+    /// Looks at what a stopped command left; tells whether the new state was reached.
+    fn look_after(&self, place: &Place, stopped: &str) -> bool {
+        let at = |what: &str| format!("{stopped}: {what}");
+        self.look_at_files(&files(place), &at("before anything else ran"));
+        let found = state(place);
         let is_new = found.is(&self.new);
         if !is_new && !found.is(&self.old) {
             panic!("{}", at(&format!("neither old nor new: {}", self.differences(&found))));
         }
         for folder in self.others.iter().chain(&["work"]) {
             for check in [&["status"][..], &["verify"], &["audit", "--verify"]] {
-                let outcome = mvault(&place, check).dir(format!("../{folder}")).run();
+                let outcome = mvault(place, check).dir(format!("../{folder}")).run();
                 assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
             }
         }
         for path in &self.bundles {
-            let outcome = mvault(&place, &["bundle", "verify", path]).run();
+            let outcome = mvault(place, &["bundle", "verify", path]).run();
             assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
         }
         if self.is_repeatable || !is_new {
-            let outcome = mvault(&place, &self.args).run();
+            let outcome = mvault(place, &self.args).run();
             assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
-            let last = state(&place);
+            let last = state(place);
             assert!(last == self.new, "{}", at(&format!("given again: {}", self.differences(&last))));
         }
         for path in &self.bundles {
@@ -257,7 +294,7 @@ impl<'a> Sweep<'a> {
             assert!(left.is_empty(), "{}", at(&format!("{left:?} is left")));
         }
         for id in &self.keeps {
-            let outcome = mvault(&place, &["cat", id]).run();
+            let outcome = mvault(place, &["cat", id]).run();
             assert_eq!(outcome.code, Some(0), "{}", at(&outcome.describe()));
         }
         is_new

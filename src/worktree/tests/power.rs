@@ -17,9 +17,17 @@ type Files = Vec<(String, String)>;
 const OLD: &[(&str, &str)] = &[("a", "1"), ("b/c", "2"), ("goes/away", "4"), ("link", "->a"), ("same", "s")];
 const NEW: &[(&str, &str)] = &[("a/x", "1"), ("b", "2"), ("link", "file"), ("n/o", "*6"), ("same", "s")];
 
-fn files(list: &[(&str, &str)]) -> Files {
-    list.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+/// The files of a list, and so many more whose content is another in each list: with more than sixteen
+/// the new ones are staged in a folder of their own and synced in one go.
+fn files(list: &[(&str, &str)], more: usize) -> Files {
+    let listed = list.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+    let mut files: Files = listed.collect();
+    files.extend((0..more).map(|n| (format!("many/{n}"), format!("{n} of {}", list[0].0))));
+    files.sort();
+    files
 }
+
+const MORE: [usize; 2] = [0, 15];
 
 fn open(disk: &SimDisk) -> [Dir; 2] {
     let root = disk.open_dir(Path::new("/v")).expect("opens");
@@ -57,6 +65,8 @@ struct Start {
     place: Place,
     disk: SimDisk,
     plan: Plan,
+    old: Files,
+    new: Files,
 }
 
 fn look_around([root, dot]: &[Dir; 2], place: &Place, from: TreeId, to: TreeId) -> Plan {
@@ -77,9 +87,13 @@ fn look_around([root, dot]: &[Dir; 2], place: &Place, from: TreeId, to: TreeId) 
     plan(input, &mut RealLook::new(root, dot)).expect("plans")
 }
 
-fn start() -> Start {
+fn start(more: usize) -> Start {
     let place = Place::new();
-    let (old, new) = (place.tree(OLD), place.tree(NEW));
+    let (old_files, new_files) = (files(OLD, more), files(NEW, more));
+    let tree = |files: &Files| {
+        place.tree(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>())
+    };
+    let (old, new) = (tree(&old_files), tree(&new_files));
     let disk = SimDisk::new();
     disk.set_time(1_700_000_000_000_000_000);
     disk.create_dir_all(Path::new("/v/.mvault")).expect("makes folders");
@@ -88,11 +102,11 @@ fn start() -> Start {
     let journal = stage(&dirs[1], &plan, &place.blobs(), Nonce::new([0; 16])).expect("stages");
     finish(&dirs[0], &dirs[1], &journal, &place.blobs()).expect("finishes");
     discard(&dirs[1]).expect("discards");
-    assert_eq!(list(&dirs[0]), files(OLD));
+    assert_eq!(list(&dirs[0]), old_files);
     disk.settle();
     let plan = look_around(&dirs, &place, old, new);
     assert_eq!(plan.in_the_way, []);
-    Start { place, disk, plan }
+    Start { place, disk, plan, old: old_files, new: new_files }
 }
 
 /// The command after its plan; `logged` is whether it came to log its operation, which is durable then.
@@ -116,15 +130,16 @@ fn recover(start: &Start, [root, dot]: &[Dir; 2], logged: bool) -> Result<(), Er
     }
 }
 
-fn in_order<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+/// Runs with few files and with many, on one thread, so that calls have an order.
+fn for_each_size(run: impl Fn(usize) + Send + Sync) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
-    pool.install(run)
+    MORE.into_iter().for_each(|more| pool.install(|| run(more)));
 }
 
 #[test]
 fn power_cut_before_any_call_leaves_the_old_or_the_new_tree() {
-    in_order(|| {
-        let start = start();
+    for_each_size(|more| {
+        let start = start(more);
         let (mut points, mut states) = (0, 0);
         for nth in 1.. {
             let disk = start.disk.after_kill();
@@ -134,7 +149,7 @@ fn power_cut_before_any_call_leaves_the_old_or_the_new_tree() {
             for (n, cut) in disk.after_power_cut(nth, 4).into_iter().enumerate() {
                 let dirs = open(&cut);
                 recover(&start, &dirs, logged).expect("recovers");
-                let expected = files(if logged { NEW } else { OLD });
+                let expected = (if logged { &start.new } else { &start.old }).clone();
                 assert_eq!(list(&dirs[0]), expected, "call {nth}, state {n}");
                 assert!(pending_journal(&dirs[1]).expect("readable").is_none());
                 states += 1;
@@ -150,23 +165,23 @@ fn power_cut_before_any_call_leaves_the_old_or_the_new_tree() {
 
 #[test]
 fn power_cut_in_the_recovery_is_recovered_from_as_well() {
-    in_order(|| {
-        let start = start();
-        for first in (1..).step_by(4) {
+    for_each_size(|more| {
+        let start = start(more);
+        for first in (1..).step_by(if more == 0 { 4 } else { 11 }) {
             let disk = start.disk.after_kill();
             disk.plan(Fault::kill(first));
             let mut logged = false;
             if command(&start, &open(&disk), &mut logged).is_ok() {
                 break;
             }
-            for second in (1..).step_by(3) {
+            for second in (1..).step_by(if more == 0 { 3 } else { 7 }) {
                 let again = disk.after_kill();
                 again.plan(Fault::kill(second));
                 let done = recover(&start, &open(&again), logged).is_ok();
                 for cut in again.after_power_cut(second, 1) {
                     let dirs = open(&cut);
                     recover(&start, &dirs, logged).expect("recovers");
-                    let expected = files(if logged { NEW } else { OLD });
+                    let expected = (if logged { &start.new } else { &start.old }).clone();
                     assert_eq!(list(&dirs[0]), expected, "calls {first} and {second}");
                 }
                 if done {
@@ -179,8 +194,8 @@ fn power_cut_in_the_recovery_is_recovered_from_as_well() {
 
 #[test]
 fn disk_that_fails_at_any_call_leaves_the_old_tree_or_a_journal_that_can_be_finished() {
-    in_order(|| {
-        let start = start();
+    for_each_size(|more| {
+        let start = start(more);
         for failure in [Failure::Io, Failure::NoSpace] {
             for nth in 1.. {
                 let disk = start.disk.after_kill();
@@ -192,7 +207,7 @@ fn disk_that_fails_at_any_call_leaves_the_old_tree_or_a_journal_that_can_be_fini
                 recover(&start, &dirs, logged).expect("recovers");
                 assert_eq!(
                     list(&dirs[0]),
-                    files(if logged { NEW } else { OLD }),
+                    (if logged { &start.new } else { &start.old }).clone(),
                     "{failure:?} at call {nth}"
                 );
                 let beyond = disk.changing_calls().len() as u64;
