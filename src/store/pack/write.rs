@@ -76,6 +76,9 @@ struct Temp {
     name: OsString,
 }
 
+/// The entries of a pack, sorted, the bits of its buckets, its table and its directory.
+type Table = (Vec<Entry>, u8, Vec<u8>, Vec<u8>);
+
 /// A pack that is being written.
 #[must_use = "nothing is stored before the pack is published"]
 pub struct PackWriter {
@@ -299,8 +302,8 @@ impl PackWriter {
         Ok(Some(id))
     }
 
-    /// Returns the entries, sorted, with the table they make.
-    fn table(&self) -> Result<(Vec<Entry>, u8, Vec<u8>, Vec<u8>)> {
+    /// Returns the entries with the table they make.
+    fn table(&self) -> Result<Table> {
         let mut entries: Vec<Entry> = self.pending.entries.values().copied().collect();
         entries.sort_unstable_by_key(|entry| entry.id);
         let bits = format::bits_for(entries.len());

@@ -18,6 +18,7 @@ mod crash;
 mod damage;
 mod deltas;
 mod hostile;
+mod kept;
 mod large;
 mod merge;
 mod remove;

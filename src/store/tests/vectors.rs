@@ -1,11 +1,19 @@
 //! What docs/format.md says of packs is what is written.
 
-use super::{Place, add_blob, problems, read};
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+
+use super::{Place, add_blob, pack, problems, read};
 use crate::object::{Kind, hash_object};
 use crate::store::PackId;
+use crate::store::pack::format::Form;
 use crate::store::recipe::{Builder, Piece, Recipe};
 
-const FORMAT: &str = include_str!("../../../docs/format.md");
+static FORMAT: LazyLock<String> = LazyLock::new(|| {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format.md");
+    std::fs::read_to_string(page).expect("the page is there")
+});
 
 /// Returns the bytes of the indented lines of hexadecimal digits after `before`.
 fn vector(before: &str) -> Vec<u8> {
@@ -38,6 +46,34 @@ fn the_pack_on_the_format_page_is_read() {
     let store = place.reopen();
     assert_eq!(read(&store, hash_object(Kind::Blob, b"hello\n")), b"hello\n");
     assert_eq!(problems(&store), [""; 0]);
+}
+
+/// The two versions of a note that the page speaks of.
+fn versions() -> [Vec<u8>; 2] {
+    let line = |number: u32| hex::encode(Sha256::digest(number.to_string())) + "\n";
+    let first: String = (1..=4).map(line).collect();
+    [first.clone().into_bytes(), (first + "added later\n").into_bytes()]
+}
+
+#[test]
+fn the_pack_with_a_delta_on_the_format_page_is_written_and_read() {
+    let documented = vector("stored as a delta on the first:");
+    let [first, second] = versions();
+    let (place, mut ids) = (Place::new(), Vec::new());
+    let written = pack(&place.store, |writer| {
+        ids.push(writer.add(Kind::Blob, &first, None).expect("added"));
+        ids.push(writer.add(Kind::Blob, &second, Some(ids[0])).expect("added"));
+    });
+    let bytes = std::fs::read(place.pack_path(written)).expect("read");
+    assert_eq!(hex::encode(&bytes), hex::encode(&documented));
+    assert!(FORMAT.contains(&written.to_string()), "the page has its name: {written}");
+    let store = place.reopen();
+    let entry = store.locate(&ids[1]).expect("asked").expect("it is there").entry;
+    assert_eq!((entry.form, entry.depth), (Form::Delta(ids[0]), 1));
+    for (id, content) in ids.iter().zip([first, second]) {
+        assert!(FORMAT.contains(&id.to_string()), "the page has the id of its blob: {id}");
+        assert_eq!(read(&store, *id), content);
+    }
 }
 
 #[test]
