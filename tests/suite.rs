@@ -4,6 +4,9 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod agent;
+mod bench;
+#[path = "bench/tests.rs"]
+mod bench_tests;
 mod bundles;
 mod cli;
 mod concurrency;
