@@ -13,6 +13,8 @@ const SECONDS_MAX: f64 = 60.0;
 pub struct Timing {
     /// Whose they are.
     pub lane: Lane,
+    /// How often it was to run.
+    pub rounds: usize,
     /// How long each run took.
     pub seconds: Vec<f64>,
     /// The most memory of a run in MB, where it was watched.
@@ -75,7 +77,8 @@ impl<'a> Race<'a> {
         mut prepare: impl FnMut(&Side, usize) -> Done,
         mut act: impl FnMut(&Side, usize) -> Done,
     ) -> Done<Vec<Timing>> {
-        let timing = |side: &&Side| Timing { lane: side.lane, seconds: Vec::new(), peak_mb: None };
+        let rounds = self.rounds;
+        let timing = |side: &&Side| Timing { lane: side.lane, rounds, seconds: Vec::new(), peak_mb: None };
         let mut timings: Vec<Timing> = self.sides.iter().map(timing).collect();
         for round in 0..self.rounds {
             for (side, timing) in self.sides.iter().zip(&mut timings) {

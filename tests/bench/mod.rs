@@ -14,7 +14,7 @@
 
 pub mod chart;
 pub mod groups;
-mod history;
+mod imports;
 mod machine;
 mod measure;
 pub mod page;

@@ -34,7 +34,7 @@ impl Unit {
 struct Cell {
     lane: Lane,
     figure: f64,
-    /// How often it ran, where that is less often than others.
+    /// How often it ran, where that is less often than it was to run and than five times.
     runs_few: Option<usize>,
 }
 
@@ -69,12 +69,11 @@ impl Row {
 
     /// A row of times.
     pub fn times(operation: &str, timings: &[Timing]) -> Row {
-        let most = timings.iter().map(|timing| timing.seconds.len()).max().unwrap_or(0);
         let mut row = Row::new(operation, Unit::Seconds);
         row.cells.extend(timings.iter().map(|timing| Cell {
             lane: timing.lane,
             figure: timing.median(),
-            runs_few: Some(timing.seconds.len()).filter(|runs| *runs < most.min(5)),
+            runs_few: Some(timing.seconds.len()).filter(|runs| *runs < timing.rounds.min(5)),
         }));
         row
     }

@@ -50,7 +50,7 @@ fn grow(sides: [&Side; 2], commits: u64) -> Done<Vec<Timing>> {
                 first.push(took);
             }
         }
-        timings.push(Timing { lane: side.lane, seconds: first, peak_mb: None });
+        timings.push(Timing { lane: side.lane, rounds: first.len(), seconds: first, peak_mb: None });
     }
     Ok(timings)
 }

@@ -5,7 +5,7 @@ use crate::bench::measure::Race;
 use crate::bench::page::Section;
 use crate::bench::row::Row;
 use crate::bench::side::{Lane, Side};
-use crate::bench::{Bench, Done, history};
+use crate::bench::{Bench, Done, imports};
 
 pub fn run(bench: &Bench, section: &mut Section) -> Done {
     let place = bench.place();
@@ -17,7 +17,7 @@ pub fn run(bench: &Bench, section: &mut Section) -> Done {
         let ends = [&sides[0], &sides[2]];
         for side in ends {
             side.init()?;
-            history::make(side, commits)?;
+            imports::make(side, commits)?;
         }
         if full == 1_000 || full == 100_000 {
             let log = Race::new(bench, ends).run(|_, _| Ok(()), |s, _| s.run(&["log"]))?;
@@ -30,7 +30,7 @@ pub fn run(bench: &Bench, section: &mut Section) -> Done {
         let mut next = commits;
         let mut touch = |side: &Side, _| {
             next += 1;
-            history::touch(&side.folder, next)
+            imports::touch(&side.folder, next)
         };
         let timings = Race::new(bench, &sides).often().run(&mut touch, |s, _| s.commit())?;
         section.row(Row::times(&format!("commit, after {commits} commits"), &timings));
