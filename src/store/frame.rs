@@ -6,8 +6,8 @@
 //! - A delta has the plain bytes of its base as reference prefix. A wrong base decodes to wrong bytes
 //!   without an error: whoever decodes must hash.
 //!
-//! A prefix stays tied to its context, so that a delta is made in a context of its own; whole frames share
-//! one per thread, and so does what is decoded: making contexts was two fifths of a walk down a history.
+//! A prefix stays tied to its context, so that a long delta is made in a context of its own; whole frames and short
+//! deltas share one per thread, and so does what is decoded: making contexts was two fifths of a walk down a history.
 
 use std::cell::RefCell;
 
@@ -24,6 +24,8 @@ const LEVEL_DELTA: i32 = 2;
 const LEVEL_THOROUGH: i32 = 9;
 /// Shorter objects are stored whole.
 pub const DELTA_MIN: usize = 64;
+/// A delta and its base that are no longer together need no long-distance matching, and so no context of their own.
+const SHORT_MAX: usize = 64 << 10;
 /// Longer objects gain next to nothing by a dictionary.
 pub const DICTIONARY_PLAIN_MAX: usize = 64 << 10;
 /// The window covers a base and what is decoded on it.
@@ -66,10 +68,20 @@ impl Effort<'_> {
     /// Compresses at most [`RECORD_MAX`] bytes into a frame that says how they differ from `base`.
     pub fn delta(self, base: &[u8], bytes: &[u8]) -> Vec<u8> {
         debug_assert!(bytes.len() <= RECORD_MAX && base.len() <= RECORD_MAX);
-        let mut context = encoder(match self {
+        let level = match self {
             Effort::Fast => LEVEL_DELTA,
             Effort::Thorough(_) => LEVEL_THOROUGH,
-        });
+        };
+        if base.len() + bytes.len() <= SHORT_MAX && !base.starts_with(&MAGIC_DICTIONARY) {
+            // What does not begin like a dictionary is taken as plain bytes: as a prefix, that is.
+            return ENCODER_SHORT.with_borrow_mut(|context| {
+                let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
+                let done = context.compress_using_dict(&mut frame, bytes, base, level);
+                done.expect("a buffer of the bound's size holds any frame");
+                frame
+            });
+        }
+        let mut context = encoder(level);
         // Without long-distance matching the match finder of a fast level loses the base from some 200 KiB
         // on, and a delta of a hundred bytes becomes one of a hundred kilobytes.
         let parameters = [
@@ -106,14 +118,18 @@ impl Dictionary {
     /// Compresses at most [`DICTIONARY_PLAIN_MAX`] bytes.
     pub fn encode(&self, bytes: &[u8]) -> Vec<u8> {
         debug_assert!(bytes.len() <= DICTIONARY_PLAIN_MAX);
-        let mut context = CCtx::create();
-        context.ref_cdict(&self.prepared).expect("a fresh context takes a dictionary");
-        compress(&mut context, bytes)
+        ENCODER_SHORT.with_borrow_mut(|context| {
+            let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
+            let done = context.compress_using_cdict(&mut frame, bytes, &self.prepared);
+            done.expect("a buffer of the bound's size holds any frame");
+            frame
+        })
     }
 }
 
 thread_local! {
     static ENCODER: RefCell<CCtx<'static>> = RefCell::new(encoder(LEVEL_WHOLE));
+    static ENCODER_SHORT: RefCell<CCtx<'static>> = RefCell::new(CCtx::create());
     static ENCODER_THOROUGH: RefCell<CCtx<'static>> = RefCell::new(encoder(LEVEL_THOROUGH));
     static DECODER: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
 }
