@@ -40,6 +40,8 @@ impl Vault {
         let holder = format!("`mvault {act}`{session}, process {}", std::process::id());
         let lock = VaultLock { _lock: Lock::acquire(&self.dot, LOCK, wait, &holder)? };
         self.log.refresh()?;
+        // While this one waited a compaction may have dropped what was listed: it would count as stored.
+        self.store.refresh()?;
         self.recall_log()?;
         self.resume_checkout(&lock)?;
         self.resume_purge(&lock)?;
