@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mvault::vault::{CommitRequest, commit};
 use serde_json::Value;
 
+use crate::support::history::open;
 use crate::support::{Place, Run};
 
 fn gc(place: &Place, args: &[&str]) -> Run {
@@ -232,4 +234,26 @@ fn the_same_packs_come_of_one_thread_and_of_many() {
     let many = packs(&[]);
     assert_eq!(many, packs(&[("MVAULT_TEST_ONE_THREAD", "1")]));
     assert!(many.0.len() > 1 && many.1.len() == 1, "{many:?}");
+}
+
+#[test]
+fn what_was_dropped_does_not_count_as_stored_for_who_opened_the_vault_before() {
+    let place = vault(3);
+    let edit = "# Continuity\n\nnever committed\n";
+    place.write("continuity.md", edit);
+    place.mvault(["checkout", "main~1"]).ok();
+    place.mvault(["checkout", "main"]).ok();
+    gc(&place, &["--keep-last", "0"]).ok();
+    // Opened, and with the table of the pack in memory; then it waits, and another process prunes.
+    let mut early = open(&place.work(), 10);
+    place.write("probe.txt", edit);
+    let id = place.mvault(["hash", "probe.txt"]).ok().split_whitespace().next().expect("an id").to_owned();
+    let blob = mvault::object::ObjectId::parse(&id).expect("an id");
+    assert!(early.store().knows(blob).expect("asked"), "a snapshot holds it");
+    assert_eq!(number(&gc(&place, &["--prune"]).json()["unreferenced"], "objects"), 1);
+    assert_ne!(place.mvault(["cat", &id]).run().code, Some(0));
+    let request = CommitRequest { operation: "commit", ..CommitRequest::default() };
+    assert!(commit(&mut early, &request).expect("commits").commit.is_some());
+    place.mvault(["verify"]).ok();
+    assert_eq!(place.mvault(["show", "main:probe.txt"]).ok(), edit);
 }
