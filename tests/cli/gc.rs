@@ -246,13 +246,17 @@ fn what_was_dropped_does_not_count_as_stored_for_who_opened_the_vault_before() {
     gc(&place, &["--keep-last", "0"]).ok();
     // Opened, and with the table of the pack in memory; then it waits, and another process prunes.
     let mut early = open(&place.work(), 10);
+    let request = CommitRequest { operation: "commit", ..CommitRequest::default() };
+    place.write("other.txt", "so that it has its packs open\n");
+    assert!(commit(&mut early, &request).expect("commits").commit.is_some());
     place.write("probe.txt", edit);
     let id = place.mvault(["hash", "probe.txt"]).ok().split_whitespace().next().expect("an id").to_owned();
     let blob = mvault::object::ObjectId::parse(&id).expect("an id");
     assert!(early.store().knows(blob).expect("asked"), "a snapshot holds it");
     assert_eq!(number(&gc(&place, &["--prune"]).json()["unreferenced"], "objects"), 1);
     assert_ne!(place.mvault(["cat", &id]).run().code, Some(0));
-    let request = CommitRequest { operation: "commit", ..CommitRequest::default() };
+    drop(early.lock("look").expect("the lock is free"));
+    assert!(!early.store().knows(blob).expect("asked"), "who has the lock sees what there is");
     assert!(commit(&mut early, &request).expect("commits").commit.is_some());
     place.mvault(["verify"]).ok();
     assert_eq!(place.mvault(["show", "main:probe.txt"]).ok(), edit);
