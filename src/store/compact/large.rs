@@ -6,7 +6,8 @@ use super::{BATCH, Work};
 use crate::object::ObjectId;
 use crate::store::error::{Error, Result};
 use crate::store::frame::Effort;
-use crate::store::pack::plan::{self, Older, Record, Spec};
+use crate::store::pack::large::Older;
+use crate::store::pack::plan::{self, Record, Spec};
 use crate::store::recipe::{Piece, Recipe};
 
 /// What an object is made of, in the order of its bytes.

@@ -1,10 +1,11 @@
 //! Packs: immutable files of records, named by the SHA-256 of their bytes.
 //!
 //! `format` says what the bytes are, `read` finds entries, `plan`
-//! decides how an object becomes records, `write` makes a pack.
+//! decides what an object becomes, `large` cuts those too long for one record, `write` makes a pack.
 //! docs/format.md describes the file byte by byte.
 
 pub(super) mod format;
+pub(super) mod large;
 pub(super) mod plan;
 pub(super) mod read;
 pub(super) mod write;

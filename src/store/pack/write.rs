@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::PackId;
 use super::format::{self, Entry, Footer};
+use super::large;
 use super::plan::{self, Record, Spec};
 use crate::fs::{self, Dir, File, LockKind};
 use crate::object::{Kind, Object, ObjectId, Source, SourceError, hash_object};
@@ -173,7 +174,7 @@ impl PackWriter {
             return self.add_large(kind, size, reader, base);
         }
         let mut bytes = vec![0; size as usize + 1];
-        let actual = plan::fill(reader, &mut bytes)?;
+        let actual = large::fill(reader, &mut bytes)?;
         if actual as u64 != size {
             return Err(Error::WrongLength { announced: size, actual: actual as u64 });
         }
