@@ -17,8 +17,8 @@ pub const SEALED_NAME_BYTES_MAX: usize = 248;
 /// The longest sidecar that is read: a digest, a name with every byte escaped, and some room.
 pub const SIDECAR_BYTES_MAX: u64 = 1024;
 
-/// The SHA-256 of a file's plain bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The SHA-256 of plain bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest256(pub [u8; 32]);
 
 impl Digest256 {

@@ -51,6 +51,7 @@ pub use error::{Error, Result};
 pub use frame::RECORD_MAX;
 pub use merge::MERGED_MAX;
 pub use pack::PackId;
+pub use pack::large::Onlooker;
 pub use pack::write::{NewObject, PackWriter};
 pub use read::{OBJECT_IN_MEMORY_MAX, ObjectReader};
 pub use remove::Removed;

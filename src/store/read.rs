@@ -318,7 +318,7 @@ pub struct ObjectReader<'a> {
     /// Recipes that are being read, the innermost last, with the number of the next piece.
     open: Vec<(Recipe, usize)>,
     hasher: Option<ObjectHasher>,
-    /// The object itself if it is a single record.
+    /// What comes next without a look at a recipe: the object itself if it is a single record.
     whole: Option<Arc<[u8]>>,
     /// For [`io::Read`]: a block and how much of it was read.
     block: Option<(Arc<[u8]>, usize)>,
@@ -344,6 +344,40 @@ impl<'a> ObjectReader<'a> {
     /// Returns the object's length in bytes.
     pub fn size(&self) -> u64 {
         self.found.entry.plain
+    }
+
+    /// Passes over the first `bytes`, before anything was read. What follows is verified piece by piece, and no
+    /// longer as a whole.
+    pub fn pass_over(&mut self, bytes: u64) -> Result<()> {
+        let mut left = bytes;
+        let rest_of = |bytes: &[u8], left: u64| {
+            let rest = &bytes[bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))..];
+            (!rest.is_empty()).then(|| rest.into())
+        };
+        if let Some(whole) = self.whole.take() {
+            self.whole = rest_of(&whole, left);
+            return Ok(());
+        }
+        self.hasher = None;
+        while let Some((recipe, next)) = self.open.last_mut().filter(|_| left > 0) {
+            let Some(piece) = recipe.pieces.get(*next).copied() else {
+                self.open.pop();
+                continue;
+            };
+            let level = recipe.level;
+            *next += 1;
+            if piece.length <= left {
+                left -= piece.length;
+            } else if level > 0 {
+                let inner = self.shelf.part_recipe(self.found.entry.id, piece.id, piece.length, level)?;
+                self.open.push((inner, 0));
+            } else {
+                let chunk = self.shelf.part(self.found.entry.id, piece.id)?;
+                self.whole = rest_of(&chunk, left);
+                left = 0;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the next bytes, at most [`RECORD_MAX`](super::RECORD_MAX), or `None` at the end. They are

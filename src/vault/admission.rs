@@ -19,7 +19,6 @@ use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path, leads_outsi
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
-use crate::store;
 use crate::worktree::{Candidate, Entry, Look, OnDisk, RealLook, Scan};
 
 /// The longest version of a file that is read whole to compare with, in bytes.
@@ -263,16 +262,12 @@ impl<'a> Admission<'a> {
     }
 
     /// Begins to compare a large stream with the version before it, while it is read.
-    pub fn growth(&self, candidate: &Candidate) -> Result<Growth<'_>, store::Error> {
-        let old = match candidate.old {
-            Some((Mode::File | Mode::Executable, id))
-                if self.protections.is(&candidate.path, Class::Stream) =>
-            {
-                self.vault.store.try_reader(id.object())?
-            }
-            _ => None,
-        };
-        Ok(Growth::beyond(old))
+    pub fn growth(&self, candidate: &Candidate) -> Growth<'_> {
+        if !self.protections.is(&candidate.path, Class::Stream) {
+            return Growth::of_no_stream(&self.vault.store);
+        }
+        let old = candidate.old.filter(|(mode, _)| *mode != Mode::Symlink);
+        Growth::beyond(&self.vault.store, old.map(|(_, id)| id))
     }
 
     /// Judges a file by what was seen in it.
@@ -396,21 +391,15 @@ impl<'a> Admission<'a> {
         if seen.secrets.is_empty() {
             return Ok(None);
         }
-        let mut new: Vec<&secrets::Secret> = seen.secrets.iter().collect();
-        if let Body::Whole(bytes) = body {
-            if self.protections.is_false_alarm(&Digest256::of(bytes).to_string()) {
-                return Ok(None);
-            }
-            // What the version before holds got in already, or was let in.
-            if let Some(old) = before.bytes()? {
-                let known: BTreeSet<(&str, &[u8])> =
-                    secrets::scan(&old).iter().map(|secret| (secret.rule, text_of(&old, secret))).collect();
-                new.retain(|secret| !known.contains(&(secret.rule, text_of(bytes, secret))));
-            }
-        } else if let Some(old) = before.bytes()? {
-            let known = secrets::scan(&old).len();
-            new.truncate(if seen.secrets.len() <= known { 0 } else { new.len() });
+        if let Body::Whole(bytes) = body
+            && self.protections.is_false_alarm(&Digest256::of(bytes).to_string())
+        {
+            return Ok(None);
         }
+        // What the version before holds got in already, or was let in.
+        let known = before.secrets();
+        let new: Vec<_> =
+            seen.secrets.iter().filter(|one| !known.contains(&(one.rule, one.digest))).collect();
         let Some(secret) = new.first() else { return Ok(None) };
         let more = match new.len() {
             0 | 1 => String::new(),
@@ -418,12 +407,6 @@ impl<'a> Admission<'a> {
         };
         Ok(Some(Finding::new(Reason::Secret).at(secret.offset).detail(format!("{}{more}", secret.what))))
     }
-}
-
-fn text_of<'b>(bytes: &'b [u8], secret: &secrets::Secret) -> &'b [u8] {
-    let start = usize::try_from(secret.offset).unwrap_or(usize::MAX).min(bytes.len());
-    let end = start.saturating_add(usize::try_from(secret.length).unwrap_or(usize::MAX)).min(bytes.len());
-    &bytes[start..end]
 }
 
 /// Tells that the version before could not be read while a file was compared with it.
@@ -506,6 +489,18 @@ impl<'a> Before<'a> {
         };
         *kept = Some(read.clone());
         Ok(read)
+    }
+
+    /// Returns the credentials in it, as far as it can be read: by rule and hash.
+    fn secrets(&self) -> BTreeSet<(&'static str, Digest256)> {
+        let mut scanner = secrets::Scanner::new();
+        let reader = self.id.and_then(|id| self.vault.store.try_reader(id.object()).ok().flatten());
+        if let Some(mut reader) = reader {
+            while let Ok(Some(block)) = reader.next_block() {
+                scanner.update(&block);
+            }
+        }
+        scanner.finish().iter().map(|secret| (secret.rule, secret.digest)).collect()
     }
 }
 

@@ -421,12 +421,10 @@ fn load(
             Loaded::Bytes(bytes, verdict)
         }
         Body::Large(size, inner) => {
-            let growth = match admission.growth(candidate) {
-                Ok(growth) => growth,
-                Err(error) => return Loaded::Stored(Err(error), Ok(Verdict::default())),
-            };
-            let mut judging = Judging { inner, judge: ContentJudge::new(demands), growth };
-            let id = locked().add_stream(Kind::Blob, size, &mut judging, base);
+            let rests_on_itself = base == candidate.old.map(|(_, id)| id.object());
+            let (judge, growth) = (ContentJudge::new(demands), admission.growth(candidate));
+            let mut judging = Judging { judge, growth, rests_on_itself };
+            let id = locked().add_seen(Kind::Blob, size, inner, base, &mut judging);
             let Judging { judge, mut growth, .. } = judging;
             let verdict = growth.finish().map_err(|error| admission::unread_before(candidate, error));
             let verdict = verdict

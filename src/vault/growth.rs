@@ -1,17 +1,28 @@
-//! A large stream on its way into the store, compared with the version before it.
+//! A large file on its way into the store, compared with the version before it.
+//!
+//! What both have in common is known by the hashes of its chunks: neither is the version before read there, nor
+//! is the new one looked through for credentials once more.
 
 use std::io;
 use std::sync::Arc;
 
 use crate::gateway::content::ContentJudge;
-use crate::store::ObjectReader;
+use crate::object::BlobId;
+use crate::store::{self, ObjectReader, Onlooker, Store};
 
 /// So much of what a large stream gained is looked through for torn lines.
 const TAIL_BYTES_MAX: usize = 8 << 20;
 
 /// Compares a large stream with the version before it while it is read: it should only have grown.
 pub(super) struct Growth<'a> {
-    old: Option<ObjectReader<'a>>,
+    store: &'a Store,
+    is_stream: bool,
+    /// The version before, until its end is reached.
+    old: Option<BlobId>,
+    /// Reads it from the first byte that no chunk has in common.
+    reader: Option<ObjectReader<'a>>,
+    /// So many bytes are as they were.
+    same: u64,
     block: Option<(Arc<[u8]>, usize)>,
     /// Whether it begins with all that was there, as far as both were read.
     pub holds: bool,
@@ -21,13 +32,34 @@ pub(super) struct Growth<'a> {
 }
 
 impl<'a> Growth<'a> {
-    /// Begins to compare with a version, if there is one.
-    pub fn beyond(old: Option<ObjectReader<'a>>) -> Growth<'a> {
-        Growth { old, block: None, holds: true, tail: Vec::new(), ends_in_line: false }
+    /// Compares nothing: only streams grow.
+    pub fn of_no_stream(store: &'a Store) -> Growth<'a> {
+        Growth { is_stream: false, ..Growth::beyond(store, None) }
     }
 
-    fn update(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while self.holds && !bytes.is_empty() {
+    /// Begins to compare with a version, if there is one.
+    pub fn beyond(store: &'a Store, old: Option<BlobId>) -> Growth<'a> {
+        Growth {
+            store,
+            is_stream: true,
+            old,
+            reader: None,
+            same: 0,
+            block: None,
+            holds: true,
+            tail: Vec::new(),
+            ends_in_line: false,
+        }
+    }
+
+    /// Takes the next bytes; `before` is where in the version before they are a chunk.
+    fn update(&mut self, mut bytes: &[u8], before: Option<u64>) -> io::Result<()> {
+        if self.reader.is_none() && self.old.is_some() && before == Some(self.same) {
+            self.same += bytes.len() as u64;
+            self.ends_in_line = bytes.last().is_some_and(|last| *last != b'\n');
+            return Ok(());
+        }
+        while self.is_stream && self.holds && !bytes.is_empty() {
             let Some((block, at)) = self.next_block()? else {
                 let room = TAIL_BYTES_MAX - self.tail.len().min(TAIL_BYTES_MAX);
                 self.tail.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -48,14 +80,25 @@ impl<'a> Growth<'a> {
         {
             return Ok(Some((block, at)));
         }
-        let Some(old) = &mut self.old else { return Ok(None) };
-        match old.next_block().map_err(io::Error::other)? {
-            Some(block) => Ok(Some((block, 0))),
-            None => {
-                self.old = None;
-                Ok(None)
-            }
+        let Some(old) = self.old else { return Ok(None) };
+        let block = match &mut self.reader {
+            Some(reader) => reader.next_block(),
+            None => self.open(old).and_then(|reader| match reader {
+                Some(reader) => self.reader.insert(reader).next_block(),
+                None => Ok(None),
+            }),
+        };
+        let block = block.map_err(io::Error::other)?;
+        if block.is_none() {
+            self.old = None;
         }
+        Ok(block.map(|block| (block, 0)))
+    }
+
+    fn open(&self, old: BlobId) -> Result<Option<ObjectReader<'a>>, store::Error> {
+        let Some(mut reader) = self.store.try_reader(old.object())? else { return Ok(None) };
+        reader.pass_over(self.same)?;
+        Ok(Some(reader))
     }
 
     /// Returns the beginning of what is new, from the first line that begins there.
@@ -76,18 +119,21 @@ impl<'a> Growth<'a> {
     }
 }
 
-/// Hands a large file on and looks at it on the way.
-pub(super) struct Judging<'a, 'b> {
-    pub inner: &'a mut (dyn io::Read + Send),
+/// Judges a large file while it is stored.
+pub(super) struct Judging<'a> {
     pub judge: ContentJudge,
-    pub growth: Growth<'b>,
+    pub growth: Growth<'a>,
+    /// Whether it is stored on the version before it, and not on another file.
+    pub rests_on_itself: bool,
 }
 
-impl io::Read for Judging<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.judge.update(&buffer[..count]);
-        self.growth.update(&buffer[..count])?;
-        Ok(count)
+impl Onlooker for Judging<'_> {
+    fn look(&mut self, chunk: &[u8], before: Option<u64>) -> io::Result<()> {
+        let before = before.filter(|_| self.rests_on_itself);
+        match before {
+            Some(_) => self.judge.update_known(chunk),
+            None => self.judge.update(chunk),
+        }
+        self.growth.update(chunk, before)
     }
 }

@@ -649,6 +649,33 @@ fn what_was_refused_in_a_large_file_is_not_in_any_pack() {
 }
 
 #[test]
+fn a_large_file_is_searched_where_it_is_new() {
+    let place = vault();
+    let of = |letter: &str| secret().replace('Z', letter);
+    let words: String = (0..60_000).map(|n| format!("line {n} of a log that grows\n")).collect();
+    let first = format!("{words}{}\n{words}", of("Z"));
+    place.write("large.log", &first);
+    place.mvault(["commit", "--allow", "secret"]).code(0);
+    place.write("large.log", format!("{first}more\n"));
+    place.mvault(["commit"]).code(0); // what was let in stays in
+
+    // As many as before, and another one.
+    place.write("large.log", format!("{words}{}\n{words}more\n", of("Y")));
+    let told = place.mvault(["commit", "--json"]).code(3).json();
+    assert_eq!(reasons(&told, "rejected"), ["secret large.log"]);
+    assert_eq!(told["rejected"][0]["offset"], words.len() as u64 + secret().find("AKIA").unwrap_or(0) as u64);
+    place.write("large.log", format!("{first}more\n{}\n", of("X")));
+    place.mvault(["commit"]).code(3);
+
+    // Another file's admission does not count for this one.
+    place.write("large.log", format!("{first}more\n"));
+    place.mvault(["commit"]).code(0);
+    place.write("moved.log", format!("{first}more\n"));
+    std::fs::remove_file(place.work().join("large.log")).expect("it is there");
+    place.mvault(["commit"]).code(3);
+}
+
+#[test]
 fn a_vault_toml_in_conflict_is_not_taken_as_rules() {
     let place = vault();
     place.write("vault.toml", "<<<<<<< mac\na = 1\n=======\na = 2\n>>>>>>> pixel\n");

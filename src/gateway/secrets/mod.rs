@@ -1,9 +1,11 @@
 //! Credentials in a text, known by their shape.
 //!
-//! - A pure function of bytes. What it returns holds no byte of what it found: a rule, an offset, a length.
+//! - A pure function of bytes. What it returns holds no byte of what it found: a rule, an offset, a length, a hash.
 //! - Four bytes that begin a shape (a needle) are looked for first; only round those anything else is done.
 //! - What is decided at a needle depends on 256 bytes before it and 8 KiB from it on, and on nothing else. So a
 //!   text in pieces gives what it gives whole.
+//! - What was looked at as a part of an earlier version can be passed over: then only what reaches into new bytes
+//!   is found.
 //! - At most 64 credentials are told of: the answer to the first is the answer to the rest.
 //!
 //! Limits: a phrase of plain words that serves as a password looks like prose and is not found; neither is what
@@ -20,6 +22,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use super::sidecar::Digest256;
 use needles::{Needles, Trigger};
 
 /// How many bytes before a needle count.
@@ -44,6 +47,8 @@ pub struct Secret {
     pub offset: u64,
     /// How many bytes it has, as far as they were looked at.
     pub length: u64,
+    /// Their hash, by which the same one is known elsewhere.
+    pub digest: Digest256,
 }
 
 /// What one look found: a place in the window, not yet in the text.
@@ -76,6 +81,8 @@ pub struct Scanner {
     /// How much of `kept` is decided.
     decided: usize,
     has_names: Option<bool>,
+    /// Up to here in the text what was found lies in bytes that were passed over.
+    passed_until: u64,
     found: Found,
 }
 
@@ -88,7 +95,14 @@ impl Default for Scanner {
 impl Scanner {
     /// Starts at the beginning of a text.
     pub fn new() -> Self {
-        Self { kept: Vec::new(), kept_at: 0, decided: 0, has_names: None, found: Found::default() }
+        Self {
+            kept: Vec::new(),
+            kept_at: 0,
+            decided: 0,
+            has_names: None,
+            passed_until: 0,
+            found: Found::default(),
+        }
     }
 
     /// Takes the next piece.
@@ -107,6 +121,27 @@ impl Scanner {
         }
     }
 
+    /// Takes the next piece, which was looked at as a part of an earlier version, after at least as many bytes of
+    /// new ones that it stood beside: credentials that lie in it are not told of.
+    pub fn pass_over(&mut self, bytes: &[u8]) {
+        if bytes.len() < AHEAD + BACK {
+            return self.update(bytes);
+        }
+        let position = self.kept_at + self.kept.len() as u64;
+        if self.passed_until < position {
+            // What is not decided yet is new, and depends on the beginning of this piece.
+            let new = self.kept.len();
+            self.kept.extend_from_slice(&bytes[..AHEAD]);
+            self.decide(new);
+        }
+        self.has_names.get_or_insert_with(|| !is_binary(bytes));
+        self.passed_until = position + bytes.len() as u64;
+        self.kept.clear();
+        self.kept.extend_from_slice(&bytes[bytes.len() - AHEAD - BACK..]);
+        self.kept_at = self.passed_until - self.kept.len() as u64;
+        self.decided = BACK;
+    }
+
     /// Returns what was found, by offset.
     pub fn finish(mut self) -> Vec<Secret> {
         self.decide(self.kept.len());
@@ -116,7 +151,8 @@ impl Scanner {
     fn decide(&mut self, until: usize) {
         let kept = &self.kept;
         let has_names = *self.has_names.get_or_insert_with(|| !is_binary(kept));
-        hunt(kept, self.decided..until, has_names, self.kept_at, &mut self.found);
+        let passed = usize::try_from(self.passed_until.saturating_sub(self.kept_at)).unwrap_or(usize::MAX);
+        hunt(kept, self.decided..until, (has_names, passed), self.kept_at, &mut self.found);
         self.decided = until;
     }
 
@@ -132,7 +168,7 @@ impl Scanner {
 /// Looks for credentials in a text at hand. Sorted by offset, at most 64.
 pub fn scan(bytes: &[u8]) -> Vec<Secret> {
     let mut found = Found::default();
-    hunt(bytes, 0..bytes.len(), !is_binary(bytes), 0, &mut found);
+    hunt(bytes, 0..bytes.len(), (!is_binary(bytes), 0), 0, &mut found);
     found.sorted()
 }
 
@@ -140,8 +176,15 @@ fn is_binary(start: &[u8]) -> bool {
     start[..start.len().min(BINARY_WITHIN)].contains(&0)
 }
 
-/// Looks at every needle in a part of `bytes`, which is at `at` in the text.
-fn hunt(bytes: &[u8], part: std::ops::Range<usize>, has_names: bool, at: u64, found: &mut Found) {
+/// Looks at every needle in a part of `bytes`, which is at `at` in the text. What begins with a needle among the
+/// first `passed` bytes counts only if it reaches beyond them.
+fn hunt(
+    bytes: &[u8],
+    part: std::ops::Range<usize>,
+    (has_names, passed): (bool, usize),
+    at: u64,
+    found: &mut Found,
+) {
     let needles = Needles::get();
     let mut from = part.start;
     while let Some((place, gram)) = needles.next(bytes, from, part.end) {
@@ -150,8 +193,10 @@ fn hunt(bytes: &[u8], part: std::ops::Range<usize>, has_names: bool, at: u64, fo
         let window = &bytes[start..bytes.len().min(place + AHEAD)];
         let look = Look { text: window, place: place - start };
         for trigger in needles.triggers(gram) {
-            if let Some(hit) = look.at(trigger, has_names) {
-                found.add(hit, at + start as u64);
+            if let Some(hit) = look.at(trigger, has_names)
+                && (place >= passed || start + hit.end > passed)
+            {
+                found.add(hit, window, at + start as u64);
             }
         }
         if found.is_full() {
@@ -185,13 +230,14 @@ impl Look<'_> {
 struct Found(Vec<(Secret, Certainty)>);
 
 impl Found {
-    /// Keeps a hit whose window starts at `at`, unless the same bytes are known as something more certain.
-    fn add(&mut self, hit: Hit, at: u64) {
+    /// Keeps a hit in a window that starts at `at`, unless the same bytes are known as something more certain.
+    fn add(&mut self, hit: Hit, window: &[u8], at: u64) {
         let secret = Secret {
             rule: hit.rule,
             what: hit.what,
             offset: at + hit.start as u64,
             length: (hit.end - hit.start) as u64,
+            digest: Digest256::of(&window[hit.start..hit.end.min(window.len())]),
         };
         let overlaps = |known: &Secret| {
             known.offset < secret.offset + secret.length && secret.offset < known.offset + known.length

@@ -250,6 +250,24 @@ fn a_credential_across_a_border_of_pieces_is_found() {
 }
 
 #[test]
+fn what_was_passed_over_is_told_of_only_where_it_reaches_into_new_bytes() {
+    let token = Dice::new(1).shape("ghp_{C:30}").0;
+    let filler = "words of a long note, one after the other\n".repeat(1000);
+    let new = 20_000..30_000;
+    for at in [0, 12_000, 19_900, 19_970, 19_999, 20_000, 25_000, 29_970, 29_999, 30_000, 38_000, 40_000] {
+        let text = [&filler[..at], " ", &token, " ", &filler[at..]].concat();
+        let mut scanner = Scanner::new();
+        scanner.pass_over(&text.as_bytes()[..10_000]);
+        scanner.pass_over(&text.as_bytes()[10_000..new.start]);
+        scanner.update(&text.as_bytes()[new.clone()]);
+        scanner.pass_over(&text.as_bytes()[new.end..]);
+        let is_new = at + 1 + token.len() > new.start && at + 1 < new.end;
+        let want = if is_new { scan(text.as_bytes()) } else { Vec::new() };
+        assert_eq!(scanner.finish(), want, "at {at}");
+    }
+}
+
+#[test]
 fn binary_files_are_searched_for_shapes_alone() {
     let mut dice = Dice::new(5);
     let token = dice.shape("gsk_{A:52}").0;
@@ -316,5 +334,32 @@ proptest! {
         }
         scanner.update(rest);
         prop_assert_eq!(scanner.finish(), whole);
+    }
+    #[test]
+    fn whatever_reaches_into_new_bytes_is_found(
+        text in hostile(), pieces in prop::collection::vec((1usize..12_000, any::<bool>()), 1..12),
+    ) {
+        let mut scanner = Scanner::new();
+        let (mut at, mut new) = (0, Vec::new());
+        for (length, is_new) in pieces.into_iter().chain([(usize::MAX, true)]) {
+            let piece = &text[at..at + length.min(text.len() - at)];
+            if is_new {
+                scanner.update(piece);
+                new.push(at as u64..(at + piece.len()) as u64);
+            } else {
+                scanner.pass_over(piece);
+            }
+            at += piece.len();
+        }
+        let whole = scan(&text);
+        let found = scanner.finish();
+        if whole.len() < FOUND_MAX {
+            for secret in whole {
+                let touches = |new: &std::ops::Range<u64>| {
+                    secret.offset < new.end && new.start < secret.offset + secret.length
+                };
+                prop_assert!(!new.iter().any(touches) || found.contains(&secret), "{:?}", secret);
+            }
+        }
     }
 }

@@ -55,8 +55,8 @@ impl Work<'_> {
         let mut older = base.and_then(|base| Older::load(&self.writer.shelf(), base)).unwrap_or_default();
         for batch in parts.chunks.chunks(BATCH) {
             let placed = batch.iter().map(|(at, piece)| {
-                let base = older.stood_in_place_of(&piece.id, *at, piece.length);
-                (*piece, base)
+                let is_new = older.find(&piece.id, *at).is_none();
+                (*piece, is_new.then(|| older.in_place_of(*at, piece.length)).flatten())
             });
             let new: Vec<_> = placed.filter(|(piece, _)| !self.writer.holds(&piece.id)).collect();
             self.write_parts(id, new, effort)?;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -79,12 +80,21 @@ impl Older {
         Some(older)
     }
 
-    /// Remembers where a chunk stood if it is an old one, or returns the one that stood in its place.
-    pub fn stood_in_place_of(&mut self, id: &ObjectId, place: u64, length: u64) -> Option<ObjectId> {
-        if let Some(old) = self.places.get(id) {
-            self.shift = *old as i64 - place as i64;
-            return None;
-        }
+    /// Returns where a chunk of the new version stood in the old one, if it has it, and remembers that.
+    pub fn find(&mut self, id: &ObjectId, place: u64) -> Option<u64> {
+        // What the old version has several times stands where it is expected, or anywhere.
+        let expected = place.checked_add_signed(self.shift)?;
+        let there = self.chunks.binary_search_by_key(&expected, |(start, _)| *start);
+        let old = match there {
+            Ok(at) if self.chunks[at].1.id == *id => expected,
+            _ => *self.places.get(id)?,
+        };
+        self.shift = old as i64 - place as i64;
+        Some(old)
+    }
+
+    /// Returns the chunk that stood in the place of a new one.
+    pub fn in_place_of(&self, place: u64, length: u64) -> Option<ObjectId> {
         let middle = (place + length / 2).checked_add_signed(self.shift).unwrap_or(0);
         let next = self.chunks.partition_point(|(start, _)| *start <= middle);
         let (start, piece) = self.chunks.get(next.checked_sub(1)?)?;
@@ -103,12 +113,62 @@ impl Older {
     }
 }
 
+/// Looks at the content of a large object on its way into a pack.
+pub trait Onlooker: Send {
+    /// Takes the next chunk. `before` is where in the version before the same chunk stood, in bytes, if it has it.
+    fn look(&mut self, chunk: &[u8], before: Option<u64>) -> io::Result<()>;
+}
+
+/// Nobody looks.
+impl Onlooker for () {
+    fn look(&mut self, _: &[u8], _: Option<u64>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A chunk on its way into the pack.
 struct Cut {
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     id: ObjectId,
     is_known: bool,
+    /// Where in the version before it stood.
+    before: Option<u64>,
     base: Option<ObjectId>,
+}
+
+/// A part of a large object, read and cut. What is left at its end begins the next one.
+struct Window {
+    bytes: Vec<u8>,
+    /// Where in the object it begins.
+    place: u64,
+    ranges: Vec<Range<usize>>,
+    /// The bytes that were cut, and those that were read.
+    done: usize,
+    filled: usize,
+    is_last: bool,
+}
+
+impl Window {
+    fn new() -> Window {
+        Window { bytes: vec![0; WINDOW], place: 0, ranges: Vec::new(), done: 0, filled: 0, is_last: false }
+    }
+
+    /// Reads and cuts what follows `rest`, the bytes from `place` on that are there already.
+    fn read(&mut self, reader: &mut (dyn io::Read + Send), size: u64, place: u64, rest: &[u8]) -> Result<()> {
+        // One byte more than announced is asked for, to notice that there is more.
+        let wanted = (size - place).saturating_add(1).min(WINDOW as u64) as usize;
+        self.bytes[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len() + fill(reader, &mut self.bytes[rest.len()..wanted])?;
+        self.is_last = self.filled < wanted;
+        let total = place + self.filled as u64;
+        if total > size || self.is_last && total < size {
+            return Err(Error::WrongLength { announced: size, actual: total });
+        }
+        self.place = place;
+        self.ranges = cut_all(&self.bytes[..self.filled], self.is_last);
+        self.done = self.ranges.last().map_or(0, |range| range.end);
+        Ok(())
+    }
 }
 
 impl PackWriter {
@@ -119,46 +179,42 @@ impl PackWriter {
         size: u64,
         reader: &mut (dyn io::Read + Send),
         base: Option<ObjectId>,
+        onlooker: &mut dyn Onlooker,
     ) -> Result<ObjectId> {
         let mut older = base.and_then(|base| Older::load(&self.shelf(), base)).unwrap_or_default();
         let mut hasher = ObjectHasher::new(kind, size);
         let mut builder = Builder::default();
-        let (mut window, mut next) = (vec![0; WINDOW], vec![0; WINDOW]);
-        // One byte more than announced is asked for, to notice that there is more.
-        let wanted = |place: u64| (size - place).saturating_add(1).min(WINDOW as u64) as usize;
-        let mut place = 0u64;
-        let mut filled = fill(reader, &mut window[..wanted(0)])?;
+        let (mut window, mut next) = (Window::new(), Window::new());
+        window.read(reader, size, 0, &[])?;
         loop {
-            let is_last = filled < wanted(place);
-            let total = place + filled as u64;
-            if total > size || is_last && total < size {
-                return Err(Error::WrongLength { announced: size, actual: total });
-            }
-            let ranges = cut_all(&window[..filled], is_last);
-            let done = ranges.last().map_or(0, |range| range.end);
-            let (bytes, rest) = window[..filled].split_at(done);
-            next[..rest.len()].copy_from_slice(rest);
-            // Reading the next window, which judges it too, takes as long as all that is done with this one.
-            let following = place + done as u64;
-            let ahead = || match is_last {
-                true => Ok(0),
-                false => fill(reader, &mut next[rest.len()..wanted(following)]),
+            let (bytes, rest) = window.bytes[..window.filled].split_at(window.done);
+            let following = window.place + window.done as u64;
+            let ahead = || match window.is_last {
+                true => Ok(()),
+                false => next.read(reader, size, following, rest),
             };
             let here = || -> Result<()> {
+                let ranges = &window.ranges;
                 let (cuts, ()) = rayon::join(|| self.hash_chunks(bytes, ranges), || hasher.update(bytes));
                 let mut cuts = cuts?;
                 for cut in &mut cuts {
-                    let length = cut.range.len() as u64;
-                    cut.base = older.stood_in_place_of(&cut.id, place + cut.range.start as u64, length);
+                    let (place, length) = (window.place + cut.range.start as u64, cut.range.len() as u64);
+                    cut.before = older.find(&cut.id, place);
+                    cut.base = cut.before.is_none().then(|| older.in_place_of(place, length)).flatten();
                 }
-                self.append_chunks(bytes, cuts, place, &mut builder, &older)
+                let seen =
+                    || cuts.iter().try_for_each(|cut| onlooker.look(&bytes[cut.range.clone()], cut.before));
+                let (stored, seen) =
+                    rayon::join(|| self.append_chunks(bytes, &cuts, &mut builder, &older), seen);
+                stored?;
+                seen.map_err(Error::Input)
             };
             let (read, stored) = rayon::join(ahead, here);
             stored?;
-            if is_last {
+            if window.is_last {
                 break;
             }
-            (filled, place) = (rest.len() + read?, following);
+            read?;
             std::mem::swap(&mut window, &mut next);
         }
         let id = hasher.finish();
@@ -173,19 +229,18 @@ impl PackWriter {
         Ok(id)
     }
 
-    fn hash_chunks(&self, bytes: &[u8], ranges: Vec<std::ops::Range<usize>>) -> Result<Vec<Cut>> {
-        let hash = |range: std::ops::Range<usize>| {
+    fn hash_chunks(&self, bytes: &[u8], ranges: &[Range<usize>]) -> Result<Vec<Cut>> {
+        let hash = |range: &Range<usize>| {
             let id = hash_object(Kind::Blob, &bytes[range.clone()]);
-            Ok(Cut { range, id, is_known: self.knows(id)?, base: None })
+            Ok(Cut { range: range.clone(), id, is_known: self.knows(id)?, before: None, base: None })
         };
-        ranges.into_par_iter().map(hash).collect()
+        ranges.par_iter().map(hash).collect()
     }
 
     fn append_chunks(
         &mut self,
         bytes: &[u8],
-        cuts: Vec<Cut>,
-        place: u64,
+        cuts: &[Cut],
         builder: &mut Builder,
         older: &Older,
     ) -> Result<()> {
@@ -195,7 +250,6 @@ impl PackWriter {
             (!cut.is_known).then(|| encode(&self.shelf(), &spec, chunk, cut.base))
         };
         let records: Vec<Option<Record>> = cuts.par_iter().map(encode_cut).collect();
-        debug_assert!(place.checked_add(bytes.len() as u64).is_some());
         for (cut, record) in cuts.iter().zip(records) {
             if let Some(record) = record {
                 self.append(record)?;
@@ -221,7 +275,7 @@ impl PackWriter {
 }
 
 /// Cuts `bytes` as far as that can be decided now; all of them if nothing follows.
-fn cut_all(bytes: &[u8], is_last: bool) -> Vec<std::ops::Range<usize>> {
+fn cut_all(bytes: &[u8], is_last: bool) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut start = 0;
     while start < bytes.len() && (is_last || bytes.len() - start >= CHUNK_MAX) {

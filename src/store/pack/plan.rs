@@ -18,6 +18,7 @@ const DEPTH_MAX: u8 = 50;
 const DEPTH_MAX_SKIP: u8 = 8;
 /// What the id of a base costs, with something for the reading.
 const BASE_COST: usize = 40;
+
 /// What is to be stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::PackId;
 use super::format::{self, Entry, Footer};
-use super::large;
+use super::large::{self, Onlooker};
 use super::plan::{self, Record, Spec};
 use crate::fs::{self, Dir, File, LockKind};
 use crate::object::{Kind, Object, ObjectId, Source, SourceError, hash_object};
@@ -149,7 +149,7 @@ impl PackWriter {
     pub fn add(&mut self, kind: Kind, bytes: &[u8], base: Option<ObjectId>) -> Result<ObjectId> {
         self.ready()?;
         if bytes.len() > RECORD_MAX {
-            return self.add_large(kind, bytes.len() as u64, &mut &*bytes, base);
+            return self.add_large(kind, bytes.len() as u64, &mut &*bytes, base, &mut ());
         }
         let id = hash_object(kind, bytes);
         if !self.knows(id)? {
@@ -169,15 +169,29 @@ impl PackWriter {
         reader: &mut (dyn io::Read + Send),
         base: Option<ObjectId>,
     ) -> Result<ObjectId> {
+        self.add_seen(kind, size, reader, base, &mut ())
+    }
+
+    /// As [`PackWriter::add_stream`], while `onlooker` is shown all of it, piece by piece in order. What it
+    /// fails with counts as a failure of the reader.
+    pub fn add_seen(
+        &mut self,
+        kind: Kind,
+        size: u64,
+        reader: &mut (dyn io::Read + Send),
+        base: Option<ObjectId>,
+        onlooker: &mut dyn Onlooker,
+    ) -> Result<ObjectId> {
         self.ready()?;
         if size > RECORD_MAX as u64 {
-            return self.add_large(kind, size, reader, base);
+            return self.add_large(kind, size, reader, base, onlooker);
         }
         let mut bytes = vec![0; size as usize + 1];
         let actual = large::fill(reader, &mut bytes)?;
         if actual as u64 != size {
             return Err(Error::WrongLength { announced: size, actual: actual as u64 });
         }
+        onlooker.look(&bytes[..actual], None).map_err(Error::Input)?;
         self.add(kind, &bytes[..actual], base)
     }
 

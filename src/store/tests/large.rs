@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 
 use super::{Place, noise, pack, problems, prose, read};
-use crate::object::{Kind, ObjectHasher, hash_object};
-use crate::store::{Error, OBJECT_IN_MEMORY_MAX, RECORD_MAX};
+use crate::object::{Kind, ObjectHasher, ObjectId, hash_object};
+use crate::store::{CHUNK_MAX, Error, OBJECT_IN_MEMORY_MAX, Onlooker, RECORD_MAX};
 
 /// Noise that is made while it is read, and a look at the disk meanwhile.
 struct Source<'a> {
@@ -134,4 +134,101 @@ fn an_insertion_in_the_middle_stores_only_its_surroundings() {
     assert!(cost < 2048, "{cost} bytes");
     assert_eq!(read(&place.store, hash_object(Kind::Blob, &new)), new);
     assert_eq!(problems(&place.store), [""; 0]);
+}
+
+/// What somebody who looks on is shown: how long each piece is, and where it stood before.
+#[derive(Default)]
+struct Shown {
+    bytes: Vec<u8>,
+    pieces: Vec<(usize, Option<u64>)>,
+}
+
+impl Onlooker for Shown {
+    fn look(&mut self, chunk: &[u8], before: Option<u64>) -> io::Result<()> {
+        self.bytes.extend_from_slice(chunk);
+        self.pieces.push((chunk.len(), before));
+        Ok(())
+    }
+}
+
+fn show(place: &Place, bytes: &[u8], base: Option<ObjectId>) -> (ObjectId, Shown) {
+    let (mut shown, mut id) = (Shown::default(), None);
+    pack(&place.store, |writer| {
+        let added = writer.add_seen(Kind::Blob, bytes.len() as u64, &mut &*bytes, base, &mut shown);
+        id = Some(added.expect("it is added"));
+    });
+    (id.expect("it was added"), shown)
+}
+
+#[test]
+fn an_onlooker_is_shown_all_of_it_and_where_it_stood_before() {
+    let place = Place::new();
+    // A part that comes twice: its chunks stand in two places.
+    let part = noise(1, 3 << 20);
+    let old = [&part[..], &noise(2, 1 << 20), &part].concat();
+    let (first, shown) = show(&place, &old, None);
+    assert_eq!(shown.bytes, old);
+    assert!(shown.pieces.iter().all(|(_, before)| before.is_none()));
+
+    let new = [&old[..], b"a line more\n"].concat();
+    let (_, shown) = show(&place, &new, Some(first));
+    assert_eq!(shown.bytes, new);
+    let mut at = 0;
+    for (length, before) in &shown.pieces[..shown.pieces.len() - 1] {
+        assert_eq!(*before, Some(at));
+        at += *length as u64;
+    }
+    assert_eq!(shown.pieces.last().map(|(_, before)| *before), Some(None));
+
+    let mut edited = old.clone();
+    edited.splice(2_000_000..2_000_000, *b"in the middle");
+    let (_, shown) = show(&place, &edited, Some(first));
+    let new: usize =
+        shown.pieces.iter().filter(|(_, before)| before.is_none()).map(|(length, _)| length).sum();
+    assert!(new <= 2 * CHUNK_MAX, "{new} bytes of it are new");
+}
+
+#[test]
+fn an_onlooker_that_fails_ends_the_object_and_not_the_pack() {
+    struct Refusing;
+    impl Onlooker for Refusing {
+        fn look(&mut self, _: &[u8], _: Option<u64>) -> io::Result<()> {
+            Err(io::Error::other("no"))
+        }
+    }
+    let place = Place::new();
+    let bytes = noise(3, RECORD_MAX + 1);
+    let mut id = None;
+    pack(&place.store, |writer| {
+        let refused = writer.add_seen(Kind::Blob, bytes.len() as u64, &mut &*bytes, None, &mut Refusing);
+        assert!(matches!(refused, Err(Error::Input(_))), "{refused:?}");
+        id = Some(writer.add(Kind::Blob, b"another", None).expect("the pack is usable"));
+    });
+    assert_eq!(read(&place.store, id.expect("it was added")), b"another");
+    assert_eq!(place.store.try_find(hash_object(Kind::Blob, &bytes)).expect("a look"), None);
+}
+
+#[test]
+fn a_reader_goes_on_from_anywhere() {
+    let place = Place::new();
+    let large = noise(4, 2 << 20);
+    let (id, shown) = show(&place, &large, None);
+    let small = super::add_blob(&place.store, &large[..1000], None);
+    let first = shown.pieces[0].0;
+    let rest_of = |id, from: usize| {
+        let mut reader = place.store.try_reader(id).expect("it opens").expect("it is there");
+        reader.pass_over(from as u64).expect("what follows is found");
+        let mut rest = Vec::new();
+        while let Some(block) = reader.next_block().expect("a block") {
+            assert!(!block.is_empty());
+            rest.extend_from_slice(&block);
+        }
+        rest
+    };
+    for from in [0, 1, first - 1, first, first + 1, large.len() - 1, large.len(), large.len() + 1] {
+        assert!(rest_of(id, from) == large[from.min(large.len())..], "from {from}");
+    }
+    for from in [0, 1, 999, 1000, 1001] {
+        assert_eq!(rest_of(small, from), large[from.min(1000)..1000]);
+    }
 }
