@@ -20,7 +20,7 @@ use crate::store::read::Shelf;
 use crate::store::recipe::{Builder, Node, Piece};
 
 /// So much of a large object is in memory at a time, in bytes.
-const WINDOW: usize = 4 << 20;
+const WINDOW: usize = 1 << 20;
 /// An older version with more chunks lends no bases.
 const BASE_PIECES_MAX: usize = 1 << 20;
 
