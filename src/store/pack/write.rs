@@ -6,7 +6,7 @@
 //! - After a failed write the writer is poisoned. A failed input is not: what was added so far stays.
 //! - The bytes of a pack depend on the objects and their order alone, never on the number of threads.
 //! - A base is read verified; one that cannot be is not used. Chains stay within 50 deltas, those of
-//!   trees and commits within 8.
+//!   trees and commits within 12.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
