@@ -16,7 +16,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{self, CommandError, CommandResult, Context, ErrorKind, VaultStart};
 use crate::env::{Env, Moment};
-use crate::fs::{Disk, RealDisk, TracedDisk, terminal_columns};
+use crate::fs::{Disk, RealDisk, TracedDisk, local_zone, terminal_columns};
 use crate::ui::graph::Glyphs;
 use crate::ui::{ColorChoice, Format, Options, PagerSetup, Ui, Verbosity, harmless_line};
 
@@ -301,7 +301,10 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
 /// Returns the system's clock and dice, or fixed ones when a test asks for them: `MVAULT_TEST_CLOCK`
 /// (RFC 3339) and `MVAULT_TEST_SEED`.
 fn surroundings(vars: &BTreeMap<OsString, OsString>) -> Result<Env, CommandError> {
-    let Some(clock) = vars.get(OsStr::new("MVAULT_TEST_CLOCK")) else { return Ok(Env::system()) };
+    let Some(clock) = vars.get(OsStr::new("MVAULT_TEST_CLOCK")) else {
+        let is_chosen = vars.contains_key(OsStr::new("TZ"));
+        return Ok(Env::system(if is_chosen { || None } else { || local_zone(&RealDisk) }));
+    };
     let moment = clock.to_str().and_then(Moment::parse_rfc3339).ok_or_else(|| {
         CommandError::usage("MVAULT_TEST_CLOCK is not a time like 2026-11-22T06:40:00Z")
             .hint("unset MVAULT_TEST_CLOCK: it is for tests only")

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 /// A moment: nanoseconds since 1970 and the offset of the local zone.
@@ -83,9 +84,10 @@ impl fmt::Debug for Env {
 }
 
 impl Env {
-    /// Returns the system's clock, in the user's zone, and the system's randomness.
-    pub fn system() -> Env {
-        Env { clock: Arc::new(SystemClock), dice: Arc::new(SystemDice) }
+    /// Returns the system's clock, in the user's zone, and the system's randomness. `zone_file` reads the file of
+    /// the machine's zone, if it has one and nobody chose another.
+    pub fn system(zone_file: fn() -> Option<Vec<u8>>) -> Env {
+        Env { clock: Arc::new(SystemClock { zone_file }), dice: Arc::new(SystemDice) }
     }
 
     /// Returns 16 random bytes.
@@ -128,13 +130,25 @@ impl Dice for SeededDice {
     }
 }
 
-struct SystemClock;
+struct SystemClock {
+    zone_file: fn() -> Option<Vec<u8>>,
+}
+
+impl SystemClock {
+    /// Returns the zone. The library would look for its name in the whole of the zone database, a folder of
+    /// hundreds of files; the offset is in the one file.
+    fn zone(&self) -> TimeZone {
+        let file = (self.zone_file)();
+        file.and_then(|bytes| TimeZone::tzif("", &bytes).ok()).unwrap_or_else(TimeZone::system)
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
         #[allow(clippy::disallowed_methods)] // this is where time comes in
-        let zoned = jiff::Zoned::now();
-        Moment { unix_ns: zoned.timestamp().as_nanosecond(), offset_minutes: zoned.offset().seconds() / 60 }
+        let timestamp = jiff::Timestamp::now();
+        let offset = self.zone().to_offset(timestamp);
+        Moment { unix_ns: timestamp.as_nanosecond(), offset_minutes: offset.seconds() / 60 }
     }
 }
 
@@ -157,6 +171,24 @@ mod tests {
             assert_eq!(Moment::parse_rfc3339(text).expect("valid").rfc3339(), text);
         }
         assert!(Moment::parse_rfc3339("2023-11-15").is_none());
+    }
+
+    /// A file of one zone, two hours east of UTC: a header, one type of time, its name, and the rule for later.
+    fn zone_file() -> Option<Vec<u8>> {
+        let counts = |types: u32, letters: u32| [0, 0, 0, 0, types, letters].map(u32::to_be_bytes).concat();
+        let header = |counts: Vec<u8>| [&b"TZif2"[..], &[0; 15], &counts].concat();
+        let body = [&7200_i32.to_be_bytes()[..], &[0, 0], b"EET\0"].concat();
+        Some([header(counts(1, 4)), body.clone(), header(counts(1, 4)), body, b"\nEET-2\n".to_vec()].concat())
+    }
+
+    #[test]
+    fn the_zone_is_that_of_the_file_or_else_the_one_the_library_finds() {
+        let moment = jiff::Timestamp::from_second(1_770_000_000).expect("in range");
+        let offset = |zone_file| SystemClock { zone_file }.zone().to_offset(moment).seconds();
+        let found = TimeZone::system().to_offset(moment).seconds();
+        assert_eq!(offset(zone_file), 7200);
+        assert_eq!(offset(|| None), found);
+        assert_eq!(offset(|| Some(b"no zone".to_vec())), found);
     }
 
     #[test]

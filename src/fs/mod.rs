@@ -18,6 +18,7 @@ mod process;
 mod real;
 pub mod sim;
 mod trace;
+mod zone;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -32,6 +33,7 @@ pub use process::process_mark;
 pub use real::{RealDisk, host_name, terminal_columns};
 pub use sim::SimDisk;
 pub use trace::TracedDisk;
+pub use zone::local_zone;
 
 /// What went wrong with a file: the act, the path and the cause.
 #[derive(Debug, thiserror::Error)]

@@ -138,7 +138,7 @@ fn tree(entries: impl Iterator<Item = (String, ObjectId)>) -> Vec<u8> {
 fn make_vault(side: &Side, commits: u64) -> Done {
     let options = OpenOptions {
         disk: Arc::new(RealDisk),
-        env: Env::system(),
+        env: Env::system(|| None),
         actor: "bench".into(),
         args: Vec::new(),
         session: None,
