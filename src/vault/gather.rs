@@ -5,25 +5,29 @@
 //!   the pack is given up and everything is gathered again without that file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::sync::Mutex;
 
 use super::admission::{self, Admission, Finding, Verdict};
 use super::growth::Judging;
 use super::refusal::Refused;
 use super::{Result, Vault};
+use crate::fs::Stat;
 use crate::gateway::Reason;
 use crate::gateway::content::ContentJudge;
 use crate::gateway::foreign::{self, Trace};
 use crate::gateway::sidecar::Digest256;
 use crate::object::{BlobId, Kind, Mode, ObjectId, VaultPath, hash_object};
-use crate::store::{NewObject, PackWriter, RECORD_MAX};
+use crate::store::{self, NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
     self, Body, Candidate, Change, Entry, Index, ReadError, Scan, ScanInput, SeenFolder, SkipReason,
     StatStamp,
 };
 
-/// So many files are read before they are stored: bounds the memory of a first commit.
+/// So many files are read while as many are stored, if they are not longer than [`BYTES_AT_ONCE`] together: bounds
+/// the memory of a first commit.
 const FILES_AT_ONCE: usize = 256;
+const BYTES_AT_ONCE: u64 = 8 << 20;
 
 /// The changes on disk, stored in a pack that is not published yet.
 pub(super) struct Gathered {
@@ -61,7 +65,6 @@ pub(super) fn gather(
     let sources = Sources::of(&scan);
     loop {
         let mut gathered = Gathered::new(vault, seen_ns)?;
-        let mut given_up = BTreeMap::new();
         let candidates: Vec<Candidate>;
         let wanted = if unwanted.is_empty() {
             &scan.candidates
@@ -70,9 +73,7 @@ pub(super) fn gather(
             candidates = taken.cloned().collect();
             &candidates
         };
-        for batch in wanted.chunks(FILES_AT_ONCE) {
-            gathered.take(vault, batch, &sources, admission, &mut given_up)?;
-        }
+        let given_up = gathered.take_all(vault, wanted, &sources, admission)?;
         if !given_up.is_empty() {
             unwanted.extend(given_up);
             continue;
@@ -138,7 +139,42 @@ fn name_and_extension(path: &VaultPath) -> (&[u8], &[u8]) {
 /// A file's content on its way into the pack, with what was found in it.
 enum Loaded {
     Bytes(Vec<u8>, Result<Verdict>),
-    Stored(Result<ObjectId, crate::store::Error>, Result<Verdict>),
+    /// It is read when it is stored.
+    Large,
+}
+
+type LoadedFile = Result<(Loaded, Stat), ReadError>;
+
+/// Cuts candidates into those that are read at a time.
+fn batches(mut rest: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |candidate: &&Candidate| {
+            bytes += candidate.stat.size;
+            bytes <= BYTES_AT_ONCE
+        };
+        let count = rest.iter().take(FILES_AT_ONCE).take_while(fits).count().max(1);
+        let (batch, more) = rest.split_at_checked(count)?;
+        rest = more;
+        Some(batch)
+    })
+}
+
+/// Reads files on all cores and judges them; large ones are only opened.
+fn load_all(vault: &Vault, batch: &[Candidate], admission: Option<&Admission<'_>>) -> Vec<LoadedFile> {
+    worktree::read_candidates(&vault.root, batch, RECORD_MAX as u64, &|candidate, body| match body {
+        Body::Large(..) => Loaded::Large,
+        Body::Whole(bytes) => {
+            let verdict = admission.map_or_else(
+                || Ok(Verdict::default()),
+                |admission| {
+                    let seen = ContentJudge::judge(admission.demands(candidate), &bytes);
+                    admission.judge(candidate, &seen, admission::Body::Whole(&bytes))
+                },
+            );
+            Loaded::Bytes(bytes, verdict)
+        }
+    })
 }
 
 impl Gathered {
@@ -205,46 +241,68 @@ impl Gathered {
         Ok(())
     }
 
-    /// Reads a batch of files in parallel, judges them, and stores their content. A large file that is
-    /// refused when it is in the pack already comes back in `given_up`.
+    /// Stores the content of all candidates. Returns large files that were refused when they were in the pack
+    /// already.
+    fn take_all(
+        &mut self,
+        vault: &Vault,
+        candidates: &[Candidate],
+        sources: &Sources,
+        admission: Option<&Admission<'_>>,
+    ) -> Result<BTreeMap<VaultPath, Finding>> {
+        let mut given_up = BTreeMap::new();
+        let mut batches = batches(candidates);
+        let mut batch = batches.next().unwrap_or_default();
+        let mut loaded = load_all(vault, batch, admission);
+        while !batch.is_empty() {
+            // The next ones are read and judged while these are compressed and written.
+            let next = batches.next().unwrap_or_default();
+            let (ahead, taken) = rayon::join(
+                || load_all(vault, next, admission),
+                || self.take(vault, (batch, loaded), sources, admission, &mut given_up),
+            );
+            taken?;
+            (batch, loaded) = (next, ahead);
+        }
+        Ok(given_up)
+    }
+
+    /// Stores the content of a batch. A large file, which is read and judged only now, comes back in `given_up`
+    /// if it is refused when it is in the pack already.
     fn take(
         &mut self,
         vault: &Vault,
-        batch: &[Candidate],
+        (batch, loaded): (&[Candidate], Vec<LoadedFile>),
         sources: &Sources,
         admission: Option<&Admission<'_>>,
         given_up: &mut BTreeMap<VaultPath, Finding>,
     ) -> Result<()> {
-        let writer = Mutex::new(&mut self.writer);
-        let load = |candidate: &Candidate, body: Body<'_>| {
-            load(candidate, body, sources.base(candidate), admission, &writer)
-        };
-        let read = worktree::read_candidates_large_last(&vault.root, batch, RECORD_MAX as u64, &load);
         let mut whole = Vec::new();
         let mut done = Vec::new();
-        for (candidate, outcome) in batch.iter().zip(read) {
-            let path = &candidate.path;
-            match outcome {
+        for (candidate, loaded) in batch.iter().zip(loaded) {
+            match loaded {
                 Ok((Loaded::Bytes(bytes, verdict), stat)) => {
                     let id = || BlobId::new(hash_object(Kind::Blob, &bytes));
                     match self.note(vault, candidate, verdict?, id)? {
-                        Some(finding) => self.refuse_bytes(vault, path, &bytes, finding)?,
+                        Some(finding) => self.refuse_bytes(vault, &candidate.path, &bytes, finding)?,
                         None => whole.push((candidate, Mutex::new(bytes), stat)),
                     }
                 }
-                Ok((Loaded::Stored(id, verdict), stat)) => {
-                    let id = id?;
-                    let mut verdict = verdict?;
-                    if admission.is_some_and(|admission| admission.is_purged(BlobId::new(id))) {
-                        verdict.refused = Some(Finding::new(Reason::Purged));
-                    }
-                    match self.note(vault, candidate, verdict, || BlobId::new(id))? {
-                        Some(finding) => {
-                            given_up.insert(path.clone(), finding);
+                Ok((Loaded::Large, _)) => match self.store_large(vault, candidate, sources, admission) {
+                    Ok(((id, verdict), stat)) => {
+                        let (id, mut verdict) = (id?, verdict?);
+                        if admission.is_some_and(|admission| admission.is_purged(BlobId::new(id))) {
+                            verdict.refused = Some(Finding::new(Reason::Purged));
                         }
-                        None => done.push((candidate, id, stat)),
+                        match self.note(vault, candidate, verdict, || BlobId::new(id))? {
+                            Some(finding) => {
+                                given_up.insert(candidate.path.clone(), finding);
+                            }
+                            None => done.push((candidate, id, stat)),
+                        }
                     }
-                }
+                    Err(error) => self.unread(candidate, &error),
+                },
                 Err(error) => self.unread(candidate, &error),
             }
         }
@@ -264,6 +322,22 @@ impl Gathered {
             if old == new { self.refreshed.push(change) } else { self.changes.push(change) }
         }
         Ok(())
+    }
+
+    /// Reads a large file, and judges it while it is stored.
+    fn store_large(
+        &mut self,
+        vault: &Vault,
+        candidate: &Candidate,
+        sources: &Sources,
+        admission: Option<&Admission<'_>>,
+    ) -> Result<(Stored, Stat), ReadError> {
+        let base = sources.base(candidate);
+        let writer = Mutex::new(&mut self.writer);
+        worktree::read_candidate(&vault.root, candidate, RECORD_MAX as u64, &|_, body| {
+            let mut writer = writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            store(candidate, body, base, admission, &mut writer)
+        })
     }
 
     /// Notes what was found in a file; returns why it is refused, if it is. What is as it was, is in the
@@ -395,41 +469,35 @@ impl Gathered {
     }
 }
 
-/// Reads one file: judges it and, if it is large, stores it on the way.
-fn load(
+/// What became of storing a large file, and of judging it.
+type Stored = (Result<ObjectId, store::Error>, Result<Verdict>);
+
+/// Stores a file while it is read and judged, whatever its length by now.
+fn store(
     candidate: &Candidate,
     body: Body<'_>,
     base: Option<ObjectId>,
     admission: Option<&Admission<'_>>,
-    writer: &Mutex<&mut PackWriter>,
-) -> Loaded {
-    let locked = || writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let Some(admission) = admission else {
-        let unjudged = Ok(Verdict::default());
-        return match body {
-            Body::Whole(bytes) => Loaded::Bytes(bytes, unjudged),
-            Body::Large(size, reader) => {
-                Loaded::Stored(locked().add_stream(Kind::Blob, size, reader, base), unjudged)
-            }
-        };
+    writer: &mut PackWriter,
+) -> Stored {
+    let mut bytes;
+    let (size, reader): (u64, &mut (dyn io::Read + Send)) = match body {
+        Body::Large(size, reader) => (size, reader),
+        Body::Whole(whole) => {
+            bytes = io::Cursor::new(whole);
+            (bytes.get_ref().len() as u64, &mut bytes)
+        }
     };
-    let demands = admission.demands(candidate);
-    match body {
-        Body::Whole(bytes) => {
-            let seen = ContentJudge::judge(demands, &bytes);
-            let verdict = admission.judge(candidate, &seen, admission::Body::Whole(&bytes));
-            Loaded::Bytes(bytes, verdict)
-        }
-        Body::Large(size, inner) => {
-            let rests_on_itself = base == candidate.old.map(|(_, id)| id.object());
-            let (judge, growth) = (ContentJudge::new(demands), admission.growth(candidate));
-            let mut judging = Judging { judge, growth, rests_on_itself };
-            let id = locked().add_seen(Kind::Blob, size, inner, base, &mut judging);
-            let Judging { judge, mut growth, .. } = judging;
-            let verdict = growth.finish().map_err(|error| admission::unread_before(candidate, error));
-            let verdict = verdict
-                .and_then(|()| admission.judge(candidate, &judge.finish(), admission::Body::Large(&growth)));
-            Loaded::Stored(id, verdict)
-        }
-    }
+    let Some(admission) = admission else {
+        return (writer.add_stream(Kind::Blob, size, reader, base), Ok(Verdict::default()));
+    };
+    let rests_on_itself = base == candidate.old.map(|(_, id)| id.object());
+    let judge = ContentJudge::new(admission.demands(candidate));
+    let mut judging = Judging { judge, growth: admission.growth(candidate), rests_on_itself };
+    let id = writer.add_seen(Kind::Blob, size, reader, base, &mut judging);
+    let Judging { judge, mut growth, .. } = judging;
+    let verdict = growth.finish().map_err(|error| admission::unread_before(candidate, error));
+    let verdict =
+        verdict.and_then(|()| admission.judge(candidate, &judge.finish(), admission::Body::Large(&growth)));
+    (id, verdict)
 }

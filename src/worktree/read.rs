@@ -181,26 +181,14 @@ pub fn read_candidates<T: Send>(
     runs.into_iter().flatten().collect()
 }
 
-/// As [`read_candidates`], but large files come last and one by one, on the thread of the caller: for a `take`
-/// that holds something while it uses all cores for one of them. A thread of the pool that waits for its part
-/// of one would begin another.
-pub fn read_candidates_large_last<T: Send>(
+/// Reads one candidate, as [`read_candidates`] does.
+pub fn read_candidate<T>(
     root: &Dir,
-    candidates: &[Candidate],
+    candidate: &Candidate,
     whole_bytes_max: u64,
     take: &(dyn Fn(&Candidate, Body<'_>) -> T + Sync),
-) -> Vec<Result<(T, Stat), ReadError>> {
-    let first = read_candidates(root, candidates, whole_bytes_max, &|candidate, body| match body {
-        Body::Whole(_) => Some(take(candidate, body)),
-        Body::Large(..) => None,
-    });
-    let mut folders = Folders::new(root);
-    let settle = |(candidate, taken)| match taken {
-        Ok((Some(taken), stat)) => Ok((taken, stat)),
-        Ok((None, _)) => read(&mut folders, candidate, whole_bytes_max, take),
-        Err(error) => Err(error),
-    };
-    candidates.iter().zip(first).map(settle).collect()
+) -> Result<(T, Stat), ReadError> {
+    read(&mut Folders::new(root), candidate, whole_bytes_max, take)
 }
 
 fn disk_error(error: fs::Error) -> ReadError {

@@ -8,7 +8,7 @@ use super::{Place, faults};
 use crate::object::{Mode, VaultPath};
 use crate::worktree::{
     Body, Index, LogMark, ReadError, RealLook, ScanInput, SkipReason, Traits, hash_candidates,
-    read_candidates, read_candidates_large_last, scan,
+    read_candidates, scan,
 };
 
 #[test]
@@ -334,28 +334,6 @@ fn file_that_grows_under_the_reader_is_refused_and_one_that_rests_is_read() {
     });
     assert!(matches!(read[0], Err(ReadError::ChangedWhileRead)), "{:?}", read[0]);
     assert!(matches!(read[1], Ok((5, _))), "{:?}", read[1]);
-}
-
-#[test]
-fn large_files_come_one_by_one_on_the_callers_thread_and_answers_in_order() {
-    let place = Place::new();
-    for n in 0..80 {
-        place.write(&format!("f{n:02}"), &"x".repeat(if n % 8 == 0 { 100 + n } else { n % 10 }));
-    }
-    let found = scan(place.input()).expect("walks");
-    let (caller, held) = (std::thread::current().id(), std::sync::Mutex::new(()));
-    let read = read_candidates_large_last(&place.root, &found.candidates, 10, &|_, body| match body {
-        Body::Whole(bytes) => bytes.len(),
-        Body::Large(size, reader) => {
-            assert_eq!(std::thread::current().id(), caller);
-            let _alone = held.try_lock().expect("nobody else is at it");
-            assert_eq!(std::io::copy(reader, &mut std::io::sink()).expect("reads"), size);
-            size as usize
-        }
-    });
-    let sizes: Vec<usize> = read.into_iter().map(|one| one.expect("read").0).collect();
-    let expected: Vec<usize> = found.candidates.iter().map(|one| one.stat.size as usize).collect();
-    assert_eq!(sizes, expected);
 }
 
 #[test]
