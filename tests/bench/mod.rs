@@ -12,6 +12,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it tells who runs it
 
+mod bare;
 pub mod chart;
 pub mod groups;
 mod imports;

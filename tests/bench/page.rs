@@ -33,6 +33,20 @@ impl Section {
         self.paragraphs.push(text);
     }
 
+    /// Begins a table with columns of its own.
+    pub fn table(&mut self, columns: &[&str]) {
+        self.say(format!("| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len())));
+    }
+
+    /// Adds a line to the table that was begun last.
+    pub fn line(&mut self, cells: &[String]) {
+        let line = format!("| {} |", cells.join(" | "));
+        eprintln!("  {line}");
+        let table = self.paragraphs.last_mut().expect("a table was begun");
+        table.push('\n');
+        table.push_str(&line);
+    }
+
     /// Returns the section without its heading's markers.
     pub fn markdown(&self) -> String {
         let mut text = format!("## {}\n\n{}\n", self.name, self.about);

@@ -25,6 +25,8 @@ pub enum Lane {
     Start,
     /// mvault in another state or form, told beside.
     Variant,
+    /// What cannot be left out; its program does nothing, so that a run of it is the start of a program.
+    Floor,
 }
 
 impl Lane {
@@ -39,6 +41,7 @@ impl Lane {
             Lane::Rsync => "rsync",
             Lane::Start => "`mvault --version`",
             Lane::Variant => "variant",
+            Lane::Floor => "floor",
         }
     }
 
@@ -83,6 +86,7 @@ impl Side {
             Lane::Mvault | Lane::Start | Lane::Variant => bench.program.clone(),
             Lane::SshTrue => "ssh".into(),
             Lane::Rsync => "rsync".into(),
+            Lane::Floor => "true".into(),
             Lane::Synced | Lane::Default | Lane::Cached => "git".into(),
         };
         Side {

@@ -74,6 +74,11 @@ fn the_benchmark_of_boot_comes_to_its_end() {
 }
 
 #[test]
+fn the_benchmark_of_floors_comes_to_its_end() {
+    works("floor", 21);
+}
+
+#[test]
 fn every_group_has_a_test_of_its_own() {
     let tests = include_str!("tests.rs");
     for group in &GROUPS {

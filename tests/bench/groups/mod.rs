@@ -2,6 +2,7 @@
 
 mod big;
 mod boot;
+mod floor;
 mod growing;
 mod large;
 mod long;
@@ -23,7 +24,7 @@ pub struct Group {
 }
 
 /// All groups in the order in which they run.
-pub const GROUPS: [Group; 8] = [
+pub const GROUPS: [Group; 9] = [
     Group { name: "notes", about: "2,000 Markdown files, 10 MB, in 40 folders.", run: notes::run },
     Group { name: "large", about: "100,000 Markdown files, 500 MB, in 2,000 folders.", run: large::run },
     Group {
@@ -50,4 +51,10 @@ pub const GROUPS: [Group; 8] = [
         run: sync::run,
     },
     Group { name: "boot", about: "What an agent is told when it starts, from 50,000 notes.", run: boot::run },
+    Group {
+        name: "floor",
+        about: "How far operations are from what the hardware allows, on the workloads of the other groups: a floor does \
+                what cannot be left out, and nothing else.",
+        run: floor::run,
+    },
 ];
