@@ -7,14 +7,16 @@
 //! - Each part is read so strictly that there is one spelling of it, and headers come in one order: writing what was
 //!   read gives the same bytes, without doing it.
 
+use std::sync::Arc;
+
 use super::{Commit, CommitId, Lamport, Signature, TreeId};
 
 /// The headers in the order in which they stand. Only the blobs that are purged have one each.
 const HEADERS: [&str; 7] = ["lamport", "device", "session", "restores", PURGES, "reconcile", "vault"];
 const PURGES: &str = "purges";
 
-/// Decodes a commit, or returns `None` if it is none of the usual kind.
-pub(super) fn decode(bytes: &[u8]) -> Option<Commit> {
+/// Decodes a commit, or returns `None` if it is none of the usual kind. Names that `neighbour` has are shared with it.
+pub(super) fn decode(bytes: &[u8], neighbour: Option<&Commit>) -> Option<Commit> {
     let text = std::str::from_utf8(bytes).ok().filter(|_| !bytes.contains(&0))?;
     let mut lines = text.split('\n');
     let mut header_bytes = 0;
@@ -26,8 +28,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Commit> {
         parents.push(CommitId::parse(parent).ok()?);
         line = next()?;
     }
-    let author = signature(line.strip_prefix("author ")?)?;
-    let committer = signature(next()?.strip_prefix("committer ")?)?;
+    let author = signature(line.strip_prefix("author ")?, neighbour.map(|commit| &commit.author))?;
+    let committer = signature(next()?.strip_prefix("committer ")?, Some(&author))?;
+    let (known_device, known_session) =
+        neighbour.map_or((&None, &None), |commit| (&commit.device, &commit.session));
     let mut commit = Commit {
         tree,
         parents,
@@ -56,7 +60,15 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Commit> {
         if is_number && !is_decimal(value) {
             return None;
         }
-        commit.take_header(name.as_bytes(), value.as_bytes()).ok()?;
+        match name {
+            "device" if known_device.as_ref().is_some_and(|known| known.as_str() == value) => {
+                commit.device = known_device.clone();
+            }
+            "session" if known_session.as_ref().is_some_and(|known| known.as_str() == value) => {
+                commit.session = known_session.clone();
+            }
+            _ => commit.take_header(name.as_bytes(), value.as_bytes()).ok()?,
+        }
     }
     commit.message = text.get(header_bytes..).filter(|message| !message.is_empty())?.into();
     Some(commit)
@@ -67,8 +79,8 @@ fn is_decimal(digits: &str) -> bool {
     digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'))
 }
 
-/// Parses `NAME <EMAIL> SECONDS OFFSET`.
-fn signature(text: &str) -> Option<Signature> {
+/// Parses `NAME <EMAIL> SECONDS OFFSET`; name and address may be those that another signature has.
+fn signature(text: &str, known: Option<&Signature>) -> Option<Signature> {
     let (name, rest) = text.split_once(" <")?;
     let (email, rest) = rest.split_once("> ")?;
     let (seconds, offset) = rest.split_once(' ')?;
@@ -77,9 +89,12 @@ fn signature(text: &str) -> Option<Signature> {
         let inside = |byte: u8| byte >= 0x80 || matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>');
         edge(text.bytes().next()) && edge(text.bytes().last()) && text.bytes().all(inside)
     };
-    if !is_usual(name) || !is_usual(email) || !name.is_ascii() || !email.is_ascii() {
-        return None;
-    }
+    let shared = |text: &str, known: Option<&Arc<str>>| {
+        let is_usual = text.is_ascii() && is_usual(text);
+        is_usual.then(|| known.filter(|known| ***known == *text).cloned().unwrap_or_else(|| text.into()))
+    };
+    let name = shared(name, known.map(|known| &known.name))?;
+    let email = shared(email, known.map(|known| &known.email))?;
     let seconds: i64 = is_decimal(seconds).then(|| seconds.parse().ok())??;
     let (sign, digits) = match offset.as_bytes() {
         [b'+', digits @ ..] => (1, digits),
@@ -94,7 +109,7 @@ fn signature(text: &str) -> Option<Signature> {
     let (hours, minutes) = (number(h1, h2), number(m1, m2));
     let offset_minutes = sign * (hours * 60 + minutes);
     let is_sane = hours < 24 && minutes < 60 && (sign > 0 || offset_minutes < 0);
-    is_sane.then(|| Signature { name: name.to_owned(), email: email.to_owned(), seconds, offset_minutes })
+    is_sane.then_some(Signature { name, email, seconds, offset_minutes })
 }
 
 #[cfg(test)]
@@ -147,6 +162,7 @@ mod tests {
             at in any::<proptest::sample::Index>(),
             byte in prop_oneof![Just(b' '), Just(b'0'), Just(b'+'), Just(b'\n'), Just(b'<'), any::<u8>()],
             edit in 0..8_u8,
+            is_near in any::<bool>(),
         ) {
             let mut bytes = commit.encode();
             let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
@@ -175,7 +191,8 @@ mod tests {
                 }
                 _ => {}
             }
-            if let Some(usual) = decode(&bytes) {
+            let neighbour = is_near.then_some(&commit);
+            if let Some(usual) = decode(&bytes, neighbour) {
                 // What contradicts itself is refused for both behind the decoder.
                 match Commit::decode_any(&bytes) {
                     Ok(general) => prop_assert_eq!(usual, general),
@@ -203,7 +220,14 @@ mod tests {
             extra: Vec::new(),
             message: "a title\n\nand more\n".into(),
         };
-        assert_eq!(decode(&commit.encode()), Some(commit));
+        let near = decode(&commit.encode(), None).expect("usual");
+        assert_eq!(near, commit);
+        let next = decode(&commit.encode(), Some(&near)).expect("usual");
+        assert_eq!(next, commit);
+        assert!(Arc::ptr_eq(&next.author.name, &near.author.name));
+        assert!(Arc::ptr_eq(&next.committer.email, &near.author.email));
+        let device = |commit: &Commit| commit.device.as_ref().map(|device| device.as_str().as_ptr());
+        assert_eq!(device(&next), device(&near));
     }
 
     #[test]
@@ -225,7 +249,7 @@ mod tests {
             message: "a title".into(),
         };
         let text = String::from_utf8(commit.encode()).expect("text");
-        assert_eq!(decode(text.as_bytes()), Some(commit));
+        assert_eq!(decode(text.as_bytes(), None), Some(commit));
         for (from, to) in [
             ("1700000000", "+1700000000"),
             ("1700000000", "01700000000"),
@@ -249,7 +273,7 @@ mod tests {
         ] {
             let changed = text.replacen(from, to, 1);
             assert_ne!(changed, text, "{from}");
-            assert_eq!(decode(changed.as_bytes()), None, "{from} -> {to}");
+            assert_eq!(decode(changed.as_bytes(), None), None, "{from} -> {to}");
         }
     }
 }
