@@ -109,11 +109,23 @@ impl Palette {
     }
 
     /// Colours what is about to be written. It must be harmless already, and not empty.
-    pub fn painted(self, style: Style, text: impl Display) -> impl Display {
-        fmt::from_fn(move |f| match self.on {
-            true => write!(f, "\x1b[{}m{text}\x1b[0m", style.code()),
-            false => text.fmt(f),
-        })
+    pub fn painted<T: Display>(self, style: Style, text: T) -> Painted<T> {
+        Painted { code: self.on.then(|| style.code()), text }
+    }
+}
+
+/// What is coloured while it is written.
+pub struct Painted<T> {
+    code: Option<&'static str>,
+    text: T,
+}
+
+impl<T: Display> Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "\x1b[{code}m{}\x1b[0m", self.text),
+            None => self.text.fmt(f),
+        }
     }
 }
 
@@ -203,6 +215,8 @@ mod tests {
     fn plain_palette_leaves_text_alone() {
         assert_eq!(Palette::PLAIN.paint(Style::Id, "x"), "x");
         assert_eq!(Palette::COLORED.paint(Style::Id, "x"), "\x1b[33mx\x1b[0m");
+        assert_eq!(Palette::PLAIN.painted(Style::Id, 7).to_string(), "7");
+        assert_eq!(Palette::COLORED.painted(Style::Id, 7).to_string(), "\x1b[33m7\x1b[0m");
         assert_eq!(Palette::COLORED.paint(Style::Id, ""), "");
     }
 }
