@@ -44,6 +44,16 @@ const RUN_BYTES_MAX: u64 = 1 << 20;
 pub struct Ahead {
     commits: Mutex<Line<Arc<Commit>>>,
     trees: Mutex<Line<Arc<[u8]>>>,
+    #[cfg(test)]
+    counted: Mutex<Counted>,
+}
+
+/// What tests ask for.
+#[cfg(test)]
+#[derive(Default)]
+struct Counted {
+    commits_asked: usize,
+    read_ahead: HashMap<Kind, usize>,
 }
 
 /// What is read ahead: commits, decoded, or the bytes of trees.
@@ -93,12 +103,6 @@ struct Line<T> {
     /// What is beyond the newest block, and what reads it meanwhile.
     beyond: Option<Span>,
     coming: Option<Receiver<(Block<T>, Span)>>,
-    /// How many were asked for.
-    #[cfg(test)]
-    asked_in_all: usize,
-    /// How many were read ahead.
-    #[cfg(test)]
-    read_in_all: usize,
 }
 
 /// The pack that was asked last, how often in a row, and how often for what stands behind the one asked before.
@@ -136,6 +140,11 @@ impl Ahead {
         // A panic elsewhere leaves at worst a block that is forgotten.
         T::line(self).lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    #[cfg(test)]
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().expect("no test panics while it counts")
+    }
 }
 
 impl<T> Default for Line<T> {
@@ -148,20 +157,12 @@ impl<T> Default for Line<T> {
             listed: HashMap::new(),
             beyond: None,
             coming: None,
-            #[cfg(test)]
-            asked_in_all: 0,
-            #[cfg(test)]
-            read_in_all: 0,
         }
     }
 }
 
 impl<T: Item> Line<T> {
     fn get(&mut self, store: &Store, id: ObjectId) -> Option<T> {
-        #[cfg(test)]
-        {
-            self.asked_in_all += 1;
-        }
         let [newer, older] = &self.blocks;
         let Some(item) = newer.get(&id).cloned() else { return older.get(&id).cloned() };
         self.hits += 1;
@@ -203,10 +204,6 @@ impl<T: Item> Line<T> {
     }
 
     fn keep(&mut self, block: Block<T>, beyond: Span) {
-        #[cfg(test)]
-        {
-            self.read_in_all += block.len();
-        }
         self.blocks.swap(0, 1);
         self.blocks[0] = block;
         self.beyond = Some(beyond);
@@ -240,6 +237,10 @@ impl Span {
         let runs: Vec<Vec<(ObjectId, T)>> = runs.collect();
         let mut block = Block::with_capacity(runs.iter().map(Vec::len).sum());
         block.extend(runs.into_iter().flatten());
+        #[cfg(test)]
+        {
+            *store.0.ahead.counted().read_ahead.entry(T::KIND).or_default() += block.len();
+        }
         block
     }
 
@@ -272,6 +273,10 @@ impl Span {
 impl Store {
     /// Returns a commit, read by itself or ahead of the walk that asks for it.
     pub fn commit(&self, id: CommitId) -> std::result::Result<Arc<Commit>, SourceError> {
+        #[cfg(test)]
+        {
+            self.0.ahead.counted().commits_asked += 1;
+        }
         if let Some(commit) = self.read_before::<Arc<Commit>>(id.object()) {
             return Ok(commit);
         }
@@ -299,14 +304,13 @@ impl Store {
     /// Returns how many commits this store was asked for: what a walk costs.
     #[cfg(test)]
     pub fn commits_asked(&self) -> usize {
-        self.0.ahead.line::<Arc<Commit>>().asked_in_all
+        self.0.ahead.counted().commits_asked
     }
 
-    /// Returns how many commits and how many trees were read ahead.
+    /// Returns how many objects of a kind were read ahead.
     #[cfg(test)]
-    pub fn read_ahead_in_all(&self) -> (usize, usize) {
-        let ahead = &self.0.ahead;
-        (ahead.line::<Arc<Commit>>().read_in_all, ahead.line::<Arc<[u8]>>().read_in_all)
+    pub fn read_ahead_of(&self, kind: Kind) -> usize {
+        self.0.ahead.counted().read_ahead.get(&kind).copied().unwrap_or(0)
     }
 
     /// Looks for what was read ahead; waits for the block that is being read, if one is.

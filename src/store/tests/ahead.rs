@@ -143,7 +143,7 @@ fn a_walk_reads_ahead_before_and_after_a_collection() {
         let (met, stopped) = walk(&store, *ids.last().expect("some"));
         assert_eq!((met.len(), stopped), (ids.len(), None));
         meet_trees(&store, &trees);
-        let (commits_ahead, trees_ahead) = store.read_ahead_in_all();
+        let [commits_ahead, trees_ahead] = [Kind::Commit, Kind::Tree].map(|kind| store.read_ahead_of(kind));
         assert!(commits_ahead > ids.len() / 2, "{commits_ahead}");
         assert!(trees_ahead > trees.len() / 2, "{trees_ahead}");
     }
@@ -156,7 +156,7 @@ fn a_look_at_the_last_few_reads_nothing_ahead() {
     let store = place.reopen();
     ids.iter().rev().take(20).for_each(|id| drop(store.commit(*id).expect("is there")));
     meet_trees(&store, &trees[2980..]);
-    assert_eq!(store.read_ahead_in_all(), (0, 0));
+    assert_eq!([Kind::Commit, Kind::Tree].map(|kind| store.read_ahead_of(kind)), [0, 0]);
 }
 
 #[test]
@@ -180,6 +180,6 @@ fn what_is_in_memory_of_a_walk_is_bounded_by_bytes() {
     };
     let store = place.reopen();
     meet_trees(&store, &ids[168..]);
-    let (_, read) = store.read_ahead_in_all();
+    let read = store.read_ahead_of(Kind::Tree);
     assert!((1..=12).contains(&read), "{read} trees of 376,000 bytes each");
 }
