@@ -45,6 +45,18 @@ impl Moment {
 /// Writes seconds since 1970 as RFC 3339 in the given zone; beyond the years 0 to 9999 the nearest
 /// moment within.
 pub fn rfc3339(seconds: i64, offset_minutes: i32) -> String {
+    let (timestamp, offset) = within_years(seconds, offset_minutes);
+    timestamp.display_with_offset(offset).to_string().replacen("+00:00", "Z", 1)
+}
+
+/// Returns what calendar and clock of the given zone show, and the zone's offset in minutes; beyond the years 0 to
+/// 9999 of the nearest moment within, and of the nearest zone there can be.
+pub fn civil(seconds: i64, offset_minutes: i32) -> (jiff::civil::DateTime, i32) {
+    let (timestamp, offset) = within_years(seconds, offset_minutes);
+    (offset.to_datetime(timestamp), offset.seconds() / 60)
+}
+
+fn within_years(seconds: i64, offset_minutes: i32) -> (jiff::Timestamp, jiff::tz::Offset) {
     let offset_seconds = offset_minutes.clamp(-1439, 1439) * 60;
     let offset = jiff::tz::Offset::from_seconds(offset_seconds).unwrap_or(jiff::tz::Offset::UTC);
     let first = jiff::civil::date(0, 1, 3).at(0, 0, 0, 0);
@@ -52,8 +64,7 @@ pub fn rfc3339(seconds: i64, offset_minutes: i32) -> String {
     let bound =
         |civil: jiff::civil::DateTime| offset.to_timestamp(civil).map(|t| t.as_second()).unwrap_or_default();
     let seconds = seconds.clamp(bound(first), bound(last));
-    let timestamp = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    timestamp.display_with_offset(offset).to_string().replacen("+00:00", "Z", 1)
+    (jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH), offset)
 }
 
 /// Where time comes from.

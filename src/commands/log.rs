@@ -7,6 +7,7 @@ use super::commit::session_id;
 use super::telling::{Names, commit_json, in_full, one_line};
 use super::{CommandError, CommandResult, Context, Exit};
 use crate::object::{Commit, CommitId, DeviceName};
+use crate::ui::Palette;
 use crate::ui::graph::{Glyphs, Graph};
 use crate::vault::difference::{Difference, between};
 use crate::vault::history::{Filter, Known, Walk, told_with_descent};
@@ -63,7 +64,9 @@ pub fn run(cx: &mut Context<'_>, args: &LogArgs) -> CommandResult {
     let filter = filter(cx, &vault, args)?;
     let heads = heads(&vault, args)?;
     cx.ui.page()?;
-    let mut teller = Teller { names: Names::of(&vault), vault: &vault, args, told: 0 };
+    let now = cx.env.clock.now().seconds();
+    let mut teller =
+        Teller { names: Names::of(&vault), vault: &vault, args, told: 0, now, text: String::new() };
     let is_told = |id: CommitId, commit: &Commit| {
         let is_root = commit.parents.is_empty() && commit.vault.is_some();
         args.all || (!is_root && (args.graph || !commit.is_derived() || heads.contains(&id)))
@@ -148,6 +151,9 @@ struct Teller<'a> {
     names: Names,
     args: &'a LogArgs,
     told: usize,
+    /// What ages are counted from, in seconds since 1970.
+    now: i64,
+    text: String,
 }
 
 impl Teller<'_> {
@@ -164,9 +170,8 @@ impl Teller<'_> {
             }
             return Ok(cx.ui.json(&object)?);
         }
-        for line in self.lines(cx, id, commit) {
-            cx.ui.line(line)?;
-        }
+        let palette = cx.ui.palette();
+        cx.ui.bytes(self.text(palette, id, commit).as_bytes())?;
         tell_patch(cx, self.vault, &changed)?;
         if !changed.is_empty() && !self.args.oneline {
             cx.ui.line("")?;
@@ -174,13 +179,16 @@ impl Teller<'_> {
         Ok(())
     }
 
-    fn lines(&self, cx: &Context<'_>, id: CommitId, commit: &Commit) -> Vec<String> {
-        let palette = cx.ui.palette();
+    /// Returns what is told of a commit, as whole lines, in memory that the next one takes again.
+    fn text(&mut self, palette: Palette, id: CommitId, commit: &Commit) -> &str {
+        self.text.clear();
         if self.args.oneline {
-            vec![one_line(id, commit, &self.names, palette)]
+            one_line(&mut self.text, id, commit, &self.names, palette);
         } else {
-            in_full(id, commit, &self.names, cx.env.clock.now().seconds(), palette)
+            in_full(&mut self.text, id, commit, &self.names, self.now, palette)
+                .expect("a string takes everything");
         }
+        &self.text
     }
 
     fn draw(
@@ -192,7 +200,8 @@ impl Teller<'_> {
         before: &[CommitId],
     ) -> Result<(), CommandError> {
         self.told += 1;
-        let mut text = self.lines(cx, id, commit);
+        let mut text: Vec<String> =
+            self.text(cx.ui.palette(), id, commit).lines().map(str::to_owned).collect();
         if self.args.patch {
             let changed = differences(self.vault, commit, &self.args.paths, cx)?;
             text.extend(patch_lines(self.vault, &changed, cx.ui.palette())?);

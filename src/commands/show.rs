@@ -65,9 +65,10 @@ fn show_commit(cx: &mut Context<'_>, vault: &Vault, id: CommitId) -> CommandResu
     }
     cx.ui.page()?;
     let now = cx.env.clock.now().seconds();
-    for line in in_full(id, &commit, &Names::of(vault), now, cx.ui.palette()) {
-        cx.ui.line(line)?;
-    }
+    let mut text = String::new();
+    in_full(&mut text, id, &commit, &Names::of(vault), now, cx.ui.palette())
+        .expect("a string takes everything");
+    cx.ui.bytes(text.as_bytes())?;
     if commit.parents.len() > 1 {
         let first = commit.parents[0].short();
         cx.ui.note(format_args!("compared with the first of its parents, {first}"));

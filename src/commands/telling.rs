@@ -1,6 +1,7 @@
 //! How a commit is told by `log` and `show`.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write};
 
 use gix::bstr::ByteSlice;
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::env::rfc3339;
 use crate::object::{Commit, CommitId};
 use crate::oplog::RefName;
-use crate::ui::{Palette, Style, harmless, time};
+use crate::ui::{Palette, Style, push_harmless, time};
 use crate::vault::Vault;
 
 /// What names stand on which commit, as a person types them.
@@ -35,11 +36,10 @@ impl Names {
         Names(names)
     }
 
-    /// Returns the names of a commit in brackets, after a blank; nothing if it has none.
-    fn told(&self, id: CommitId, palette: Palette) -> String {
-        match self.0.get(&id) {
-            None => String::new(),
-            Some(names) => format!(" ({})", palette.paint(Style::Ref, &names.join(", "))),
+    /// Writes the names of a commit in brackets, after a blank; nothing if it has none.
+    fn tell(&self, out: &mut String, id: CommitId, palette: Palette) {
+        if let Some(names) = self.0.get(&id) {
+            let _infallible = write!(out, " ({})", palette.paint(Style::Ref, &names.join(", ")));
         }
     }
 }
@@ -58,57 +58,70 @@ pub fn commit_json(id: CommitId, commit: &Commit) -> Value {
         "derived": commit.is_derived(),
         "purges": commit.purges.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "restores": commit.restores.map(|id| id.to_string()),
-        "author": commit.author.name,
+        "author": &*commit.author.name,
         "at": rfc3339(made.seconds, made.offset_minutes),
         "message": commit.message.to_str_lossy(),
     })
 }
 
-/// Returns a commit as one line: short id, names, title.
-pub fn one_line(id: CommitId, commit: &Commit, names: &Names, palette: Palette) -> String {
-    let short = palette.paint(Style::Id, &id.short());
-    format!("{short}{} {}", names.told(id, palette), title(commit))
+/// Writes a commit as one line: short id, names, title.
+pub fn one_line(out: &mut String, id: CommitId, commit: &Commit, names: &Names, palette: Palette) {
+    out.push_str(&palette.paint(Style::Id, &id.short()));
+    names.tell(out, id, palette);
+    out.push(' ');
+    let title = commit.message.lines().next().unwrap_or_default().to_str_lossy();
+    push_harmless(out, &title.replace('\t', " "));
+    out.push('\n');
 }
 
-fn title(commit: &Commit) -> String {
-    harmless(&commit.title()).replace('\t', " ")
-}
-
-/// Returns a commit as a few lines: id and names, who, when, the message indented, an empty line.
-pub fn in_full(id: CommitId, commit: &Commit, names: &Names, now: i64, palette: Palette) -> Vec<String> {
-    let mut lines =
-        vec![format!("{}{}", palette.paint(Style::Id, &format!("commit {id}")), names.told(id, palette))];
-    let parents: Vec<String> = commit.parents.iter().map(CommitId::short).collect();
+/// Writes a commit as a few lines: id and names, who, when, the message indented, an empty line.
+pub fn in_full(
+    out: &mut String,
+    id: CommitId,
+    commit: &Commit,
+    names: &Names,
+    now: i64,
+    palette: Palette,
+) -> fmt::Result {
+    write!(out, "{}", palette.painted(Style::Id, format_args!("commit {id}")))?;
+    names.tell(out, id, palette);
+    out.push('\n');
+    let parents = || commit.parents.iter().map(CommitId::short).collect::<Vec<_>>().join(", ");
     if commit.is_derived() {
-        lines.push(format!("Derived: reconcile joined {}", parents.join(", ")));
+        writeln!(out, "Derived: reconcile joined {}", parents())?;
     } else {
-        if parents.len() > 1 {
-            lines.push(format!("Joins:   {}", parents.join(", ")));
+        if commit.parents.len() > 1 {
+            writeln!(out, "Joins:   {}", parents())?;
         }
-        let device = commit.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
-        lines.push(format!("Author:  {}{device}", harmless(&commit.author.name)));
+        out.push_str("Author:  ");
+        push_harmless(out, &commit.author.name);
+        if let Some(device) = &commit.device {
+            write!(out, " on {device}")?;
+        }
+        out.push('\n');
     }
     if let Some(session) = &commit.session {
-        lines.push(format!("Session: {session}"));
+        writeln!(out, "Session: {session}")?;
     }
     let made = &commit.committer;
-    lines.push(format!(
-        "Date:    {} ({})",
-        time::absolute(made.seconds, made.offset_minutes),
-        time::relative(made.seconds, now)
-    ));
-    lines.push(format!("Lamport: {}", commit.lamport.0));
+    out.push_str("Date:    ");
+    time::write_absolute(out, made.seconds, made.offset_minutes)?;
+    out.push_str(" (");
+    time::write_relative(out, made.seconds, now)?;
+    writeln!(out, ")\nLamport: {}", commit.lamport.0)?;
     if let Some(restores) = commit.restores {
-        lines.push(format!("Restores {}", palette.paint(Style::Id, &restores.to_string())));
+        writeln!(out, "Restores {}", palette.painted(Style::Id, restores))?;
     }
     for blob in &commit.purges {
-        lines.push(format!("Purges   {}", palette.paint(Style::Id, &blob.to_string())));
+        writeln!(out, "Purges   {}", palette.painted(Style::Id, blob))?;
     }
-    lines.push(String::new());
-    let message = commit.message.to_str_lossy();
-    lines.extend(
-        message.trim_end().lines().map(|line| format!("    {}", harmless(line)).trim_end().to_owned()),
-    );
-    lines.push(String::new());
-    lines
+    out.push('\n');
+    for line in commit.message.to_str_lossy().trim_end().lines() {
+        out.push_str("    ");
+        push_harmless(out, line);
+        out.truncate(out.trim_end_matches(|c: char| c != '\n' && c.is_whitespace()).len());
+        out.push('\n');
+    }
+    out.push('\n');
+    Ok(())
 }

@@ -8,6 +8,7 @@
 //! names one meaning.
 
 use std::fmt;
+use std::sync::Arc;
 
 use gix::bstr::{BString, ByteSlice};
 use gix::objs::WriteTo;
@@ -44,7 +45,7 @@ pub enum CommitError {
 
 /// A device's name: `[a-z0-9][a-z0-9-]{0,31}` and none of the reserved words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeviceName(String);
+pub struct DeviceName(Arc<str>);
 
 /// Words that mean something else where a device can be named.
 const DEVICE_NAMES_RESERVED: [&str; 10] =
@@ -56,7 +57,7 @@ impl DeviceName {
         let first = text.bytes().next().is_some_and(|b| b != b'-');
         let rest = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         let free = !DEVICE_NAMES_RESERVED.contains(&text);
-        (first && rest && free && text.len() <= 32).then(|| DeviceName(text.to_owned()))
+        (first && rest && free && text.len() <= 32).then(|| DeviceName(text.into()))
     }
 
     /// Returns the name.
@@ -73,14 +74,14 @@ impl fmt::Display for DeviceName {
 
 /// The id of an agent's session: `[A-Za-z0-9._-]{1,128}`, no leading dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(String);
+pub struct SessionId(Arc<str>);
 
 impl SessionId {
     /// Parses a session id; `None` for anything that is not one.
     pub fn parse(text: &str) -> Option<SessionId> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         let fits = (1..=128).contains(&text.len()) && !text.starts_with('.');
-        (fits && text.bytes().all(allowed)).then(|| SessionId(text.to_owned()))
+        (fits && text.bytes().all(allowed)).then(|| SessionId(text.into()))
     }
 
     /// Returns the id.
@@ -123,9 +124,9 @@ impl fmt::Display for VaultId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// A name without `<`, `>` and line breaks.
-    pub name: String,
+    pub name: Arc<str>,
     /// An address, likewise; need not be a real one.
-    pub email: String,
+    pub email: Arc<str>,
     /// Seconds since 1970-01-01T00:00:00Z.
     pub seconds: i64,
     /// The offset of the writer's zone from UTC in minutes, east positive.
@@ -135,13 +136,13 @@ pub struct Signature {
 impl Signature {
     /// Makes a signature; characters that cannot stand in one are replaced by spaces.
     pub fn new(name: &str, email: &str, seconds: i64, offset_minutes: i32) -> Signature {
-        Signature { name: clean(name), email: clean(email), seconds, offset_minutes }
+        Signature { name: clean(name).into(), email: clean(email).into(), seconds, offset_minutes }
     }
 
     fn to_gix(&self) -> gix::actor::Signature {
         gix::actor::Signature {
-            name: self.name.as_str().into(),
-            email: self.email.as_str().into(),
+            name: (&*self.name).into(),
+            email: (&*self.email).into(),
             time: gix::date::Time { seconds: self.seconds, offset: self.offset_minutes * 60 },
         }
     }
@@ -153,8 +154,8 @@ impl Signature {
                 .map_err(|_| CommitError::Malformed("an identity is not UTF-8".into()))
         };
         Ok(Signature {
-            name: text(signature.name)?,
-            email: text(signature.email)?,
+            name: text(signature.name)?.into(),
+            email: text(signature.email)?.into(),
             seconds: time.seconds,
             offset_minutes: time.offset / 60,
         })
@@ -262,7 +263,13 @@ impl Commit {
     /// Decodes a commit and checks its form; what needs the parents' stamps is left to
     /// [`Commit::check_stamp`].
     pub fn decode(bytes: &[u8]) -> Result<Commit, CommitError> {
-        let commit = match usual_commit::decode(bytes) {
+        Commit::decode_beside(bytes, None)
+    }
+
+    /// Decodes a commit as [`Commit::decode`] does. Names that another one has as well, as neighbours in a history
+    /// do, are shared with it: to take memory for each, and to give it back, was a sixth of a walk.
+    pub fn decode_beside(bytes: &[u8], neighbour: Option<&Commit>) -> Result<Commit, CommitError> {
+        let commit = match usual_commit::decode(bytes, neighbour) {
             Some(commit) if commit.lamport != Lamport(0) => commit,
             _ => return Commit::decode_any(bytes),
         };

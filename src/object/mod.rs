@@ -20,7 +20,7 @@ pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, 
 pub use path::{NameError, VaultPath, check_name, is_reserved_name};
 pub use source::{NoSource, Object, Overlay, Recent, Source, SourceError};
 pub use stamp::{LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport, StampError};
-pub use tree::{Entries, EntryRef, Mode, Tree, TreeEntry, TreeError};
+pub use tree::{Entries, EntryRef, Mode, Tree, TreeEntry, TreeError, find_entry};
 
 /// The kinds of object a vault holds. Tags are refs here, so there is no tag object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

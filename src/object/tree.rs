@@ -191,6 +191,28 @@ impl Tree {
     }
 }
 
+/// Finds the entry called `name`, a file or a folder, in the bytes of a tree, without looking at more than it must.
+///
+/// For a walk that looks at many trees of a history, which were decoded when they came: only what is passed on the
+/// way is checked, and of that the modes and lengths.
+pub fn find_entry(bytes: &[u8], name: &[u8]) -> Result<Option<(Mode, ObjectId)>, TreeError> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let at = bytes.len() - rest.len();
+        let truncated = || TreeError::Truncated(at);
+        let space = rest.iter().take(8).position(|byte| *byte == b' ').ok_or_else(truncated)?;
+        let mode = Mode::from_octal(&rest[..space]).ok_or(TreeError::BadMode(at))?;
+        let named = &rest[space + 1..];
+        let end = named.iter().position(|byte| *byte == 0).ok_or_else(truncated)?;
+        let (id, behind) = named[end + 1..].split_first_chunk::<32>().ok_or_else(truncated)?;
+        if named[..end] == *name {
+            return Ok(Some((mode, ObjectId::from_bytes(*id))));
+        }
+        rest = behind;
+    }
+    Ok(None)
+}
+
 /// An entry where it stands in the bytes of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryRef<'a> {
@@ -304,6 +326,10 @@ mod tests {
         assert_eq!(Tree::decode(&tree.encode()).expect("valid"), tree);
         assert!(tree.find(b"a").is_some_and(|e| e.mode.is_tree()));
         assert!(tree.find(b"b").is_none());
+        for name in [&b"a-"[..], b"a.b", b"a", b"a0", b"b", b"", b"a\0"] {
+            let found = find_entry(&tree.encode(), name).expect("valid");
+            assert_eq!(found, tree.find(name).map(|entry| (entry.mode, entry.id)));
+        }
     }
 
     #[test]
@@ -362,6 +388,7 @@ mod tests {
         let good = raw(&[("100644", "a")]);
         for cut in 1..good.len() {
             assert!(Tree::decode(&good[..cut]).is_err(), "cut at {cut}");
+            assert!(find_entry(&good[..cut], b"b").is_err(), "cut at {cut}");
         }
     }
 }

@@ -1,33 +1,39 @@
-//! Commits read ahead: a walk down a long history gets them in blocks, which all cores decode.
+//! Commits and trees read ahead: a walk down a long history gets them in blocks, which all cores decode.
 //!
-//! - A pack has the commits of a history in the order in which they were made. Who asks one pack for one
-//!   commit after the other walks down, and will want those before.
+//! - A pack has the commits of a history, and the trees, in the order in which they were made, or the other way
+//!   round. Who asks one pack for one after the other walks, and will want those beyond.
 //! - What is kept here was hashed like anything else. What cannot be read ahead is left to whoever asks for
-//!   it, so that damage is told of the commit that was wanted.
-//! - Listing a pack's commits reads its whole table. That is done once as many were asked for one by one that
-//!   it costs no more than those did; a look at the last few reads nothing ahead.
+//!   it, so that damage is told of the object that was wanted.
+//! - Listing what a pack has of a kind reads its whole table. That is done once as many were asked for one by one
+//!   that it costs no more than those did; a look at the last few reads nothing ahead.
+//! - Three blocks of each kind are in memory at most, with so many objects and bytes as a block may have.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
 use super::error::Result;
 use super::frame::{self, Reference};
 use super::pack::format::{Entry, Form};
-use super::pack::read::Pack;
+use super::pack::read::{Pack, Slot};
 use super::read::{Found, Place};
 use super::{PackId, Store};
-use crate::object::{Commit, CommitId, Kind, ObjectId, Source, SourceError, hash_object};
+use crate::object::{Commit, CommitId, Kind, ObjectId, Source, SourceError, TreeId, hash_object};
 
-/// So many commits are read one by one from a pack before any is read ahead.
+/// So many objects are read one by one from a pack before any is read ahead.
 const ASKED_MIN: u64 = 32;
-/// For each commit that was read, so many records may be listed.
+/// For each object that was read, so many records may be listed.
 const RECORDS_LISTED: u64 = 256;
-const BLOCK_MIN: usize = 256;
-const BLOCK_MAX: usize = 4096;
+const BLOCK_MIN: usize = 64;
+const BLOCK_MAX: usize = 2048;
+/// A block has no more plain bytes, but for its first object.
+const BLOCK_BYTES_MAX: u64 = 4 << 20;
+/// One in so many of a block must have been asked for, or it was no walk.
+const HITS_PER: usize = 8;
 /// So many neighbours are decoded in one go: a history with skips has few bases outside of them.
 const RUN: usize = 256;
 /// Neighbours that span more bytes are read one by one.
@@ -35,96 +41,184 @@ const RUN_BYTES_MAX: u64 = 1 << 20;
 
 /// What was read ahead, and why.
 #[derive(Default)]
-pub struct Ahead(Mutex<Inner>);
+pub struct Ahead {
+    commits: Mutex<Line<Arc<Commit>>>,
+    trees: Mutex<Line<Arc<[u8]>>>,
+    #[cfg(test)]
+    counted: Mutex<Counted>,
+}
 
+/// What tests ask for.
+#[cfg(test)]
 #[derive(Default)]
-struct Inner {
+struct Counted {
+    commits_asked: usize,
+    read_ahead: HashMap<Kind, usize>,
+}
+
+/// What is read ahead: commits, decoded, or the bytes of trees.
+trait Item: Clone + Send + 'static {
+    const KIND: Kind;
+
+    /// Makes it of bytes that were hashed; `before` was made just before it.
+    fn decode(bytes: &[u8], before: Option<&Self>) -> Option<Self>;
+
+    fn line(ahead: &Ahead) -> &Mutex<Line<Self>>;
+}
+
+impl Item for Arc<Commit> {
+    const KIND: Kind = Kind::Commit;
+
+    fn decode(bytes: &[u8], before: Option<&Self>) -> Option<Self> {
+        Commit::decode_beside(bytes, before.map(|commit| &**commit)).ok().map(Arc::new)
+    }
+
+    fn line(ahead: &Ahead) -> &Mutex<Line<Self>> {
+        &ahead.commits
+    }
+}
+
+impl Item for Arc<[u8]> {
+    const KIND: Kind = Kind::Tree;
+
+    fn decode(bytes: &[u8], _: Option<&Self>) -> Option<Self> {
+        Some(bytes.into())
+    }
+
+    fn line(ahead: &Ahead) -> &Mutex<Line<Self>> {
+        &ahead.trees
+    }
+}
+
+/// What was read ahead of one kind.
+struct Line<T> {
     /// The last two blocks, the newer first: what is asked for twice is asked for soon.
-    blocks: [Block; 2],
+    blocks: [Block<T>; 2],
     block_len: usize,
     /// How many of the newest block were asked for.
     hits: usize,
-    /// The pack that was asked last, and how often in a row.
-    asked: Option<(PackId, u64)>,
-    /// The commits of packs by offset, where they were listed.
+    asked: Option<Asked>,
+    /// What packs have of the kind by offset, where that was listed.
     listed: HashMap<PackId, Listed>,
-    /// What is before the newest block, and what reads it meanwhile.
-    before: Option<Span>,
-    /// How many commits were asked for.
-    #[cfg(test)]
-    asked_in_all: usize,
-    coming: Option<Receiver<(Block, Span)>>,
+    /// What is beyond the newest block, and what reads it meanwhile.
+    beyond: Option<Span>,
+    coming: Option<Receiver<(Block<T>, Span)>>,
 }
 
-/// Commits of one pack, of which those before `end` were not read yet.
+/// The pack that was asked last, how often in a row, and how often for what stands behind the one asked before.
+struct Asked {
+    pack: PackId,
+    times: u64,
+    onward: u64,
+    offset: u64,
+}
+
+/// A part of what one pack has of a kind that was not read yet, and from which end it is read.
 #[derive(Clone)]
 struct Span {
     pack: Arc<Pack>,
     listed: Listed,
-    end: usize,
+    range: Range<usize>,
+    way: Way,
 }
 
-/// Commits that were read ahead.
-type Block = HashMap<CommitId, Arc<Commit>>;
-/// A pack's commits by offset.
-type Listed = Arc<Vec<Entry>>;
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From the end of the pack to its beginning.
+    Back,
+    /// From its beginning to its end.
+    Onward,
+}
+
+/// Objects that were read ahead.
+type Block<T> = HashMap<ObjectId, T>;
+/// What a pack has of one kind, by offset.
+type Listed = Arc<Vec<Slot>>;
 
 impl Ahead {
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn line<T: Item>(&self) -> MutexGuard<'_, Line<T>> {
         // A panic elsewhere leaves at worst a block that is forgotten.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        T::line(self).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().expect("no test panics while it counts")
     }
 }
 
-impl Inner {
-    fn get(&mut self, store: &Store, id: CommitId) -> Option<Arc<Commit>> {
-        #[cfg(test)]
-        {
-            self.asked_in_all += 1;
+impl<T> Default for Line<T> {
+    fn default() -> Line<T> {
+        Line {
+            blocks: [Block::new(), Block::new()],
+            block_len: 0,
+            hits: 0,
+            asked: None,
+            listed: HashMap::new(),
+            beyond: None,
+            coming: None,
         }
+    }
+}
+
+impl<T: Item> Line<T> {
+    fn get(&mut self, store: &Store, id: ObjectId) -> Option<T> {
         let [newer, older] = &self.blocks;
-        let Some(commit) = newer.get(&id).cloned() else { return older.get(&id).cloned() };
+        let Some(item) = newer.get(&id).cloned() else { return older.get(&id).cloned() };
         self.hits += 1;
         self.read_on(store);
-        Some(commit)
+        Some(item)
     }
 
-    /// Counts a commit that was read by itself, and tells how many should be read ahead of it, if any.
-    fn count(&mut self, pack: PackId, records: u64) -> Option<usize> {
-        let asked = match self.asked {
-            Some((last, asked)) if last == pack => asked + 1,
-            _ => 1,
+    /// Counts an object that was read by itself, and tells how many should be read ahead of it, if any, and
+    /// which way.
+    fn count(&mut self, found: &Entry, pack: PackId, records: u64) -> Option<(usize, Way)> {
+        let offset = found.offset;
+        let asked = match self.asked.take().filter(|asked| asked.pack == pack) {
+            Some(asked) => Asked {
+                times: asked.times + 1,
+                onward: asked.onward + u64::from(offset > asked.offset),
+                offset,
+                pack,
+            },
+            None => Asked { pack, times: 1, onward: 0, offset },
         };
-        self.asked = Some((pack, asked));
         let listing = if self.listed.contains_key(&pack) { 0 } else { records / RECORDS_LISTED };
-        if asked < ASKED_MIN.max(listing) {
+        let (times, onward) = (asked.times, asked.onward);
+        self.asked = Some(asked);
+        if times < ASKED_MIN.max(listing) {
             return None;
         }
         // A block of which little was used was no walk: begin anew.
-        if self.block_len > 0 && self.hits < self.block_len / 4 {
+        if self.block_len > 0 && self.hits < self.block_len / HITS_PER {
             (self.block_len, self.asked) = (0, None);
             return None;
         }
-        self.block_len = (self.block_len * 2).clamp(BLOCK_MIN, BLOCK_MAX);
+        self.grow();
         self.hits = 0;
-        Some(self.block_len)
+        Some((self.block_len, if onward * 2 > times { Way::Onward } else { Way::Back }))
     }
 
-    fn keep(&mut self, block: Block, before: Span) {
+    fn grow(&mut self) {
+        self.block_len = (self.block_len * 2).clamp(BLOCK_MIN, BLOCK_MAX);
+    }
+
+    fn keep(&mut self, block: Block<T>, beyond: Span) {
         self.blocks.swap(0, 1);
         self.blocks[0] = block;
-        self.before = Some(before);
+        self.beyond = Some(beyond);
+        self.hits = 0;
     }
 
-    /// Lets another thread read what comes before the newest block once half of that was asked for.
+    /// Lets another thread read what is beyond the newest block, once that proves of use.
     fn read_on(&mut self, store: &Store) {
         // Who works in the pool must not wait for the pool.
         let may_wait = rayon::current_thread_index().is_none() && rayon::current_num_threads() > 1;
-        if self.hits * 2 < self.blocks[0].len() || self.coming.is_some() || !may_wait {
+        if self.hits * HITS_PER < self.blocks[0].len() || self.coming.is_some() || !may_wait {
             return;
         }
-        let Some(mut span) = self.before.take().filter(|span| span.end > 0) else { return };
-        self.block_len = (self.block_len * 2).clamp(BLOCK_MIN, BLOCK_MAX);
+        let Some(mut span) = self.beyond.take().filter(|span| !span.range.is_empty()) else { return };
+        self.grow();
         let (store, count, (sender, receiver)) = (store.clone(), self.block_len, channel());
         self.coming = Some(receiver);
         rayon::spawn(move || {
@@ -136,24 +230,54 @@ impl Inner {
 }
 
 impl Span {
-    /// Reads the last `count` commits before the end.
-    fn read(&mut self, store: &Store, count: usize) -> Block {
-        let start = self.end.saturating_sub(count);
-        let wanted = &self.listed[start..self.end];
-        let runs = wanted.par_chunks(RUN).map(|run| store.decode_run(&self.pack, run));
-        let runs: Vec<Vec<(CommitId, Arc<Commit>)>> = runs.collect();
-        let mut block = Block::with_capacity(wanted.len());
+    /// Reads at most `count` objects of the near end.
+    fn read<T: Item>(&mut self, store: &Store, count: usize) -> Block<T> {
+        let entries = self.take(store, count);
+        let runs = entries.par_chunks(RUN).map(|run| store.decode_run(&self.pack, run));
+        let runs: Vec<Vec<(ObjectId, T)>> = runs.collect();
+        let mut block = Block::with_capacity(runs.iter().map(Vec::len).sum());
         block.extend(runs.into_iter().flatten());
-        self.end = start;
+        #[cfg(test)]
+        {
+            *store.0.ahead.counted().read_ahead.entry(T::KIND).or_default() += block.len();
+        }
         block
+    }
+
+    /// Takes the next objects off the near end, at most `count` and as many bytes as a block may have. Returns
+    /// their entries by offset.
+    fn take(&mut self, store: &Store, count: usize) -> Vec<Entry> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while entries.len() < count && !self.range.is_empty() {
+            let near = if self.way == Way::Back { self.range.end - 1 } else { self.range.start };
+            // What cannot be read of the table is left to who asks for it.
+            if let Ok(entry) = self.pack.entry_in(&store.0.objects, self.listed[near]) {
+                bytes += entry.plain;
+                if bytes > BLOCK_BYTES_MAX && !entries.is_empty() {
+                    break;
+                }
+                entries.push(entry);
+            }
+            match self.way {
+                Way::Back => self.range.end = near,
+                Way::Onward => self.range.start = near + 1,
+            }
+        }
+        if self.way == Way::Back {
+            entries.reverse();
+        }
+        entries
     }
 }
 
 impl Store {
     /// Returns a commit, read by itself or ahead of the walk that asks for it.
     pub fn commit(&self, id: CommitId) -> std::result::Result<Arc<Commit>, SourceError> {
-        let known = self.0.ahead.inner().get(self, id);
-        if let Some(commit) = known.or_else(|| self.await_block(id)) {
+        #[cfg(test)]
+        {
+            self.0.ahead.counted().commits_asked += 1;
+        }
+        if let Some(commit) = self.read_before::<Arc<Commit>>(id.object()) {
             return Ok(commit);
         }
         let object = self.find(id.object(), Kind::Commit)?;
@@ -163,66 +287,100 @@ impl Store {
             source: error.into(),
         })?;
         // What goes wrong here goes wrong again for whoever needs it.
-        let _only_a_help = self.read_ahead(id);
+        let _only_a_help = self.read_ahead::<Arc<Commit>>(id.object());
         Ok(Arc::new(commit))
+    }
+
+    /// Returns the bytes of a tree to a walk that looks at one after the other, read by itself or ahead.
+    pub fn tree_of_walk(&self, id: TreeId) -> std::result::Result<Arc<[u8]>, SourceError> {
+        if let Some(bytes) = self.read_before::<Arc<[u8]>>(id.object()) {
+            return Ok(bytes);
+        }
+        let bytes = self.find_tree_bytes(id)?;
+        let _only_a_help = self.read_ahead::<Arc<[u8]>>(id.object());
+        Ok(bytes)
     }
 
     /// Returns how many commits this store was asked for: what a walk costs.
     #[cfg(test)]
     pub fn commits_asked(&self) -> usize {
-        self.0.ahead.inner().asked_in_all
+        self.0.ahead.counted().commits_asked
     }
 
-    /// Waits for the block that is being read, if one is, and looks for the commit in it.
-    fn await_block(&self, id: CommitId) -> Option<Arc<Commit>> {
-        let coming = self.0.ahead.inner().coming.take()?;
-        let (block, before) = coming.recv().ok()?;
-        let mut inner = self.0.ahead.inner();
-        inner.keep(block, before);
-        inner.hits = 0;
-        inner.get(self, id)
+    /// Returns how many objects of a kind were read ahead.
+    #[cfg(test)]
+    pub fn read_ahead_of(&self, kind: Kind) -> usize {
+        self.0.ahead.counted().read_ahead.get(&kind).copied().unwrap_or(0)
     }
 
-    fn read_ahead(&self, id: CommitId) -> Result<()> {
-        let Some(Found { place: Place::Pack(store, pack), entry }) = self.locate(&id.object())? else {
+    /// Looks for what was read ahead; waits for the block that is being read, if one is.
+    fn read_before<T: Item>(&self, id: ObjectId) -> Option<T> {
+        let mut line = self.0.ahead.line::<T>();
+        if let Some(item) = line.get(self, id) {
+            return Some(item);
+        }
+        let coming = line.coming.take()?;
+        drop(line);
+        let (block, beyond) = coming.recv().ok()?;
+        let mut line = self.0.ahead.line();
+        line.keep(block, beyond);
+        line.get(self, id)
+    }
+
+    fn read_ahead<T: Item>(&self, id: ObjectId) -> Result<()> {
+        let Some(Found { place: Place::Pack(store, pack), entry }) = self.locate(&id)? else {
             return Ok(());
         };
         if !Arc::ptr_eq(&store.0, &self.0) {
             return Ok(()); // what lies below is walked by way of its own store
         }
-        let records = pack.footer(&store.0.objects)?.0.records;
-        let count = self.0.ahead.inner().count(pack.id(), records);
-        let Some(count) = count else { return Ok(()) };
-        let listed = self.0.ahead.inner().listed.get(&pack.id()).cloned();
+        let footer = pack.footer(&store.0.objects)?.0;
+        let line = || self.0.ahead.line::<T>();
+        let counted = line().count(&entry, pack.id(), footer.records);
+        let Some((count, way)) = counted else { return Ok(()) };
+        let listed = line().listed.get(&pack.id()).cloned();
         let listed = match listed {
             Some(listed) => listed,
             None => {
-                let listed: Listed = Arc::new(list(&store, &pack)?);
-                self.0.ahead.inner().listed.insert(pack.id(), listed.clone());
+                let listed: Listed = Arc::new(list(&store, &pack, 1 << footer.bits, T::KIND)?);
+                line().listed.insert(pack.id(), listed.clone());
                 listed
             }
         };
-        let end = listed.partition_point(|other| other.offset < entry.offset);
-        let mut span = Span { pack, listed, end };
+        let at = listed.partition_point(|other| other.offset < entry.offset);
+        let range = if way == Way::Back { 0..at } else { (at + 1).min(listed.len())..listed.len() };
+        let mut span = Span { pack, listed, range, way };
         let block = span.read(self, count);
-        self.0.ahead.inner().keep(block, span);
+        line().keep(block, span);
         Ok(())
     }
 
     /// Decodes neighbours, each on those before it where they are its base; leaves out what is not sound.
-    fn decode_run(&self, pack: &Arc<Pack>, run: &[Entry]) -> Vec<(CommitId, Arc<Commit>)> {
+    fn decode_run<T: Item>(&self, pack: &Arc<Pack>, run: &[Entry]) -> Vec<(ObjectId, T)> {
         let bytes = self.stored_run(pack, run).ok().flatten();
-        let mut plain: HashMap<ObjectId, Vec<u8>> = HashMap::with_capacity(run.len());
-        let mut commits = Vec::with_capacity(run.len());
+        let base_of = |entry: &Entry| match entry.form {
+            Form::Delta(base) => Some(base),
+            Form::Whole | Form::Dictionary(_) => None,
+        };
+        let bases: HashSet<ObjectId> = run.iter().filter_map(base_of).collect();
+        let mut plain: HashMap<ObjectId, Vec<u8>> = HashMap::with_capacity(bases.len());
+        let mut items: Vec<(ObjectId, T)> = Vec::with_capacity(run.len());
         for entry in run {
-            let base = match entry.form {
-                Form::Whole => None,
-                Form::Delta(base) if plain.contains_key(&base) => Some(&plain[&base]),
-                Form::Delta(base) => match self.try_find(base) {
-                    Ok(Some(object)) => Some(&*plain.entry(base).or_insert(object.data.to_vec())),
-                    _ => continue,
+            if let Some(base) = base_of(entry).filter(|base| !plain.contains_key(base)) {
+                let Ok(Some(object)) = self.try_find(base) else { continue };
+                plain.insert(base, object.data.to_vec());
+            }
+            let dictionary = match entry.form {
+                Form::Dictionary(id) => match self.shelf().dictionary(id) {
+                    Ok(dictionary) => Some(dictionary),
+                    Err(_) => continue,
                 },
-                Form::Dictionary(_) => continue,
+                Form::Whole | Form::Delta(_) => None,
+            };
+            let reference = match (entry.form, &dictionary) {
+                (Form::Delta(base), _) => Reference::Prefix(&plain[&base]),
+                (_, Some(dictionary)) => Reference::Dictionary(dictionary),
+                (_, None) => Reference::None,
             };
             // A damaged table may have records overlap.
             let in_run = bytes.as_ref().and_then(|bytes| {
@@ -236,17 +394,18 @@ impl Store {
                     Err(_) => continue,
                 },
             };
-            let reference = base.map_or(Reference::None, |base| Reference::Prefix(base));
             let Ok(bytes) = frame::decode(&stored, Some(entry.plain), reference) else { continue };
-            if hash_object(Kind::Commit, &bytes) != entry.id {
+            if hash_object(T::KIND, &bytes) != entry.id {
                 continue;
             }
-            if let Ok(commit) = Commit::decode(&bytes) {
-                commits.push((CommitId::new(entry.id), Arc::new(commit)));
+            if let Some(item) = T::decode(&bytes, items.last().map(|(_, item)| item)) {
+                items.push((entry.id, item));
             }
-            plain.insert(entry.id, bytes);
+            if bases.contains(&entry.id) {
+                plain.insert(entry.id, bytes);
+            }
         }
-        commits
+        items
     }
 
     /// Reads the frames of neighbours in one go, unless much else lies between them.
@@ -262,13 +421,11 @@ impl Store {
     }
 }
 
-/// Lists the commits of a pack by offset.
-fn list(store: &Store, pack: &Pack) -> Result<Vec<Entry>> {
-    let mut listed = Vec::new();
-    for number in 0.. {
-        let Some(entries) = pack.bucket(&store.0.objects, number)? else { break };
-        listed.extend(entries.into_iter().filter(|entry| entry.kind == Kind::Commit && !entry.is_recipe));
-    }
-    listed.sort_unstable_by_key(|entry| entry.offset);
+/// Lists what a pack with so many buckets has of a kind, by offset.
+fn list(store: &Store, pack: &Pack, buckets: usize, kind: Kind) -> Result<Vec<Slot>> {
+    let slots = |number| Ok(pack.slots(&store.0.objects, number, kind)?.unwrap_or_default());
+    let listed: Result<Vec<Vec<Slot>>> = (0..buckets).into_par_iter().with_min_len(64).map(slots).collect();
+    let mut listed = listed?.concat();
+    listed.sort_unstable_by_key(|slot| slot.offset);
     Ok(listed)
 }

@@ -254,7 +254,7 @@ impl<'a> Shelf<'a> {
     }
 
     /// Returns a dictionary, verified when it was read first.
-    fn dictionary(&self, id: ObjectId) -> Result<Arc<DDict<'static>>> {
+    pub(super) fn dictionary(&self, id: ObjectId) -> Result<Arc<DDict<'static>>> {
         let known = || self.store.0.dictionaries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dictionary) = known().get(&id) {
             return Ok(dictionary.clone());

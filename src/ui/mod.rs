@@ -27,7 +27,7 @@ use serde::Serialize;
 
 pub use pager::PagerSetup;
 pub use progress::{Progress, Unit};
-pub use style::{ColorChoice, Palette, Style, harmless, harmless_line};
+pub use style::{ColorChoice, Palette, Style, harmless, harmless_line, push_harmless};
 
 /// Why output could not be written.
 #[derive(Debug, thiserror::Error)]

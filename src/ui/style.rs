@@ -1,6 +1,6 @@
 //! Colours, and text made harmless.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +107,26 @@ impl Palette {
             text.to_owned()
         }
     }
+
+    /// Colours what is about to be written. It must be harmless already, and not empty.
+    pub fn painted<T: Display>(self, style: Style, text: T) -> Painted<T> {
+        Painted { code: self.on.then(|| style.code()), text }
+    }
+}
+
+/// What is coloured while it is written.
+pub struct Painted<T> {
+    code: Option<&'static str>,
+    text: T,
+}
+
+impl<T: Display> Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "\x1b[{code}m{}\x1b[0m", self.text),
+            None => self.text.fmt(f),
+        }
+    }
 }
 
 /// Tells whether a character could steer a terminal or reorder what is read: controls other than tab
@@ -118,14 +138,18 @@ pub(super) fn steers(c: char) -> bool {
 
 /// Escapes what could steer a terminal; line breaks and tabs stay.
 pub fn harmless(text: &str) -> String {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
-        return text.to_owned();
-    }
     let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        push_harmless(&mut safe, c);
-    }
+    push_harmless(&mut safe, text);
     safe
+}
+
+/// Adds text to `safe` as [`harmless`] makes it.
+pub fn push_harmless(safe: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        safe.push_str(text);
+    } else {
+        text.chars().for_each(|c| push_char(safe, c));
+    }
 }
 
 /// Escapes what could steer a terminal in bytes that may not be UTF-8; line breaks become visible too,
@@ -136,7 +160,7 @@ pub fn harmless_line(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\n' => safe.push_str("\\n"),
-                c => push_harmless(&mut safe, c),
+                c => push_char(&mut safe, c),
             }
         }
         for byte in chunk.invalid() {
@@ -146,7 +170,7 @@ pub fn harmless_line(bytes: &[u8]) -> String {
     safe
 }
 
-fn push_harmless(safe: &mut String, c: char) {
+fn push_char(safe: &mut String, c: char) {
     if steers(c) {
         safe.extend(c.escape_default());
     } else {
@@ -191,6 +215,8 @@ mod tests {
     fn plain_palette_leaves_text_alone() {
         assert_eq!(Palette::PLAIN.paint(Style::Id, "x"), "x");
         assert_eq!(Palette::COLORED.paint(Style::Id, "x"), "\x1b[33mx\x1b[0m");
+        assert_eq!(Palette::PLAIN.painted(Style::Id, 7).to_string(), "7");
+        assert_eq!(Palette::COLORED.painted(Style::Id, 7).to_string(), "\x1b[33m7\x1b[0m");
         assert_eq!(Palette::COLORED.paint(Style::Id, ""), "");
     }
 }

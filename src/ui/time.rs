@@ -1,25 +1,38 @@
 //! Times as people read them.
 
-use crate::env::rfc3339;
+use std::fmt::{self, Write};
 
-/// Writes a moment as `2026-11-22 06:40:00 +0100`.
+use crate::env::civil;
+
+/// Returns a moment as `2026-11-22 06:40:00 +0100`.
 pub fn absolute(seconds: i64, offset_minutes: i32) -> String {
-    let text = rfc3339(seconds, offset_minutes);
-    let (day, rest) = text.split_once('T').unwrap_or((&text, ""));
-    let (clock, zone) = match rest.strip_suffix('Z') {
-        Some(clock) => (clock, "+0000".to_owned()),
-        None => {
-            let (clock, zone) = rest.split_at(rest.len().saturating_sub(6));
-            (clock, zone.replace(':', ""))
-        }
-    };
-    format!("{day} {clock} {zone}")
+    let mut text = String::new();
+    let _infallible = write_absolute(&mut text, seconds, offset_minutes);
+    text
 }
 
-/// Writes how long ago a moment was, in one unit; a moment ahead of the clock is said to be so.
+/// Writes a moment as [`absolute`] does.
+pub fn write_absolute(out: &mut impl Write, seconds: i64, offset_minutes: i32) -> fmt::Result {
+    let (at, offset_minutes) = civil(seconds, offset_minutes);
+    let (year, month, day) = (at.year(), at.month(), at.day());
+    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+    let sign = if offset_minutes < 0 { '-' } else { '+' };
+    let offset = offset_minutes.unsigned_abs();
+    write!(out, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} ")?;
+    write!(out, "{sign}{:02}{:02}", offset / 60, offset % 60)
+}
+
+/// Returns how long ago a moment was, in one unit; a moment ahead of the clock is said to be so.
 pub fn relative(seconds: i64, now_seconds: i64) -> String {
+    let mut text = String::new();
+    let _infallible = write_relative(&mut text, seconds, now_seconds);
+    text
+}
+
+/// Writes how long ago a moment was as [`relative`] does.
+pub fn write_relative(out: &mut impl Write, seconds: i64, now_seconds: i64) -> fmt::Result {
     let apart = now_seconds.saturating_sub(seconds);
-    let ahead = apart < 0;
+    let ahead = if apart < 0 { "ahead of this clock" } else { "ago" };
     let apart = apart.unsigned_abs();
     const UNITS: [(u64, &str); 6] = [
         (365 * 86_400, "year"),
@@ -29,14 +42,12 @@ pub fn relative(seconds: i64, now_seconds: i64) -> String {
         (3600, "hour"),
         (60, "minute"),
     ];
-    let counted = UNITS.iter().find(|(length, _)| apart >= *length).map(|(length, unit)| {
-        let count = apart / length;
-        format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-    });
-    match (counted, ahead) {
-        (None, _) => "just now".to_owned(),
-        (Some(counted), false) => format!("{counted} ago"),
-        (Some(counted), true) => format!("{counted} ahead of this clock"),
+    match UNITS.iter().find(|(length, _)| apart >= *length) {
+        None => out.write_str("just now"),
+        Some((length, unit)) => {
+            let count = apart / length;
+            write!(out, "{count} {unit}{} {ahead}", if count == 1 { "" } else { "s" })
+        }
     }
 }
 
@@ -48,6 +59,8 @@ mod tests {
     fn times_are_told_with_their_zone() {
         assert_eq!(absolute(0, 0), "1970-01-01 00:00:00 +0000");
         assert_eq!(absolute(1_700_000_000, -210), "2023-11-14 18:43:20 -0330");
+        assert_eq!(absolute(i64::MAX, 0), "9999-12-29 00:00:00 +0000");
+        assert_eq!(absolute(i64::MIN, 9999), "0000-01-03 00:00:00 +2359");
     }
 
     #[test]

@@ -3,14 +3,15 @@
 //! A commit's stamp exceeds those of all its ancestors, so taking the greatest (stamp, id) of what is
 //! known to be reachable gives a causal order without looking ahead; ties are broken by id.
 
+use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Result, Vault, entry_at};
+use super::{Result, Vault};
 use crate::merge::History;
 use crate::object::{
-    Commit, CommitId, DeviceName, Lamport, SessionId, Source, SourceError, TreeEntry, TreeId, VaultPath,
+    Commit, CommitId, DeviceName, Kind, Lamport, Mode, ObjectId, SessionId, SourceError, TreeId, VaultPath,
+    find_entry,
 };
 use crate::store::Store;
 
@@ -36,68 +37,134 @@ impl Filter {
     }
 
     /// Tells whether a commit is wanted. Of several parents it must differ from each.
-    pub fn takes(&self, source: &dyn Source, known: &mut Known, commit: &Commit) -> Result<bool> {
+    pub fn takes(&self, store: &Store, known: &mut Known, commit: &Commit) -> Result<bool> {
         let device = self.device.is_none() || self.device == commit.device;
         let session = self.session.is_none() || self.session == commit.session;
         let since = self.since.is_none_or(|since| commit.committer.seconds >= since);
-        Ok(device && session && since && (self.paths.is_empty() || self.touches(source, known, commit)?))
+        Ok(device && session && since && (self.paths.is_empty() || self.touches(store, known, commit)?))
     }
 
-    fn touches(&self, source: &dyn Source, known: &mut Known, commit: &Commit) -> Result<bool> {
-        let ours = known.entries(source, commit.tree, &self.paths)?;
+    fn touches(&self, store: &Store, known: &mut Known, commit: &Commit) -> Result<bool> {
         if commit.parents.is_empty() {
-            return Ok(ours.iter().any(Option::is_some));
+            return self.differs(store, known, commit.tree, None);
         }
         for parent in &commit.parents {
-            let tree = source.find_commit(*parent)?.tree;
-            if tree == commit.tree || known.entries(source, tree, &self.paths)? == ours {
+            let tree = store.commit(*parent)?.tree;
+            if !self.differs(store, known, commit.tree, Some(tree))? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+
+    /// Tells whether two trees differ at one of the paths.
+    fn differs(&self, store: &Store, known: &mut Known, tree: TreeId, other: Option<TreeId>) -> Result<bool> {
+        if Some(tree) == other {
+            return Ok(false);
+        }
+        for (number, path) in self.paths.iter().enumerate() {
+            let mut at = |tree| known.at(store, tree, number, path, 0);
+            if at(tree)? != other.map(&mut at).transpose()?.flatten() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
-/// What stands at the wanted paths of trees that were looked at lately: a commit's tree is looked at for it
-/// and for each commit after it.
+/// What stands at the wanted paths of folders that were looked at lately: a commit's tree is looked at for it and
+/// for each commit after it, and most commits leave most folders as they were.
 #[derive(Default)]
 pub struct Known {
-    trees: HashMap<TreeId, Entries>,
+    folders: HashMap<Rest, Found>,
 }
 
-/// What stands at each of the wanted paths.
-type Entries = Rc<Vec<Option<TreeEntry>>>;
+/// A folder, which of the paths is wanted, and how many of its parts lead to the folder.
+type Rest = (TreeId, usize, usize);
+/// What stands at a path.
+type Found = Option<(Mode, ObjectId)>;
 
-/// So many trees are known at a time.
-const TREES_KNOWN_MAX: usize = 4096;
+/// So many folders are known at a time.
+const FOLDERS_KNOWN_MAX: usize = 4096;
 
 impl Known {
-    fn entries(&mut self, source: &dyn Source, tree: TreeId, paths: &[VaultPath]) -> Result<Entries> {
-        if let Some(entries) = self.trees.get(&tree) {
-            return Ok(entries.clone());
+    /// Returns what stands at the path of that number in a tree to which `depth` of its parts lead.
+    fn at(
+        &mut self,
+        store: &Store,
+        tree: TreeId,
+        number: usize,
+        path: &VaultPath,
+        depth: usize,
+    ) -> Result<Found> {
+        let rest = (tree, number, depth);
+        if let Some(found) = self.folders.get(&rest) {
+            return Ok(*found);
         }
-        let entries = paths.iter().map(|path| entry_at(source, tree, path)).collect::<Result<Vec<_>>>()?;
-        if self.trees.len() >= TREES_KNOWN_MAX {
-            self.trees.clear();
+        let mut parts = path.parts().skip(depth);
+        let Some(part) = parts.next() else { return Ok(None) };
+        let entry = find_entry(&store.tree_of_walk(tree)?, part).map_err(|error| SourceError::Invalid {
+            kind: Kind::Tree,
+            id: tree.object(),
+            source: error.into(),
+        })?;
+        let found = match (entry, parts.next()) {
+            (entry, None) => entry,
+            (Some((Mode::Tree, id)), Some(_)) => self.at(store, TreeId::new(id), number, path, depth + 1)?,
+            (_, Some(_)) => None,
+        };
+        if self.folders.len() >= FOLDERS_KNOWN_MAX {
+            self.folders.clear();
         }
-        let entries = Rc::new(entries);
-        self.trees.insert(tree, entries.clone());
-        Ok(entries)
+        self.folders.insert(rest, found);
+        Ok(found)
     }
 }
 
 /// A walk from some heads to the root.
 pub struct Walk<'s> {
     source: &'s Store,
-    queue: BinaryHeap<(Lamport, CommitId)>,
-    read: HashMap<CommitId, Arc<Commit>>,
+    queue: BinaryHeap<Queued>,
     seen: HashSet<CommitId>,
+}
+
+/// A commit that a walk will come to. The one with the greatest stamp is next, of several the one with the
+/// greatest id.
+struct Queued {
+    id: CommitId,
+    commit: Arc<Commit>,
+}
+
+impl Queued {
+    fn key(&self) -> (Lamport, CommitId) {
+        (self.commit.lamport, self.id)
+    }
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Queued) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Queued {}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Queued) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Queued) -> Ordering {
+        self.key().cmp(&other.key())
+    }
 }
 
 impl<'s> Walk<'s> {
     /// Starts at `heads`.
     pub fn new(source: &'s Store, heads: impl IntoIterator<Item = CommitId>) -> Result<Walk<'s>> {
-        let mut walk = Walk { source, queue: BinaryHeap::new(), read: HashMap::new(), seen: HashSet::new() };
+        let mut walk = Walk { source, queue: BinaryHeap::new(), seen: HashSet::new() };
         for head in heads {
             walk.enqueue(head)?;
         }
@@ -106,16 +173,13 @@ impl<'s> Walk<'s> {
 
     fn enqueue(&mut self, id: CommitId) -> std::result::Result<(), SourceError> {
         if self.seen.insert(id) {
-            let commit = self.source.commit(id)?;
-            self.queue.push((commit.lamport, id));
-            self.read.insert(id, commit);
+            self.queue.push(Queued { id, commit: self.source.commit(id)? });
         }
         Ok(())
     }
 
     fn step(&mut self) -> Result<Option<(CommitId, Arc<Commit>)>> {
-        let Some((_, id)) = self.queue.pop() else { return Ok(None) };
-        let commit = self.read.remove(&id).expect("what is queued was read");
+        let Some(Queued { id, commit }) = self.queue.pop() else { return Ok(None) };
         for parent in &commit.parents {
             self.enqueue(*parent)?;
         }

@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::Place;
+use crate::support::{Place, history};
 
 /// A vault with three commits: two files, an edit with a rename, a link with a mode.
 fn vault() -> Place {
@@ -48,6 +48,40 @@ fn log_is_newest_first_and_hides_the_root() {
     assert_eq!(newest["at"], "2026-11-22T06:03:00+01:00");
     assert_eq!(newest["lamport"], 4);
     assert_eq!(newest["parents"].as_array().expect("a list").len(), 1);
+}
+
+/// Long histories are read ahead in blocks by all cores; a collection turns the order round in which trees lie.
+#[test]
+fn a_long_history_is_told_alike_by_one_thread_and_by_many_before_and_after_a_collection() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    history::lengthen(&place.work(), 2000);
+    let titles = |args: &[&str]| -> Vec<String> {
+        let run = |threads: &str| {
+            let mut run = place.mvault(["log", "--oneline"].iter().chain(args));
+            if threads == "one" {
+                run = run.env("MVAULT_TEST_ONE_THREAD", "1");
+            }
+            run.ok()
+        };
+        let told = run("many");
+        assert_eq!(told, run("one"));
+        told.lines().map(|line| line.split_once("change").expect("a title").1.trim().to_owned()).collect()
+    };
+    let expected = |is_told: &dyn Fn(usize) -> bool| -> Vec<String> {
+        (0..2000).rev().filter(|n| is_told(*n)).map(|n| format!("{n} of note {}", n % 7)).collect()
+    };
+    for is_collected in [false, true] {
+        if is_collected {
+            place.mvault(["gc"]).ok();
+        }
+        assert_eq!(titles(&[]), expected(&|_| true));
+        assert_eq!(titles(&["--", "notes/deep/03.md"]), expected(&|n| n % 7 == 3));
+        let both = ["--", "notes/deep/03.md", "notes/deep/05.md", "notes/none", "notes/deep/03.md/none"];
+        assert_eq!(titles(&both), expected(&|n| n % 7 == 3 || n % 7 == 5));
+        assert_eq!(titles(&["-n", "2", "--", "notes"]), expected(&|n| n > 1997));
+        assert_eq!(titles(&["--", "notes/none"]), [] as [&str; 0]);
+    }
 }
 
 #[test]

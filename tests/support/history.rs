@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mvault::env::{Env, Moment};
 use mvault::fs::RealDisk;
-use mvault::object::{CommitId, DeviceName, Kind, Mode, TreeId, VaultPath};
+use mvault::object::{CommitId, DeviceName, Kind, Mode, ObjectId, Tree, TreeEntry, TreeId, VaultPath};
 use mvault::oplog::{Label, RefName, RefTarget};
 use mvault::vault::{Accepts, Access, OpenOptions, ReconcileOutcome, Vault, reconcile_locked};
 use mvault::worktree::{TreeChange, write_tree};
@@ -51,4 +51,37 @@ pub fn pull_in(vault: &mut Vault, offered: CommitId) -> ReconcileOutcome {
     let name = RefName::Remote(DeviceName::parse("pixel").expect("a name"), Label::main());
     let operation = vault.operation("pull").set(name, RefTarget::Set(BTreeSet::from([offered])));
     reconcile_locked(vault, &lock, operation, &[offered], &Accepts::default()).expect("is reconciled")
+}
+
+/// Puts `count` commits of `mac` on the branch, one pack in all. Commit `number` of them changes the note
+/// `notes/deep/0N.md` of seven.
+pub fn lengthen(root: &Path, count: usize) {
+    let mut vault = open(root, 1);
+    let lock = vault.lock("test").expect("nobody else holds it");
+    let mut writer = vault.store().writer().expect("a writer");
+    let mut head = vault.head().expect("a head");
+    let mut commit = vault.draft_commit(TreeId::empty(), vec![head], Default::default()).expect("a commit");
+    let mut notes: Vec<Option<ObjectId>> = vec![None; 7];
+    let mut before: [Option<ObjectId>; 3] = [None; 3];
+    for number in 0..count {
+        let note = &mut notes[number % 7];
+        *note = Some(writer.add(Kind::Blob, format!("of {number}\n").as_bytes(), *note).expect("a blob"));
+        let file = |(note, id): (usize, &Option<ObjectId>)| {
+            Some(TreeEntry { name: format!("0{note}.md").into(), mode: Mode::File, id: (*id)? })
+        };
+        let mut entries: Vec<TreeEntry> = notes.iter().enumerate().filter_map(file).collect();
+        for (name, before) in ["deep", "notes", ""].into_iter().zip(&mut before) {
+            let tree = Tree::from_entries(entries).encode();
+            let id = writer.add(Kind::Tree, &tree, *before).expect("a tree");
+            *before = Some(id);
+            entries = vec![TreeEntry { name: name.into(), mode: Mode::Tree, id }];
+        }
+        commit.tree = TreeId::new(entries[0].id);
+        commit.parents = vec![head];
+        commit.message = format!("change {number} of note {}\n", number % 7).into();
+        head = vault.write_commit(&mut writer, &commit).expect("is added");
+        commit.lamport.0 += 1;
+    }
+    let operation = vault.operation("test").set(RefName::Branch(Label::main()), head).set(RefName::At, head);
+    vault.publish(&lock, Some(writer), operation.frontier(vec![head])).expect("is published");
 }

@@ -70,6 +70,14 @@ impl Entry {
     }
 }
 
+fn code_of(kind: Kind) -> u8 {
+    match kind {
+        Kind::Blob => 1,
+        Kind::Tree => 2,
+        Kind::Commit => 3,
+    }
+}
+
 fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
     let mut hasher = Sha256::new();
     parts.iter().for_each(|part| hasher.update(part));
@@ -137,11 +145,7 @@ fn encode_bucket(number: usize, entries: &[Entry], table: &mut Vec<u8>) {
                 bases.len() - 1
             }) + 1
         });
-        let kind = match entry.kind {
-            Kind::Blob => 1,
-            Kind::Tree => 2,
-            Kind::Commit => 3,
-        };
+        let kind = code_of(entry.kind);
         let flags = u8::from(entry.is_recipe) * FLAG_RECIPE + u8::from(entry.is_part) * FLAG_PART;
         table.extend_from_slice(entry.id.as_bytes());
         table.extend_from_slice(&entry.offset.to_le_bytes());
@@ -209,6 +213,12 @@ impl<'a> Bucket<'a> {
     pub fn find(&self, id: &ObjectId) -> Option<Result<Entry, &'static str>> {
         let index = self.lower_bound(id);
         (index < self.count && self.raw(index)[..32] == id.as_bytes()[..]).then(|| self.entry(index))
+    }
+
+    /// Returns where the record of the entry at `index` starts, if it holds an object of `kind` itself.
+    pub fn offset_of(&self, index: usize, kind: Kind) -> Option<u64> {
+        let raw = self.raw(index);
+        (raw[52] == code_of(kind) && raw[54] & FLAG_RECIPE == 0).then(|| le64(raw, 32))
     }
 
     /// Reads the entry at `index`, or says what is wrong with it.

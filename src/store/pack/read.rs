@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::PackId;
 use super::format::{self, Bucket, Entry, FOOTER_LEN, Footer};
 use crate::fs::{Dir, File, FileKind, Map};
-use crate::object::ObjectId;
+use crate::object::{Kind, ObjectId};
 use crate::store::error::{Error, Result};
 
 /// A table of at most this many bytes, with the footer, is read into memory instead of mapped.
@@ -27,6 +27,14 @@ const WINDOW: usize = 64 << 10;
 pub struct Pack {
     id: PackId,
     index: OnceLock<std::result::Result<Index, Damage>>,
+}
+
+/// Where a record is, and its entry: a quarter of an entry's memory, for who needs the order of many.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub offset: u64,
+    bucket: u32,
+    at: u32,
 }
 
 /// What is wrong with a pack, and where.
@@ -170,6 +178,30 @@ impl Pack {
             .bucket(number)
             .and_then(|bucket| (0..bucket.len()).map(|i| index.sound(bucket.entry(i))).collect());
         entries.map(Some).or_else(|damage| self.damage(&damage))
+    }
+
+    /// Returns where the records of one bucket are that hold an object of `kind` itself; `None` behind the last
+    /// bucket.
+    pub fn slots(&self, objects: &Dir, number: usize, kind: Kind) -> Result<Option<Vec<Slot>>> {
+        let index = self.index(objects)?;
+        if number >= 1 << index.footer.bits {
+            return Ok(None);
+        }
+        index.populate(objects, self.id, number)?;
+        let bucket = index.bucket(number).or_else(|damage| self.damage(&damage))?;
+        let slot = |at| {
+            let offset = bucket.offset_of(at, kind)?;
+            Some(Slot { offset, bucket: number as u32, at: at as u32 })
+        };
+        Ok(Some((0..bucket.len()).filter_map(slot).collect()))
+    }
+
+    /// Returns the entry in a slot of this pack.
+    pub fn entry_in(&self, objects: &Dir, slot: Slot) -> Result<Entry> {
+        let index = self.index(objects)?;
+        let entry =
+            index.bucket(slot.bucket as usize).and_then(|bucket| index.sound(bucket.entry(slot.at as usize)));
+        entry.or_else(|damage| self.damage(&damage))
     }
 
     /// Returns all entries, in the order of their records.

@@ -1,8 +1,11 @@
-//! Commits read ahead: the same ones as one by one, and damage is told of the commit that has it.
+//! Commits and trees read ahead: the same ones as one by one, and damage is told of the object that has it.
 
 use super::{Place, pack};
-use crate::object::{Commit, CommitId, DeviceName, Kind, Lamport, Signature, Source, TreeId, VaultId};
-use crate::store::Store;
+use crate::object::{
+    Commit, CommitId, DeviceName, Kind, Lamport, Mode, ObjectId, Signature, Source, Tree, TreeEntry, TreeId,
+    VaultId, hash_object,
+};
+use crate::store::{Compaction, Leftovers, Lineage, Store};
 
 /// A row of commits, the root first, in packs of so many.
 fn row(place: &Place, count: u64, in_pack: usize) -> Vec<CommitId> {
@@ -87,4 +90,96 @@ fn damage_is_met_where_it_is() {
     let (met, stopped) = walk(&place.reopen(), *ids.last().expect("some"));
     assert_eq!(stopped, Some(ids[at]));
     assert_eq!(met.len(), ids.len() - at - 1);
+}
+
+/// Trees of one folder, each with another version of one of its notes, the oldest first.
+fn trees(place: &Place, count: usize) -> Vec<TreeId> {
+    let mut notes: Vec<ObjectId> = (0..12_u8).map(|note| ObjectId::from_bytes([note; 32])).collect();
+    let mut ids: Vec<TreeId> = Vec::new();
+    pack(&place.store, |writer| {
+        for number in 0..count {
+            notes[number % 12] = hash_object(Kind::Blob, &number.to_le_bytes());
+            let entries = notes.iter().enumerate().map(|(note, id)| TreeEntry {
+                name: format!("{note:02}.md").into(),
+                mode: Mode::File,
+                id: *id,
+            });
+            let bytes = Tree::from_entries(entries).encode();
+            let base = ids.last().map(|id| id.object());
+            ids.push(TreeId::new(writer.add(Kind::Tree, &bytes, base).expect("is added")));
+        }
+    });
+    ids
+}
+
+/// Writes everything anew as `gc` does: commits as they were made, trees the newest first.
+fn compact(place: &Place, commits: &[CommitId], trees: &[TreeId]) {
+    let mut lineages: Vec<Lineage> = commits.iter().map(|id| vec![id.object()]).collect();
+    lineages.push(trees.iter().rev().map(|id| id.object()).collect());
+    let prepared = Compaction::prepare(&place.store, &lineages, Leftovers::Keep, &|_, _| {});
+    prepared.expect("is written").finish().expect("is in place");
+}
+
+fn meet_trees(store: &Store, ids: &[TreeId]) {
+    for id in ids.iter().rev() {
+        let bytes = store.tree_of_walk(*id).expect("is there");
+        assert_eq!(hash_object(Kind::Tree, &bytes), id.object());
+    }
+}
+
+/// A collection compresses small commits with a dictionary and turns the order of trees round. Neither was read
+/// ahead then: a walk was one look-up after the other.
+#[test]
+fn a_walk_reads_ahead_before_and_after_a_collection() {
+    let place = Place::new();
+    let (ids, trees) = (row(&place, 5000, 5000), trees(&place, 3000));
+    for is_compacted in [false, true] {
+        if is_compacted {
+            compact(&place, &ids, &trees);
+            let forms = place.reopen().locate(&ids[9].object()).expect("read").expect("is there").entry.form;
+            assert!(matches!(forms, crate::store::pack::format::Form::Dictionary(_)), "{forms:?}");
+        }
+        let store = place.reopen();
+        let (met, stopped) = walk(&store, *ids.last().expect("some"));
+        assert_eq!((met.len(), stopped), (ids.len(), None));
+        meet_trees(&store, &trees);
+        let [commits_ahead, trees_ahead] = [Kind::Commit, Kind::Tree].map(|kind| store.read_ahead_of(kind));
+        assert!(commits_ahead > ids.len() / 2, "{commits_ahead}");
+        assert!(trees_ahead > trees.len() / 2, "{trees_ahead}");
+    }
+}
+
+#[test]
+fn a_look_at_the_last_few_reads_nothing_ahead() {
+    let place = Place::new();
+    let (ids, trees) = (row(&place, 5000, 5000), trees(&place, 3000));
+    let store = place.reopen();
+    ids.iter().rev().take(20).for_each(|id| drop(store.commit(*id).expect("is there")));
+    meet_trees(&store, &trees[2980..]);
+    assert_eq!([Kind::Commit, Kind::Tree].map(|kind| store.read_ahead_of(kind)), [0, 0]);
+}
+
+#[test]
+fn what_is_in_memory_of_a_walk_is_bounded_by_bytes() {
+    let place = Place::new();
+    let ids: Vec<TreeId> = {
+        let mut ids = Vec::new();
+        pack(&place.store, |writer| {
+            for number in 0..200_u64 {
+                let entries = (0..8000).map(|note| TreeEntry {
+                    name: format!("{note:04}.md").into(),
+                    mode: Mode::File,
+                    id: hash_object(Kind::Blob, &(if note == number { number } else { 0 }).to_le_bytes()),
+                });
+                let bytes = Tree::from_entries(entries).encode();
+                let base = ids.last().map(|id: &TreeId| id.object());
+                ids.push(TreeId::new(writer.add(Kind::Tree, &bytes, base).expect("is added")));
+            }
+        });
+        ids
+    };
+    let store = place.reopen();
+    meet_trees(&store, &ids[168..]);
+    let read = store.read_ahead_of(Kind::Tree);
+    assert!((1..=12).contains(&read), "{read} trees of 376,000 bytes each");
 }
