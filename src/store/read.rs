@@ -76,13 +76,19 @@ impl<'a> Shelf<'a> {
 
     /// Returns the bytes of the object, or of its recipe, verified.
     pub fn record(&self, found: &Found) -> Result<Arc<[u8]>> {
-        let (cache, key) = (&self.store.0.cache, key_of(&found.entry));
-        if let Some(bytes) = cache.get(key).filter(|bytes| self.check(found, bytes).is_ok()) {
-            return Ok(bytes);
+        let (cache, key, kind) = (&self.store.0.cache, key_of(&found.entry), found.entry.kind);
+        match cache.get_as(key, kind) {
+            Some((bytes, true)) => return Ok(bytes),
+            // It was on the way to another one: whoever asks for it first has it hashed.
+            Some((bytes, false)) if self.check(found, &bytes).is_ok() => {
+                cache.put_proven(key, kind, bytes.clone());
+                return Ok(bytes);
+            }
+            _ => {}
         }
         match self.decode_chain(found) {
             Ok(bytes) if self.check(found, &bytes).is_ok() => {
-                cache.put(key, bytes.clone());
+                cache.put_proven(key, kind, bytes.clone());
                 Ok(bytes)
             }
             _ => self.decode_carefully(key, &mut Verified::new(), 0),
@@ -191,7 +197,7 @@ impl<'a> Shelf<'a> {
             match self.decode_copy(copy, seen, depth) {
                 Ok(bytes) => {
                     seen.insert(key, Some(bytes.clone()));
-                    self.store.0.cache.put(key, bytes.clone());
+                    self.store.0.cache.put_proven(key, copy.entry.kind, bytes.clone());
                     return Ok(bytes);
                 }
                 Err(error) => first_error = first_error.or(Some(error)),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::receive::ReceiveError;
 use crate::fs::{Dir, File, Lock, LockError, LockKind};
-use crate::object::{Kind, Object, ObjectId, Source, SourceError};
+use crate::object::{Hashed, Kind, Object, ObjectId, Source, SourceError};
 use crate::store::{PackWriter, Store};
 
 /// After so many bytes a pack is closed.
@@ -198,18 +198,13 @@ impl Incoming {
         &self.main
     }
 
-    /// Adds an object and returns its id.
-    pub fn add(
-        &mut self,
-        kind: Kind,
-        bytes: &[u8],
-        base: Option<ObjectId>,
-    ) -> Result<ObjectId, ReceiveError> {
-        let id = self.writer.add(kind, bytes, base)?;
+    /// Adds an object.
+    pub fn add(&mut self, object: &Hashed, base: Option<ObjectId>) -> Result<(), ReceiveError> {
+        self.writer.add_hashed(object, base)?;
         if self.writer.bytes() > CHECKPOINT_BYTES {
             self.checkpoint()?;
         }
-        Ok(id)
+        Ok(())
     }
 
     fn checkpoint(&mut self) -> Result<(), ReceiveError> {

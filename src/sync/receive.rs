@@ -17,7 +17,7 @@ use super::wire::WireError;
 use super::{Branch, Limits, Received};
 use crate::fs::{self, Dir, LockError};
 use crate::object::{
-    Commit, CommitId, DeviceName, Kind, Lamport, ObjectId, Source, SourceError, TreeId, VaultId, hash_object,
+    Commit, CommitId, DeviceName, Hashed, Kind, Lamport, ObjectId, Source, SourceError, TreeId, VaultId,
 };
 use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
 
@@ -278,16 +278,18 @@ impl Receiving {
         };
         let reference = old.as_deref().map_or(frame::Reference::None, frame::Reference::Prefix);
         let bytes = frame::decode(squeezed, Some(size.into()), reference).map_err(|_| wrong())?;
-        if hash_object(kind, &bytes) != id {
+        let object = Hashed::new(kind, bytes.into());
+        if object.id() != id {
             return Err(wrong());
         }
+        let bytes = object.data();
         self.check_new(kind, id)?;
         if self.is_purged(kind, id) {
-            return self.leave_out(id, bytes);
+            return self.leave_out(id, bytes.clone());
         }
         let parsed = if kind == Kind::Commit {
             let id = CommitId::new(id);
-            let commit = Commit::decode(&bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
+            let commit = Commit::decode(bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
             self.connections.check_commit(&self.incoming, id, &commit)?;
             if let Some(extra) = self.connections.fresh.iter().next() {
                 return content(format!("object {extra} came and commit {id} does not need it"));
@@ -296,8 +298,8 @@ impl Receiving {
         } else {
             None
         };
-        let tree = if kind == Kind::Tree { Some(parse_tree(id, &bytes)?) } else { None };
-        self.incoming.add(kind, &bytes, base)?;
+        let tree = if kind == Kind::Tree { Some(parse_tree(id, bytes)?) } else { None };
+        self.incoming.add(&object, base)?;
         match parsed {
             Some((id, commit)) => {
                 self.connections.there.insert(id.object(), kind);
@@ -323,7 +325,7 @@ impl Receiving {
     }
 
     /// Keeps a purged blob at hand, and not on disk.
-    fn leave_out(&mut self, id: ObjectId, bytes: Vec<u8>) -> Result<()> {
+    fn leave_out(&mut self, id: ObjectId, bytes: Arc<[u8]>) -> Result<()> {
         self.left_out_bytes += bytes.len();
         if self.left_out_bytes > LEFT_OUT_BYTES_MAX {
             return Err(ReceiveError::Limit {
@@ -331,7 +333,7 @@ impl Receiving {
                 limit: LEFT_OUT_BYTES_MAX as u64,
             });
         }
-        self.left_out.insert(id, bytes.into());
+        self.left_out.insert(id, bytes);
         Ok(())
     }
 

@@ -20,7 +20,8 @@ use super::format::{self, Entry, Footer};
 use super::large::{self, Onlooker};
 use super::plan::{self, Record, Spec};
 use crate::fs::{self, Dir, File, LockKind};
-use crate::object::{Kind, Object, ObjectId, Source, SourceError, hash_object};
+use crate::object::{Hashed, Kind, Object, ObjectId, Source, SourceError, hash_object};
+use crate::store::cache::RecordKey;
 use crate::store::error::{Error, Result};
 use crate::store::frame::RECORD_MAX;
 use crate::store::read::Shelf;
@@ -158,6 +159,23 @@ impl PackWriter {
             self.append(record)?;
         }
         Ok(id)
+    }
+
+    /// As [`PackWriter::add`], with bytes that were hashed already. They are remembered: the next version is
+    /// likely to be made of them.
+    pub fn add_hashed(&mut self, object: &Hashed, base: Option<ObjectId>) -> Result<()> {
+        self.ready()?;
+        let (id, kind, bytes) = (object.id(), object.kind(), object.data());
+        if bytes.len() > RECORD_MAX {
+            return self.add_large(kind, bytes.len() as u64, &mut &bytes[..], base).map(drop);
+        }
+        if !self.knows(id)? {
+            let spec = Spec::object(id, kind, bytes.len() as u64);
+            let record = plan::encode(&self.shelf(), &spec, bytes, base);
+            self.append(record)?;
+        }
+        self.store.0.cache.put_proven(RecordKey { id, is_recipe: false }, kind, bytes.clone());
+        Ok(())
     }
 
     /// Adds an object of `size` bytes from `reader` in bounded memory. If another number of bytes comes

@@ -13,6 +13,7 @@ use crate::object::{Kind, ObjectId};
 
 mod ahead;
 mod basics;
+mod cached;
 mod compact;
 mod crash;
 mod damage;
