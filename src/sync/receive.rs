@@ -227,13 +227,7 @@ impl Receiving {
                 if size == 0 || offset.checked_add(size).is_none() || size > part.size - part.written {
                     return content(format!("a copy for object {} has no valid length", part.id));
                 }
-                let mut done = 0;
-                while done < size {
-                    let step = Part::step(size - done);
-                    let bytes = self.incoming.read_base(&part, offset + done, step)?;
-                    part.push(&bytes)?;
-                    done += step as u64;
-                }
+                self.incoming.copy(&mut part, offset, size)?;
                 self.go_on(part)
             }
             (other, large) => {
@@ -503,9 +497,14 @@ impl Receiving {
     }
 
     /// Ends a session that was cut: what came whole is kept.
-    pub fn keep(self) -> Result<()> {
+    pub fn keep(mut self) -> Result<()> {
         match self.ours.sender {
-            Sender::Device => self.incoming.keep(),
+            Sender::Device => {
+                if let Some(part) = self.large.take() {
+                    self.incoming.keep_part(part)?;
+                }
+                self.incoming.keep()
+            }
             Sender::File => self.incoming.discard(),
         }
     }

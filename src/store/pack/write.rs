@@ -117,7 +117,7 @@ impl PackWriter {
         Shelf { store: &self.store, pending: Some(&self.pending), proven: None }
     }
 
-    fn ready(&self) -> Result<()> {
+    pub(super) fn ready(&self) -> Result<()> {
         if self.is_poisoned { Err(Error::Poisoned) } else { Ok(()) }
     }
 
@@ -167,7 +167,7 @@ impl PackWriter {
         self.ready()?;
         let (id, kind, bytes) = (object.id(), object.kind(), object.data());
         if bytes.len() > RECORD_MAX {
-            return self.add_large(kind, bytes.len() as u64, &mut &bytes[..], base).map(drop);
+            return self.add_large(kind, bytes.len() as u64, &mut &bytes[..], base, &mut ()).map(drop);
         }
         if !self.knows(id)? {
             let spec = Spec::object(id, kind, bytes.len() as u64);

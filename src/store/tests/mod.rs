@@ -25,6 +25,7 @@ mod merge;
 mod remove;
 mod salvage;
 mod vectors;
+mod versions;
 
 /// A store in a folder of its own that goes away with it.
 pub struct Place {
