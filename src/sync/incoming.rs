@@ -189,6 +189,7 @@ impl Incoming {
     }
 
     fn checkpoint(&mut self) -> Result<(), ReceiveError> {
+        self.await_proofs(0)?;
         let next = self.store.writer()?;
         std::mem::replace(&mut self.writer, next).publish()?;
         Ok(())

@@ -399,7 +399,7 @@ impl Receiving {
 
     /// Ends a pack: checks that it holds what was offered and nothing else, and moves it into the vault's
     /// store. Nothing points to it yet.
-    pub fn finish(self, offered: &[Branch], announced: u64) -> Result<Received> {
+    pub fn finish(mut self, offered: &[Branch], announced: u64) -> Result<Received> {
         match self.check_end(offered, announced) {
             Ok(()) => self.publish(offered),
             Err(error) => Err(self.refuse(error)),
@@ -407,12 +407,13 @@ impl Receiving {
     }
 
     /// Ends a pack that is only looked at: checks the same, and keeps nothing.
-    pub fn check(self, offered: &[Branch], announced: u64) -> Result<()> {
+    pub fn check(mut self, offered: &[Branch], announced: u64) -> Result<()> {
         self.check_end(offered, announced)?;
         self.incoming.discard()
     }
 
-    fn check_end(&self, offered: &[Branch], announced: u64) -> Result<()> {
+    fn check_end(&mut self, offered: &[Branch], announced: u64) -> Result<()> {
+        self.incoming.await_proofs(0)?;
         let is_open = self.large.is_some() || self.passed.is_some();
         if is_open || !self.connections.fresh.is_empty() || announced != self.objects {
             return content("the pack ends before it is whole");
@@ -458,7 +459,7 @@ impl Receiving {
     /// Ends a pack of which only what is lost here is wanted: `wanted` and what that leads to moves into the
     /// vault's store as far as it came and is not there, the rest is dropped. Each was hashed, and what points to
     /// it is here already, so no commit need be complete. Returns how many objects these were, and their bytes.
-    pub fn adopt_lost(self, wanted: &[ObjectId], announced: u64) -> Result<(u64, u64)> {
+    pub fn adopt_lost(mut self, wanted: &[ObjectId], announced: u64) -> Result<(u64, u64)> {
         match self.lost_among(wanted, announced) {
             Ok((lost, bytes)) => {
                 self.incoming.adopt_only(&lost)?;
@@ -468,7 +469,8 @@ impl Receiving {
         }
     }
 
-    fn lost_among(&self, wanted: &[ObjectId], announced: u64) -> Result<(Vec<(ObjectId, Kind)>, u64)> {
+    fn lost_among(&mut self, wanted: &[ObjectId], announced: u64) -> Result<(Vec<(ObjectId, Kind)>, u64)> {
+        self.incoming.await_proofs(0)?;
         if self.large.is_some() || self.passed.is_some() || announced != self.objects {
             return content("the pack ends before it is whole");
         }
@@ -500,6 +502,11 @@ impl Receiving {
     pub fn keep(mut self) -> Result<()> {
         match self.ours.sender {
             Sender::Device => {
+                // A peer that sent what does not hold may have hoped for a cut.
+                if let Err(error) = self.incoming.await_proofs(0) {
+                    self.incoming.discard()?;
+                    return Err(error);
+                }
                 if let Some(part) = self.large.take() {
                     self.incoming.keep_part(part)?;
                 }

@@ -21,6 +21,8 @@ use crate::store::recipe::{Builder, Node, Piece};
 
 /// So much of a large object is in memory at a time, in bytes.
 const WINDOW: usize = 4 << 20;
+/// Fewer chunks are not worth a second thread.
+const PARALLEL_MIN: usize = 3;
 /// An older version with more chunks lends no bases.
 const BASE_PIECES_MAX: usize = 1 << 20;
 
@@ -266,7 +268,10 @@ impl PackWriter {
             let spec = Spec::part(cut.id, chunk.len() as u64);
             (!cut.is_known).then(|| encode(&self.shelf(), &spec, chunk, cut.base))
         };
-        cuts.par_iter().map(encode_cut).collect()
+        match cuts.iter().filter(|cut| !cut.is_known).count() {
+            ..PARALLEL_MIN => cuts.iter().map(encode_cut).collect(),
+            _ => cuts.par_iter().map(encode_cut).collect(),
+        }
     }
 
     pub(super) fn append_chunks(

@@ -5,19 +5,23 @@
 //!   place: a cut depends on nothing behind it, and each of those chunks was hashed. The bytes are compared; nothing
 //!   is concluded from how they came.
 //! - The last chunk of the version before ended with it, and is cut anew.
+//! - The hash of the whole is another thread's work. Until it is there the pack cannot be published, and if it is not
+//!   the id, never.
+
+use std::sync::{Arc, OnceLock};
 
 use super::large::{Cut, Older, cut_all};
 use super::write::PackWriter;
 use crate::object::{Kind, ObjectId, hash_object};
 use crate::store::chunk;
-use crate::store::error::Result;
+use crate::store::error::{Error, Result};
 use crate::store::frame::RECORD_MAX;
 use crate::store::recipe::{Builder, Piece, Recipe};
 
-/// An object in memory, and the chunks it was cut into, each with its place. All of them were hashed.
+/// An object in memory, and the chunks it was cut into, each with its place and hashed.
 pub struct Version {
     id: ObjectId,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     chunks: Vec<(u64, Piece)>,
 }
 
@@ -32,9 +36,9 @@ impl Version {
         &self.bytes
     }
 
-    /// Gives its bytes away, with the memory they are in.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// Gives its bytes away with the memory they are in, unless they are being hashed.
+    pub fn into_bytes(self) -> Option<Vec<u8>> {
+        Arc::try_unwrap(self.bytes).ok()
     }
 
     /// Returns the chunk that begins at `place`, unless it is the last or `bytes` do not begin with it.
@@ -43,6 +47,30 @@ impl Version {
         let (start, piece) = self.chunks[at];
         let chunk = &self.bytes[start as usize..][..piece.length as usize];
         (at + 1 < self.chunks.len() && bytes.starts_with(chunk)).then_some(piece)
+    }
+}
+
+/// A version that is being hashed.
+pub struct Proof {
+    id: ObjectId,
+    actual: Arc<OnceLock<ObjectId>>,
+}
+
+impl Proof {
+    fn begin(kind: Kind, id: ObjectId, bytes: Arc<Vec<u8>>) -> Proof {
+        let actual = Arc::new(OnceLock::new());
+        let found = actual.clone();
+        rayon::spawn(move || {
+            let id = hash_object(kind, &bytes);
+            // Before whoever waits goes on: the memory is free again.
+            drop(bytes);
+            found.get_or_init(|| id);
+        });
+        Proof { id, actual }
+    }
+
+    fn holds(&self) -> bool {
+        *self.actual.wait() == self.id
     }
 }
 
@@ -55,11 +83,11 @@ impl PackWriter {
         let found = self.shelf().locate(&id)?.filter(|found| found.entry.is_recipe);
         let recipe = found.map(|found| self.shelf().recipe(&found)).transpose()?;
         let chunks = recipe.and_then(|recipe| proven_chunks(&recipe, &bytes)).unwrap_or_default();
-        Ok(Some(Version { id, bytes, chunks }))
+        Ok(Some(Version { id, bytes: bytes.into(), chunks }))
     }
 
-    /// Adds an object above [`RECORD_MAX`] if its bytes are what `id` says, and returns it; otherwise adds nothing and
-    /// returns the id that they have. `base` is the version before it, `older` the same in memory if it is there.
+    /// Adds an object above [`RECORD_MAX`] whose bytes are said to be those of `id`: see [`PackWriter::await_proofs`]. `base`
+    /// is the version before it, `older` the same in memory if it is there.
     pub fn add_version(
         &mut self,
         kind: Kind,
@@ -67,32 +95,40 @@ impl PackWriter {
         bytes: Vec<u8>,
         base: Option<ObjectId>,
         older: Option<&Version>,
-    ) -> Result<std::result::Result<Version, ObjectId>> {
+    ) -> Result<Version> {
         self.ready()?;
         debug_assert!(bytes.len() > RECORD_MAX);
+        let bytes = Arc::new(bytes);
+        self.proofs.push_back(Proof::begin(kind, id, bytes.clone()));
         let mut before = base.and_then(|base| Older::load(&self.shelf(), base)).unwrap_or_default();
         let older = older.filter(|older| Some(older.id) == base && !older.chunks.is_empty());
-        let cut = || -> Result<_> {
-            let mut cuts = match older {
-                Some(older) => self.cut_version(&bytes, older)?,
-                None => self.hash_chunks(&bytes, &cut_all(&bytes, true))?,
-            };
-            cuts.iter_mut().for_each(|cut| cut.stand(0, &mut before));
-            let records = self.encode_chunks(&bytes, &cuts);
-            Ok((cuts, records))
+        let mut cuts = match older {
+            Some(older) => self.cut_version(&bytes, older)?,
+            None => self.hash_chunks(&bytes, &cut_all(&bytes, true))?,
         };
-        let (actual, prepared) = rayon::join(|| hash_object(kind, &bytes), cut);
-        if actual != id {
-            return Ok(Err(actual));
-        }
-        let (cuts, records) = prepared?;
+        cuts.iter_mut().for_each(|cut| cut.stand(0, &mut before));
+        let records = self.encode_chunks(&bytes, &cuts);
         let mut builder = Builder::default();
         self.append_chunks(&cuts, records, &mut builder, &before)?;
         self.append_recipe(kind, id, bytes.len() as u64, builder, &before, base)?;
         let chunk =
             |cut: &Cut| (cut.range.start as u64, Piece { id: cut.id, length: cut.range.len() as u64 });
         let chunks = cuts.iter().map(chunk).collect();
-        Ok(Ok(Version { id, bytes, chunks }))
+        Ok(Version { id, bytes, chunks })
+    }
+
+    /// Waits until no more than so many of the versions that were added, the last ones, are still being hashed. If one
+    /// is not what it was added as, that is the end of this pack.
+    pub fn await_proofs(&mut self, left: usize) -> Result<()> {
+        while self.proofs.len() > left
+            && let Some(proof) = self.proofs.pop_front()
+        {
+            if !proof.holds() {
+                self.poison();
+                return Err(Error::WrongHash { id: proof.id });
+            }
+        }
+        Ok(())
     }
 
     fn cut_version(&self, bytes: &[u8], older: &Version) -> Result<Vec<Cut>> {

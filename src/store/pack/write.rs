@@ -3,12 +3,13 @@
 //! - Nothing is visible before [`PackWriter::publish`] has renamed the synced file and synced its
 //!   folder; dropped before, it leaves nothing. A temporary file is locked by its owner, so that the
 //!   next writer can tell and remove what a killed one left.
-//! - After a failed write the writer is poisoned. A failed input is not: what was added so far stays.
+//! - After a failed write the writer is poisoned, and after a version that proved to be another object. After a
+//!   failed input it is not: what was added so far stays.
 //! - The bytes of a pack depend on the objects and their order alone, never on the number of threads.
 //! - A base is read verified; one that cannot be is not used. Chains stay within 50 deltas, those of
 //!   trees and commits within 8.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
 
@@ -19,6 +20,7 @@ use super::PackId;
 use super::format::{self, Entry, Footer};
 use super::large::{self, Onlooker};
 use super::plan::{self, Record, Spec};
+use super::version::Proof;
 use crate::fs::{self, Dir, File, LockKind};
 use crate::object::{Hashed, Kind, Object, ObjectId, Source, SourceError, hash_object};
 use crate::store::cache::RecordKey;
@@ -88,6 +90,8 @@ pub struct PackWriter {
     pending: Pending,
     temp: Option<Temp>,
     hasher: Sha256,
+    /// Of what was added and is still being hashed.
+    pub(super) proofs: VecDeque<Proof>,
     is_poisoned: bool,
 }
 
@@ -101,7 +105,14 @@ impl PackWriter {
     pub(in crate::store) fn new(store: Store) -> PackWriter {
         let buffer = format::HEADER.to_vec();
         let pending = Pending { entries: HashMap::new(), buffer, flushed: 0, file: None };
-        PackWriter { store, pending, temp: None, hasher: Sha256::new(), is_poisoned: false }
+        PackWriter {
+            store,
+            pending,
+            temp: None,
+            hasher: Sha256::new(),
+            proofs: VecDeque::new(),
+            is_poisoned: false,
+        }
     }
 
     pub(in crate::store) fn store(&self) -> &Store {
@@ -119,6 +130,10 @@ impl PackWriter {
 
     pub(super) fn ready(&self) -> Result<()> {
         if self.is_poisoned { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    pub(super) fn poison(&mut self) {
+        self.is_poisoned = true;
     }
 
     /// Tells whether nothing was added that was not stored already.
@@ -303,6 +318,7 @@ impl PackWriter {
     /// Makes everything that was added durable and visible, at once, and returns the pack's name; `None`
     /// if there was nothing to store.
     pub fn publish(mut self) -> Result<Option<PackId>> {
+        self.await_proofs(0)?;
         self.ready()?;
         if self.is_empty() {
             // All of it may be in a pack whose writer was killed before the folder was synced.

@@ -5,12 +5,11 @@ use crate::object::{Kind, ObjectId, hash_object};
 use crate::store::frame::{RECORD_MAX, encode_whole};
 use crate::store::pack::format::Entry;
 use crate::store::recipe::{Piece, Recipe};
-use crate::store::{PackWriter, Version};
+use crate::store::{Error, PackWriter, Version};
 
 fn add(writer: &mut PackWriter, bytes: &[u8], base: Option<ObjectId>, older: Option<&Version>) -> Version {
     let id = hash_object(Kind::Blob, bytes);
-    let added = writer.add_version(Kind::Blob, id, bytes.to_vec(), base, older).expect("written");
-    added.unwrap_or_else(|actual| panic!("{actual} instead of {id}"))
+    writer.add_version(Kind::Blob, id, bytes.to_vec(), base, older).expect("written")
 }
 
 fn spliced(old: &[u8], at: usize, gone: usize, new: &[u8]) -> Vec<u8> {
@@ -81,13 +80,25 @@ fn many_versions_in_one_pack_become_the_same_pack() {
 }
 
 #[test]
-fn bytes_that_are_not_what_the_id_says_are_not_added() {
+fn a_pack_with_bytes_that_are_not_what_the_id_says_is_never_published() {
     let place = Place::new();
-    let mut writer = place.store.writer().expect("a writer");
     let (bytes, id) = (noise(1, RECORD_MAX + 1), hash_object(Kind::Blob, b"another"));
-    let added = writer.add_version(Kind::Blob, id, bytes.clone(), None, None).expect("no failure");
-    assert_eq!(added.err(), Some(hash_object(Kind::Blob, &bytes)));
-    assert!(writer.is_empty());
+    let lying = || {
+        let mut writer = place.store.writer().expect("a writer");
+        writer.add(Kind::Blob, b"honest", None).expect("added");
+        writer.add_version(Kind::Blob, id, bytes.clone(), None, None).expect("it is not known yet");
+        writer
+    };
+    let is_told = |error: Error| matches!(error, Error::WrongHash { id: told } if told == id);
+    assert!(is_told(lying().publish().expect_err("it is hashed before")));
+    let mut writer = lying();
+    assert!(writer.try_find(id).is_err(), "nobody gets it meanwhile");
+    writer.await_proofs(1).expect("the last one may wait");
+    assert!(is_told(writer.await_proofs(0).expect_err("it is hashed")));
+    assert!(matches!(writer.add(Kind::Blob, b"more", None), Err(Error::Poisoned)));
+    assert!(matches!(writer.publish(), Err(Error::Poisoned)));
+    assert!(!place.reopen().contains(id).expect("asked"));
+    assert!(place.files_in("objects").is_empty());
 }
 
 /// An object whose recipe lists a chunk under the id of other bytes hashes all the same when it is put together.

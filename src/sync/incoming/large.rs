@@ -1,7 +1,8 @@
 //! Large objects that are arriving, and those that they are made of.
 //!
 //! - One of at most [`IN_MEMORY_MAX`] bytes gathers in memory. When it is whole it is hashed, cut beside the version
-//!   before it, and kept at hand as the base of the next. What of it came before a cut goes to disk, to go on there.
+//!   before it, and kept at hand as the base of the next. The hash of a blob may come while the next one comes: no pack
+//!   is closed before it is there. What of it came before a cut goes to disk, to go on there.
 //! - A longer one is a plain file of its first bytes from the start, so that it resumes in the middle also after the
 //!   process was killed.
 
@@ -10,7 +11,7 @@ use std::io;
 use super::{CHECKPOINT_BYTES, Incoming};
 use crate::fs::File;
 use crate::object::{Kind, ObjectId, Source};
-use crate::store::Version;
+use crate::store::{self, Version};
 use crate::sync::receive::ReceiveError;
 
 /// Objects up to this length gather in memory.
@@ -20,6 +21,8 @@ const BASES_MAX: usize = 8;
 /// Those in memory have no more bytes together, but for the last.
 const BASES_IN_MEMORY_MAX: u64 = 24 << 20;
 const BLOCK: usize = 256 << 10;
+/// So many that came are hashed while the next comes.
+const HASHING_MAX: usize = 2;
 /// Memory is taken in steps of so many bytes, so that what held one version holds the next.
 const MEMORY_STEP: usize = 1 << 20;
 pub const PART: &str = "part-";
@@ -199,14 +202,25 @@ impl Incoming {
             let oldest = self.bases.remove(0);
             match oldest.content {
                 Content::File(..) => self.dir.remove_file(format!("{BASE}{}", oldest.id))?,
-                Content::Memory(version) => self.spare = version.into_bytes(),
+                Content::Memory(version) => self.spare = version.into_bytes().unwrap_or_default(),
             }
         }
         self.bases.push(base);
         Ok(self.bases.len() - 1)
     }
 
-    /// Adds a large object that has arrived whole; returns the id that its bytes have, and the bytes of a tree.
+    /// Waits until no more than so many of the objects that came are still being hashed.
+    pub fn await_proofs(&mut self, left: usize) -> Result<(), ReceiveError> {
+        match self.writer.await_proofs(left) {
+            Err(store::Error::WrongHash { id }) => {
+                Err(ReceiveError::Content(format!("object {id} cannot be made of what came")))
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Adds a large object that has arrived whole; returns the id that its bytes have, and the bytes of a tree. A blob
+    /// may still be hashed: it is taken as what it says it is until [`Incoming::await_proofs`], or until a pack is closed.
     pub fn finish_part(&mut self, part: Part) -> Result<(ObjectId, Option<Vec<u8>>), ReceiveError> {
         let Part { kind, id, size, base, written, gathered } = part;
         let finished = match gathered {
@@ -216,13 +230,11 @@ impl Incoming {
                     Content::Memory(version) if base == Some(older.id) => Some(version),
                     _ => None,
                 });
-                match self.writer.add_version(kind, id, bytes, base, older)? {
-                    Ok(version) => {
-                        self.replace_base(id, Content::Memory(version))?;
-                        (id, tree)
-                    }
-                    Err(actual) => (actual, tree),
-                }
+                let version = self.writer.add_version(kind, id, bytes, base, older)?;
+                // A tree is looked into next; of a blob nothing is looked at before the pack is closed.
+                self.await_proofs(if kind == Kind::Blob { HASHING_MAX } else { 0 })?;
+                self.replace_base(id, Content::Memory(version))?;
+                (id, tree)
             }
             Gathered::File(file) => {
                 let name = format!("{PART}{id}");

@@ -174,6 +174,7 @@ impl<'e> Restorer<'e> {
                 }
                 let (kind, id) = (part.kind, part.id);
                 let (actual, tree) = self.incoming()?.finish_part(part)?;
+                self.incoming()?.await_proofs(0)?;
                 if actual != id {
                     return content(format!("object {id} cannot be made of what came"));
                 }

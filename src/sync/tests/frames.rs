@@ -5,9 +5,9 @@ use zstd::zstd_safe::{CCtx, CParameter, compress_bound};
 use super::place::{FETCH, Place, blob_id, cut_session, noise, session};
 use crate::object::{Kind, ObjectId};
 use crate::store::{Store, frame};
-use crate::sync::Class;
 use crate::sync::frame::Frame;
 use crate::sync::session::{Caller, Machine, Server, Step};
+use crate::sync::{Class, SyncError};
 
 /// Lines that grow, as a session's stream does.
 fn stream(lines: usize) -> Vec<u8> {
@@ -159,4 +159,47 @@ fn a_frame_of_strange_make_is_taken_and_not_kept() {
     assert_eq!(mac.files()["stream.jsonl"], stream(100));
     let kept = mac.store.stored_frame(id, Kind::Blob, &|_| true).expect("stored").frame;
     assert_eq!(kept, frame::encode_whole(&stream(100)), "it is this side's own");
+}
+
+/// A large object is hashed while the next frames come: who hangs up meanwhile has not planted it.
+#[test]
+fn a_large_object_that_is_another_leaves_nothing_though_the_line_is_cut_before_it_is_hashed() {
+    let mut mac = Place::new("mac");
+    let mut pixel = mac.cloned("pixel");
+    pixel.commit(&[("big.bin", &noise(1, 600_000))]);
+    {
+        let mut server = Server::new(Box::new(|_| Ok(Box::new(super::place::Lent(&mut pixel)))));
+        let mut caller = Caller::new(&mut mac, super::place::options(FETCH, "pixel")).expect("offered");
+        let (mut lies, mut is_cut) = (0, false);
+        for _ in 0..20 {
+            while let Step::Send(frame) = caller.next_step().expect("it goes on") {
+                server.receive(frame).expect("honest");
+            }
+            while !is_cut && let Step::Send(frame) = server.next_step().expect("it goes on") {
+                let frame = match frame {
+                    Frame::Literal { size, reference: None, squeezed } if lies == 0 => {
+                        lies += 1;
+                        let mut bytes = frame::decode(&squeezed, Some(size.into()), frame::Reference::None)
+                            .expect("sound");
+                        bytes[0] ^= 1;
+                        Frame::Literal { size, reference: None, squeezed: frame::encode_whole(&bytes) }
+                    }
+                    other => other,
+                };
+                is_cut = frame.name() == "pack-end";
+                if !is_cut {
+                    caller.receive(frame).expect("the last two may wait for their hash");
+                }
+            }
+            if is_cut {
+                break;
+            }
+        }
+        assert!(is_cut && lies == 1);
+        caller.fail(&SyncError::Broke { waiting_for: "the rest" });
+    }
+    assert!(mac.incoming_files().is_empty(), "{:?}", mac.incoming_files());
+    session(&mut mac, &mut pixel, FETCH).expect("an honest session afterwards");
+    assert_eq!(mac.files(), pixel.files());
+    mac.check();
 }
