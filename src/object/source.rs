@@ -21,6 +21,35 @@ pub struct Object {
     pub data: Arc<[u8]>,
 }
 
+/// An object with its id, which was computed of its bytes: whoever holds it need not hash them again.
+#[derive(Clone, Debug)]
+pub struct Hashed {
+    id: ObjectId,
+    object: Object,
+}
+
+impl Hashed {
+    /// Hashes an object.
+    pub fn new(kind: Kind, data: Arc<[u8]>) -> Hashed {
+        Hashed { id: hash_object(kind, &data), object: Object { kind, data } }
+    }
+
+    /// Returns its id.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Returns its kind.
+    pub fn kind(&self) -> Kind {
+        self.object.kind
+    }
+
+    /// Returns its body.
+    pub fn data(&self) -> &Arc<[u8]> {
+        &self.object.data
+    }
+}
+
 /// Why an object could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {

@@ -78,6 +78,12 @@ pub enum Error {
         /// What came, in bytes; one more than announced stands for any number above it.
         actual: u64,
     },
+    /// An object was added before it was hashed, and its bytes are another's. Nothing of the pack is published.
+    #[error("what was added as {id} hashes to another id")]
+    WrongHash {
+        /// The id it was added under.
+        id: ObjectId,
+    },
     /// The input could not be read. The pack is as usable as before.
     #[error("cannot read the input")]
     Input(#[source] io::Error),

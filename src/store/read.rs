@@ -19,7 +19,7 @@ use super::frame::{self, Reference};
 use super::pack::format::{Entry, Form};
 use super::pack::read::Pack;
 use super::pack::write::Pending;
-use super::recipe::Recipe;
+use super::recipe::{Piece, Recipe};
 use super::{PackId, Store};
 use crate::object::{Kind, Object, ObjectHasher, ObjectId, hash_object};
 
@@ -76,13 +76,19 @@ impl<'a> Shelf<'a> {
 
     /// Returns the bytes of the object, or of its recipe, verified.
     pub fn record(&self, found: &Found) -> Result<Arc<[u8]>> {
-        let (cache, key) = (&self.store.0.cache, key_of(&found.entry));
-        if let Some(bytes) = cache.get(key).filter(|bytes| self.check(found, bytes).is_ok()) {
-            return Ok(bytes);
+        let (cache, key, kind) = (&self.store.0.cache, key_of(&found.entry), found.entry.kind);
+        match cache.get_as(key, kind) {
+            Some((bytes, true)) => return Ok(bytes),
+            // It was on the way to another one: whoever asks for it first has it hashed.
+            Some((bytes, false)) if self.check(found, &bytes).is_ok() => {
+                cache.put_proven(key, kind, bytes.clone());
+                return Ok(bytes);
+            }
+            _ => {}
         }
         match self.decode_chain(found) {
             Ok(bytes) if self.check(found, &bytes).is_ok() => {
-                cache.put(key, bytes.clone());
+                cache.put_proven(key, kind, bytes.clone());
                 Ok(bytes)
             }
             _ => self.decode_carefully(key, &mut Verified::new(), 0),
@@ -191,7 +197,7 @@ impl<'a> Shelf<'a> {
             match self.decode_copy(copy, seen, depth) {
                 Ok(bytes) => {
                     seen.insert(key, Some(bytes.clone()));
-                    self.store.0.cache.put(key, bytes.clone());
+                    self.store.0.cache.put_proven(key, copy.entry.kind, bytes.clone());
                     return Ok(bytes);
                 }
                 Err(error) => first_error = first_error.or(Some(error)),
@@ -281,6 +287,62 @@ impl<'a> Shelf<'a> {
         part.map_err(|e| Error::Rests { id: of, part: id, source: Box::new(e) })
     }
 
+    /// Lists the chunks of an object in their order, as its recipe and those below say. One in a single record is its
+    /// own only chunk.
+    fn chunks(&self, found: &Found) -> Result<Vec<Piece>> {
+        let (id, length) = (found.entry.id, found.entry.plain);
+        if !found.entry.is_recipe {
+            return Ok(vec![Piece { id, length }]);
+        }
+        let mut chunks = Vec::new();
+        let mut open = vec![(self.recipe(found)?, 0)];
+        while let Some((recipe, next)) = open.last_mut() {
+            if recipe.level == 0 {
+                chunks.append(&mut recipe.pieces);
+            }
+            let Some(piece) = recipe.pieces.get(*next).copied() else {
+                open.pop();
+                continue;
+            };
+            *next += 1;
+            let inner = self.part_recipe(id, piece.id, piece.length, recipe.level)?;
+            open.push((inner, 0));
+        }
+        Ok(chunks)
+    }
+
+    /// Returns the frame of a record that is made on nothing or on an object that `suits`, decoded and hashed now.
+    /// `None` if it is not such a record or anything is amiss: whoever reads the object is told what.
+    fn stored_frame(
+        &self,
+        id: ObjectId,
+        kind: Kind,
+        suits: &dyn Fn(Option<ObjectId>) -> bool,
+    ) -> Option<StoredFrame> {
+        let found = self.locate(&id).ok()??;
+        let base = match found.entry.form {
+            Form::Whole => None,
+            Form::Delta(base) => Some(base),
+            Form::Dictionary(_) => return None,
+        };
+        if found.entry.is_recipe || found.entry.kind != kind || !suits(base) {
+            return None;
+        }
+        let old = match base {
+            Some(base) => {
+                let is_usable = |old: &Found| !old.entry.is_recipe && old.entry.kind == kind;
+                Some(self.record(&self.locate(&base).ok()?.filter(is_usable)?).ok()?)
+            }
+            None => None,
+        };
+        let frame = self.stored(&found).ok()?;
+        let reference = old.as_deref().map_or(Reference::None, Reference::Prefix);
+        let data: Arc<[u8]> = frame::decode(&frame, Some(found.entry.plain), reference).ok()?.into();
+        self.check(&found, &data).ok()?;
+        self.store.0.cache.put_proven(key_of(&found.entry), kind, data);
+        Some(StoredFrame { base, frame })
+    }
+
     /// Returns the recipe in a record that holds one.
     pub fn recipe(&self, found: &Found) -> Result<Recipe> {
         let bytes = self.record(found)?;
@@ -299,6 +361,14 @@ impl<'a> Shelf<'a> {
             Err(error) => error,
         })
     }
+}
+
+/// A record as it rests: what its frame is made on, if anything, and the frame.
+pub struct StoredFrame {
+    /// The object whose bytes are its reference prefix.
+    pub base: Option<ObjectId>,
+    /// The zstd frame.
+    pub frame: Vec<u8>,
 }
 
 fn key_of(entry: &Entry) -> RecordKey {
@@ -456,6 +526,41 @@ impl Store {
             Some(found) => ObjectReader::new(self.shelf(), found).map(Some),
             None => Ok(None),
         })
+    }
+
+    /// Lists the chunks of an object in their order, or returns `None` if there is no such object. One in a single
+    /// record is its own only chunk.
+    pub fn chunks(&self, id: ObjectId) -> Result<Option<Vec<Piece>>> {
+        self.with_reload(|| match self.locate(&id)? {
+            Some(found) => self.shelf().chunks(&found).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    /// Returns the bytes of a chunk that [`Store::chunks`] listed for `of`, verified.
+    pub fn chunk(&self, of: ObjectId, chunk: Piece) -> Result<Arc<[u8]>> {
+        let bytes = match chunk.id == of {
+            true => self.try_find(of)?.ok_or_else(|| self.missing(of))?.data,
+            false => self.shelf().part(of, chunk.id)?,
+        };
+        if bytes.len() as u64 != chunk.length {
+            let what = "a chunk has another length than its recipe says";
+            return Err(self
+                .locate(&of)?
+                .map_or(Error::Missing { id: of }, |found| self.shelf().damaged(&found, what)));
+        }
+        Ok(bytes)
+    }
+
+    /// Returns the frame in which an object, or a chunk, is stored, if it is made on nothing or on an object that
+    /// `suits`: decoded and hashed now. `None` if there is no such frame; that says nothing about the object.
+    pub fn stored_frame(
+        &self,
+        id: ObjectId,
+        kind: Kind,
+        suits: &dyn Fn(Option<ObjectId>) -> bool,
+    ) -> Option<StoredFrame> {
+        self.shelf().stored_frame(id, kind, suits)
     }
 
     /// Writes the object to `out`, whatever its size, and returns its kind and length in bytes. Each

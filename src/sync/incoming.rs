@@ -1,56 +1,34 @@
 //! `.mvault/incoming/<peer>/`: where received objects wait, apart, until all of a session holds.
 //!
 //! - It is a store of its own on top of the vault's: what arrives is encoded anew by the vault's own pack
-//!   writer, never kept as sent, and nothing here is visible to anyone but the session.
+//!   writer, never kept as sent, and nothing here is visible to anyone but the session. A frame of a peer's making
+//!   that this decoder takes could be one that a later decoder refuses, and versions of this side's own rest on it.
 //! - When all holds, its packs are moved into the vault's store. Before that nothing of it is reachable.
 //! - A cut leaves what was received; from time to time a pack is closed, so that a killed process loses
 //!   at most [`CHECKPOINT_BYTES`]. A session that was refused for what it sent leaves nothing.
-//! - A large object on its way is a plain file of its first bytes, so that it resumes in the middle.
+//! - A large object on its way is kept as well, so that it resumes in the middle.
 //! - A session holds a gate that a purge closes: what is removed meanwhile could be what it rests on.
 //! - One session at a time in a folder: a second one from the same peer takes the next free folder.
 
-use std::io;
+mod large;
+
 use std::time::Duration;
+
+pub use large::Part;
+use large::{BASE, Base, PART};
 
 use super::receive::ReceiveError;
 use crate::fs::{Dir, File, Lock, LockError, LockKind};
-use crate::object::{Kind, Object, ObjectId, Source, SourceError};
+use crate::object::{Hashed, Kind, Object, ObjectId, Source, SourceError};
 use crate::store::{PackWriter, Store};
 
 /// After so many bytes a pack is closed.
 const CHECKPOINT_BYTES: u64 = 32 << 20;
 /// So many sessions with one peer at a time.
 const SLOTS: usize = 8;
-/// So many large objects are kept at hand as bases.
-const BASES_MAX: usize = 8;
-const BLOCK: usize = 256 << 10;
-const PART: &str = "part-";
-const BASE: &str = "base-";
 const LOCK: &str = "lock";
 /// A folder that is no peer's: none has a name like that.
 const GATE: &str = ".gate";
-
-/// A large object in a plain file, complete.
-struct Base {
-    id: ObjectId,
-    size: u64,
-    file: File,
-}
-
-/// A large object that is arriving.
-pub struct Part {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its id, as announced.
-    pub id: ObjectId,
-    /// Its length, as announced.
-    pub size: u64,
-    /// The object that copies are taken from.
-    pub base: Option<ObjectId>,
-    /// How many bytes are there.
-    pub written: u64,
-    file: File,
-}
 
 /// The folder of one session.
 pub struct Incoming {
@@ -59,6 +37,8 @@ pub struct Incoming {
     store: Store,
     writer: PackWriter,
     bases: Vec<Base>,
+    /// The memory of a base that is not needed any more.
+    spare: Vec<u8>,
     /// A large object that an earlier session left unfinished, and how much of it.
     pub left: Option<(ObjectId, u64)>,
     _lock: Lock,
@@ -182,6 +162,7 @@ impl Incoming {
             store,
             writer,
             bases: Vec::new(),
+            spare: Vec::new(),
             left,
             _lock: lock,
             _gate: gate,
@@ -198,112 +179,20 @@ impl Incoming {
         &self.main
     }
 
-    /// Adds an object and returns its id.
-    pub fn add(
-        &mut self,
-        kind: Kind,
-        bytes: &[u8],
-        base: Option<ObjectId>,
-    ) -> Result<ObjectId, ReceiveError> {
-        let id = self.writer.add(kind, bytes, base)?;
+    /// Adds an object.
+    pub fn add(&mut self, object: &Hashed, base: Option<ObjectId>) -> Result<(), ReceiveError> {
+        self.writer.add_hashed(object, base)?;
         if self.writer.bytes() > CHECKPOINT_BYTES {
             self.checkpoint()?;
         }
-        Ok(id)
-    }
-
-    fn checkpoint(&mut self) -> Result<(), ReceiveError> {
-        let next = self.store.writer()?;
-        std::mem::replace(&mut self.writer, next).publish()?;
         Ok(())
     }
 
-    /// Starts or goes on with a large object; `from` must be what is there.
-    pub fn begin_part(
-        &mut self,
-        kind: Kind,
-        id: ObjectId,
-        size: u64,
-        base: Option<ObjectId>,
-        from: u64,
-    ) -> Result<Part, ReceiveError> {
-        let name = format!("{PART}{id}");
-        let left = self.left.take();
-        if let Some((other, _)) = left
-            && other != id
-        {
-            self.dir.remove_file(format!("{PART}{other}"))?;
-        }
-        let there = left.filter(|(other, _)| *other == id).map_or(0, |(_, bytes)| bytes);
-        if from > 0 && from != there {
-            return Err(ReceiveError::Content(format!("object {id} goes on at a byte that was not reached")));
-        }
-        let file = if there > 0 { self.dir.open_write(&name)? } else { self.dir.create_new(&name, 0o600)? };
-        if from == 0 && there > 0 {
-            file.set_len(0)?;
-        }
-        Ok(Part { kind, id, size, base, written: from, file })
-    }
-
-    /// Returns bytes of a part's base.
-    pub fn read_base(&mut self, part: &Part, offset: u64, size: usize) -> Result<Vec<u8>, ReceiveError> {
-        let at = self.base_of(part)?;
-        let base = &self.bases[at];
-        if offset.checked_add(size as u64).is_none_or(|end| end > base.size) {
-            return Err(ReceiveError::Content(format!("object {} copies from beyond its base", part.id)));
-        }
-        let mut bytes = vec![0; size];
-        base.file.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes)
-    }
-
-    fn base_of(&mut self, part: &Part) -> Result<usize, ReceiveError> {
-        let missing =
-            || ReceiveError::Content(format!("object {} rests on a base that is not there", part.id));
-        let id = part.base.ok_or_else(missing)?;
-        if let Some(at) = self.bases.iter().position(|base| base.id == id) {
-            return Ok(at);
-        }
-        self.checkpoint()?;
-        if self.store.try_info(id)?.is_none_or(|(kind, _)| kind != part.kind) {
-            return Err(missing());
-        }
-        let mut reader = self.store.try_reader(id)?.ok_or_else(missing)?;
-        let file = self.dir.create_new(format!("{BASE}{id}"), 0o600)?;
-        let mut size = 0;
-        while let Some(block) = reader.next_block()? {
-            file.write_at(&block, size)?;
-            size += block.len() as u64;
-        }
-        drop(reader);
-        self.push_base(Base { id, size, file })
-    }
-
-    fn push_base(&mut self, base: Base) -> Result<usize, ReceiveError> {
-        if self.bases.len() >= BASES_MAX {
-            let oldest = self.bases.remove(0);
-            self.dir.remove_file(format!("{BASE}{}", oldest.id))?;
-        }
-        self.bases.push(base);
-        Ok(self.bases.len() - 1)
-    }
-
-    /// Adds a large object that has arrived whole; returns its id, and the bytes of a tree.
-    pub fn finish_part(&mut self, part: Part) -> Result<(ObjectId, Option<Vec<u8>>), ReceiveError> {
-        let (name, id) = (format!("{PART}{}", part.id), part.id);
-        let mut reader = FileReader { file: &part.file, at: 0, end: part.written };
-        let actual = self.writer.add_stream(part.kind, part.size, &mut reader, part.base)?;
-        let tree = if part.kind == Kind::Tree { Some(part.file.read_all(part.size)?) } else { None };
-        if self.bases.iter().any(|base| base.id == id) || actual != id {
-            self.dir.remove_file(&name)?;
-        } else {
-            self.dir.rename(&name, &self.dir, format!("{BASE}{id}"))?;
-            self.push_base(Base { id, size: part.size, file: part.file })?;
-        }
-        if self.writer.bytes() > CHECKPOINT_BYTES {
-            self.checkpoint()?;
-        }
-        Ok((actual, tree))
+    fn checkpoint(&mut self) -> Result<(), ReceiveError> {
+        self.await_proofs(0)?;
+        let next = self.store.writer()?;
+        std::mem::replace(&mut self.writer, next).publish()?;
+        Ok(())
     }
 
     /// Keeps what came, for the next session.
@@ -354,29 +243,6 @@ impl Incoming {
         writer.publish()?;
         self.discard()
     }
-
-    fn remove_bases(&mut self) {
-        for base in self.bases.drain(..) {
-            let _the_next_session_removes_it = self.dir.remove_file(format!("{BASE}{}", base.id));
-        }
-    }
-}
-
-impl Part {
-    /// Appends bytes; more than announced is the peer's fault.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), ReceiveError> {
-        if self.written + bytes.len() as u64 > self.size {
-            return Err(ReceiveError::Content(format!("object {} is longer than announced", self.id)));
-        }
-        self.file.write_at(bytes, self.written)?;
-        self.written += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Returns how many bytes the next step of a copy takes.
-    pub fn step(size: u64) -> usize {
-        size.min(BLOCK as u64) as usize
-    }
 }
 
 impl Source for Incoming {
@@ -390,20 +256,5 @@ impl Source for Incoming {
 
     fn try_info(&self, id: ObjectId) -> Result<Option<(Kind, u64)>, SourceError> {
         Source::try_info(&self.writer, id)
-    }
-}
-
-struct FileReader<'f> {
-    file: &'f File,
-    at: u64,
-    end: u64,
-}
-
-impl io::Read for FileReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = buffer.len().min(usize::try_from(self.end - self.at).unwrap_or(usize::MAX));
-        let count = self.file.read_at(&mut buffer[..room], self.at).map_err(io::Error::other)?;
-        self.at += count as u64;
-        Ok(count)
     }
 }

@@ -17,7 +17,7 @@ use super::wire::WireError;
 use super::{Branch, Limits, Received};
 use crate::fs::{self, Dir, LockError};
 use crate::object::{
-    Commit, CommitId, DeviceName, Kind, Lamport, ObjectId, Source, SourceError, TreeId, VaultId, hash_object,
+    Commit, CommitId, DeviceName, Hashed, Kind, Lamport, ObjectId, Source, SourceError, TreeId, VaultId,
 };
 use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
 
@@ -227,13 +227,7 @@ impl Receiving {
                 if size == 0 || offset.checked_add(size).is_none() || size > part.size - part.written {
                     return content(format!("a copy for object {} has no valid length", part.id));
                 }
-                let mut done = 0;
-                while done < size {
-                    let step = Part::step(size - done);
-                    let bytes = self.incoming.read_base(&part, offset + done, step)?;
-                    part.push(&bytes)?;
-                    done += step as u64;
-                }
+                self.incoming.copy(&mut part, offset, size)?;
                 self.go_on(part)
             }
             (other, large) => {
@@ -278,16 +272,18 @@ impl Receiving {
         };
         let reference = old.as_deref().map_or(frame::Reference::None, frame::Reference::Prefix);
         let bytes = frame::decode(squeezed, Some(size.into()), reference).map_err(|_| wrong())?;
-        if hash_object(kind, &bytes) != id {
+        let object = Hashed::new(kind, bytes.into());
+        if object.id() != id {
             return Err(wrong());
         }
+        let bytes = object.data();
         self.check_new(kind, id)?;
         if self.is_purged(kind, id) {
-            return self.leave_out(id, bytes);
+            return self.leave_out(id, bytes.clone());
         }
         let parsed = if kind == Kind::Commit {
             let id = CommitId::new(id);
-            let commit = Commit::decode(&bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
+            let commit = Commit::decode(bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
             self.connections.check_commit(&self.incoming, id, &commit)?;
             if let Some(extra) = self.connections.fresh.iter().next() {
                 return content(format!("object {extra} came and commit {id} does not need it"));
@@ -296,8 +292,8 @@ impl Receiving {
         } else {
             None
         };
-        let tree = if kind == Kind::Tree { Some(parse_tree(id, &bytes)?) } else { None };
-        self.incoming.add(kind, &bytes, base)?;
+        let tree = if kind == Kind::Tree { Some(parse_tree(id, bytes)?) } else { None };
+        self.incoming.add(&object, base)?;
         match parsed {
             Some((id, commit)) => {
                 self.connections.there.insert(id.object(), kind);
@@ -323,7 +319,7 @@ impl Receiving {
     }
 
     /// Keeps a purged blob at hand, and not on disk.
-    fn leave_out(&mut self, id: ObjectId, bytes: Vec<u8>) -> Result<()> {
+    fn leave_out(&mut self, id: ObjectId, bytes: Arc<[u8]>) -> Result<()> {
         self.left_out_bytes += bytes.len();
         if self.left_out_bytes > LEFT_OUT_BYTES_MAX {
             return Err(ReceiveError::Limit {
@@ -331,7 +327,7 @@ impl Receiving {
                 limit: LEFT_OUT_BYTES_MAX as u64,
             });
         }
-        self.left_out.insert(id, bytes.into());
+        self.left_out.insert(id, bytes);
         Ok(())
     }
 
@@ -403,7 +399,7 @@ impl Receiving {
 
     /// Ends a pack: checks that it holds what was offered and nothing else, and moves it into the vault's
     /// store. Nothing points to it yet.
-    pub fn finish(self, offered: &[Branch], announced: u64) -> Result<Received> {
+    pub fn finish(mut self, offered: &[Branch], announced: u64) -> Result<Received> {
         match self.check_end(offered, announced) {
             Ok(()) => self.publish(offered),
             Err(error) => Err(self.refuse(error)),
@@ -411,12 +407,13 @@ impl Receiving {
     }
 
     /// Ends a pack that is only looked at: checks the same, and keeps nothing.
-    pub fn check(self, offered: &[Branch], announced: u64) -> Result<()> {
+    pub fn check(mut self, offered: &[Branch], announced: u64) -> Result<()> {
         self.check_end(offered, announced)?;
         self.incoming.discard()
     }
 
-    fn check_end(&self, offered: &[Branch], announced: u64) -> Result<()> {
+    fn check_end(&mut self, offered: &[Branch], announced: u64) -> Result<()> {
+        self.incoming.await_proofs(0)?;
         let is_open = self.large.is_some() || self.passed.is_some();
         if is_open || !self.connections.fresh.is_empty() || announced != self.objects {
             return content("the pack ends before it is whole");
@@ -462,7 +459,7 @@ impl Receiving {
     /// Ends a pack of which only what is lost here is wanted: `wanted` and what that leads to moves into the
     /// vault's store as far as it came and is not there, the rest is dropped. Each was hashed, and what points to
     /// it is here already, so no commit need be complete. Returns how many objects these were, and their bytes.
-    pub fn adopt_lost(self, wanted: &[ObjectId], announced: u64) -> Result<(u64, u64)> {
+    pub fn adopt_lost(mut self, wanted: &[ObjectId], announced: u64) -> Result<(u64, u64)> {
         match self.lost_among(wanted, announced) {
             Ok((lost, bytes)) => {
                 self.incoming.adopt_only(&lost)?;
@@ -472,7 +469,8 @@ impl Receiving {
         }
     }
 
-    fn lost_among(&self, wanted: &[ObjectId], announced: u64) -> Result<(Vec<(ObjectId, Kind)>, u64)> {
+    fn lost_among(&mut self, wanted: &[ObjectId], announced: u64) -> Result<(Vec<(ObjectId, Kind)>, u64)> {
+        self.incoming.await_proofs(0)?;
         if self.large.is_some() || self.passed.is_some() || announced != self.objects {
             return content("the pack ends before it is whole");
         }
@@ -501,9 +499,19 @@ impl Receiving {
     }
 
     /// Ends a session that was cut: what came whole is kept.
-    pub fn keep(self) -> Result<()> {
+    pub fn keep(mut self) -> Result<()> {
         match self.ours.sender {
-            Sender::Device => self.incoming.keep(),
+            Sender::Device => {
+                // A peer that sent what does not hold may have hoped for a cut.
+                if let Err(error) = self.incoming.await_proofs(0) {
+                    self.incoming.discard()?;
+                    return Err(error);
+                }
+                if let Some(part) = self.large.take() {
+                    self.incoming.keep_part(part)?;
+                }
+                self.incoming.keep()
+            }
             Sender::File => self.incoming.discard(),
         }
     }

@@ -4,10 +4,12 @@
 //!   the same path. So what arrived before a cut is whole commits and the beginning of one.
 //! - An object is compressed against the version before it (the same path in a parent's tree, or the
 //!   parent itself), which the receiver has by then.
+//! - What is stored in just that form is sent as it is stored, once it was decoded and hashed here: damage of this
+//!   side is told on this side.
 //! - An object above 512 KiB is sent as copies from that version and literals in between. The store's own
-//!   blocks decide what is equal, so that an append sends its tail.
+//!   chunks decide what is equal, so that an append sends its tail.
 //! - A blob with a tombstone is left out, whether or not its bytes are here, and is no base.
-//! - Memory is bounded by one commit's list of new objects and by two large objects' lists of blocks.
+//! - Memory is bounded by one commit's list of new objects and by some large objects' lists of chunks.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -146,7 +148,7 @@ impl Sending {
                 if let Some(frame) = large.next_frame()? {
                     return Ok(Some(frame));
                 }
-                self.recent.put(self.large.take());
+                self.large = None;
             }
             if let Some(item) = self.items.pop_front() {
                 if self.there.insert(item.id) {
@@ -262,8 +264,13 @@ impl Sending {
         if size > RECORD_MAX as u64 {
             return self.large_frame(kind, id, size, base);
         }
-        let bytes = self.store.find(id, kind)?.data;
-        if let Some(base) = base.filter(|base| !self.stands_alone || self.there.contains(base))
+        let base = base.filter(|base| !self.stands_alone || self.there.contains(base));
+        // Most were stored against the same version: that frame was made once, and is sent again.
+        if let Some(stored) = self.store.stored_frame(id, kind, &|on| on == base) {
+            return Ok(Frame::Object { kind, id, size: size as u32, base, squeezed: stored.frame });
+        }
+        let bytes = self.read(kind, id)?;
+        if let Some(base) = base
             && let Some(old) = self.small_base(kind, base)?
         {
             let squeezed = frame::encode_delta(&old, &bytes);
@@ -275,9 +282,17 @@ impl Sending {
     fn small_base(&self, kind: Kind, id: ObjectId) -> Result<Option<Arc<[u8]>>, SendError> {
         match self.store.try_info(id)? {
             Some((found, size)) if found == kind && size <= RECORD_MAX as u64 => {
-                Ok(Some(self.store.find(id, kind)?.data))
+                Ok(Some(self.read(kind, id)?))
             }
             _ => Ok(None),
+        }
+    }
+
+    fn read(&self, kind: Kind, id: ObjectId) -> Result<Arc<[u8]>, SendError> {
+        match self.store.try_find(id)? {
+            Some(object) if object.kind == kind => Ok(object.data),
+            // That it is missing or of another kind is told as everywhere.
+            _ => Ok(self.store.find(id, kind)?.data),
         }
     }
 
@@ -294,11 +309,7 @@ impl Sending {
             _ => None,
         };
         let from = self.partial.filter(|(partial, from)| *partial == id && *from < size).map_or(0, |p| p.1);
-        let old = match base {
-            Some(base) => Some(self.recent.find_or_read(&self.store, base)?),
-            None => None,
-        };
-        self.large = Some(LargeSending::new(&self.store, id, from, old));
+        self.large = Some(LargeSending::new(&self.store, id, from, base, &mut self.recent)?);
         Ok(Frame::Large { kind, id, size, base, from })
     }
 }

@@ -21,6 +21,8 @@ use crate::store::recipe::{Builder, Node, Piece};
 
 /// So much of a large object is in memory at a time, in bytes.
 const WINDOW: usize = 1 << 20;
+/// Fewer chunks are not worth a second thread.
+const PARALLEL_MIN: usize = 3;
 /// An older version with more chunks lends no bases.
 const BASE_PIECES_MAX: usize = 1 << 20;
 
@@ -127,13 +129,26 @@ impl Onlooker for () {
 }
 
 /// A chunk on its way into the pack.
-struct Cut {
-    range: Range<usize>,
-    id: ObjectId,
+pub(super) struct Cut {
+    pub range: Range<usize>,
+    pub id: ObjectId,
     is_known: bool,
     /// Where in the version before it stood.
     before: Option<u64>,
     base: Option<ObjectId>,
+}
+
+impl Cut {
+    pub fn new(range: Range<usize>, id: ObjectId, is_known: bool) -> Cut {
+        Cut { range, id, is_known, before: None, base: None }
+    }
+
+    /// Looks for the chunk, of a window that begins at `place`, in the version before, and for what stood there.
+    pub fn stand(&mut self, place: u64, older: &mut Older) {
+        let (place, length) = (place + self.range.start as u64, self.range.len() as u64);
+        self.before = older.find(&self.id, place);
+        self.base = self.before.is_none().then(|| older.in_place_of(place, length)).flatten();
+    }
 }
 
 /// A part of a large object, read and cut. What is left at its end begins the next one.
@@ -197,16 +212,11 @@ impl PackWriter {
                 let ranges = &window.ranges;
                 let (cuts, ()) = rayon::join(|| self.hash_chunks(bytes, ranges), || hasher.update(bytes));
                 let mut cuts = cuts?;
-                for cut in &mut cuts {
-                    let (place, length) = (window.place + cut.range.start as u64, cut.range.len() as u64);
-                    cut.before = older.find(&cut.id, place);
-                    cut.base = cut.before.is_none().then(|| older.in_place_of(place, length)).flatten();
-                }
+                cuts.iter_mut().for_each(|cut| cut.stand(window.place, &mut older));
                 let seen =
                     || cuts.iter().try_for_each(|cut| onlooker.look(&bytes[cut.range.clone()], cut.before));
-                let (stored, seen) =
-                    rayon::join(|| self.append_chunks(bytes, &cuts, &mut builder, &older), seen);
-                stored?;
+                let (records, seen) = rayon::join(|| self.encode_chunks(bytes, &cuts), seen);
+                self.append_chunks(&cuts, records, &mut builder, &older)?;
                 seen.map_err(Error::Input)
             };
             let (read, stored) = rayon::join(ahead, here);
@@ -218,38 +228,59 @@ impl PackWriter {
             std::mem::swap(&mut window, &mut next);
         }
         let id = hasher.finish();
+        self.append_recipe(kind, id, size, builder, &older, base)?;
+        Ok(id)
+    }
+
+    /// Appends the recipe of an object whose chunks are all there.
+    pub(super) fn append_recipe(
+        &mut self,
+        kind: Kind,
+        id: ObjectId,
+        size: u64,
+        builder: Builder,
+        older: &Older,
+        base: Option<ObjectId>,
+    ) -> Result<()> {
         let too_large = Error::TooLarge { kind, id, size };
         let (nodes, recipe) = builder.finish().ok_or(too_large)?;
-        self.append_nodes(nodes, &older)?;
+        self.append_nodes(nodes, older)?;
         if !self.knows(id)? {
             let bytes = recipe.encode();
             let record = encode(&self.shelf(), &Spec::recipe(id, kind, size), &bytes, base);
             self.append(record)?;
         }
-        Ok(id)
+        Ok(())
     }
 
-    fn hash_chunks(&self, bytes: &[u8], ranges: &[Range<usize>]) -> Result<Vec<Cut>> {
+    pub(super) fn hash_chunks(&self, bytes: &[u8], ranges: &[Range<usize>]) -> Result<Vec<Cut>> {
         let hash = |range: &Range<usize>| {
             let id = hash_object(Kind::Blob, &bytes[range.clone()]);
-            Ok(Cut { range: range.clone(), id, is_known: self.knows(id)?, before: None, base: None })
+            Ok(Cut::new(range.clone(), id, self.knows(id)?))
         };
         ranges.par_iter().map(hash).collect()
     }
 
-    fn append_chunks(
-        &mut self,
-        bytes: &[u8],
-        cuts: &[Cut],
-        builder: &mut Builder,
-        older: &Older,
-    ) -> Result<()> {
+    /// Makes the records of those chunks that are not known.
+    pub(super) fn encode_chunks(&self, bytes: &[u8], cuts: &[Cut]) -> Vec<Option<Record>> {
         let encode_cut = |cut: &Cut| {
             let chunk = &bytes[cut.range.clone()];
             let spec = Spec::part(cut.id, chunk.len() as u64);
             (!cut.is_known).then(|| encode(&self.shelf(), &spec, chunk, cut.base))
         };
-        let records: Vec<Option<Record>> = cuts.par_iter().map(encode_cut).collect();
+        match cuts.iter().filter(|cut| !cut.is_known).count() {
+            ..PARALLEL_MIN => cuts.iter().map(encode_cut).collect(),
+            _ => cuts.par_iter().map(encode_cut).collect(),
+        }
+    }
+
+    pub(super) fn append_chunks(
+        &mut self,
+        cuts: &[Cut],
+        records: Vec<Option<Record>>,
+        builder: &mut Builder,
+        older: &Older,
+    ) -> Result<()> {
         for (cut, record) in cuts.iter().zip(records) {
             if let Some(record) = record {
                 self.append(record)?;
@@ -275,7 +306,7 @@ impl PackWriter {
 }
 
 /// Cuts `bytes` as far as that can be decided now; all of them if nothing follows.
-fn cut_all(bytes: &[u8], is_last: bool) -> Vec<Range<usize>> {
+pub(super) fn cut_all(bytes: &[u8], is_last: bool) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut start = 0;
     while start < bytes.len() && (is_last || bytes.len() - start >= CHUNK_MAX) {

@@ -1,13 +1,14 @@
 //! Packs: immutable files of records, named by the SHA-256 of their bytes.
 //!
 //! `format` says what the bytes are, `read` finds entries, `plan`
-//! decides what an object becomes, `large` cuts those too long for one record, `write` makes a pack.
+//! decides what an object becomes, `large` cuts those too long for one record (`version` in memory), `write` makes a pack.
 //! docs/format.md describes the file byte by byte.
 
 pub(super) mod format;
 pub(super) mod large;
 pub(super) mod plan;
 pub(super) mod read;
+pub(super) mod version;
 pub(super) mod write;
 
 use std::fmt;

@@ -3,12 +3,13 @@
 //! - Nothing is visible before [`PackWriter::publish`] has renamed the synced file and synced its
 //!   folder; dropped before, it leaves nothing. A temporary file is locked by its owner, so that the
 //!   next writer can tell and remove what a killed one left.
-//! - After a failed write the writer is poisoned. A failed input is not: what was added so far stays.
+//! - After a failed write the writer is poisoned, and after a version that proved to be another object. After a
+//!   failed input it is not: what was added so far stays.
 //! - The bytes of a pack depend on the objects and their order alone, never on the number of threads.
 //! - A base is read verified; one that cannot be is not used. Chains stay within 50 deltas, those of
 //!   trees and commits within 12.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
 
@@ -19,8 +20,10 @@ use super::PackId;
 use super::format::{self, Entry, Footer};
 use super::large::{self, Onlooker};
 use super::plan::{self, Record, Spec};
+use super::version::Proof;
 use crate::fs::{self, Dir, File, LockKind};
-use crate::object::{Kind, Object, ObjectId, Source, SourceError, hash_object};
+use crate::object::{Hashed, Kind, Object, ObjectId, Source, SourceError, hash_object};
+use crate::store::cache::RecordKey;
 use crate::store::error::{Error, Result};
 use crate::store::frame::RECORD_MAX;
 use crate::store::read::Shelf;
@@ -87,6 +90,8 @@ pub struct PackWriter {
     pending: Pending,
     temp: Option<Temp>,
     hasher: Sha256,
+    /// Of what was added and is still being hashed.
+    pub(super) proofs: VecDeque<Proof>,
     is_poisoned: bool,
 }
 
@@ -100,7 +105,14 @@ impl PackWriter {
     pub(in crate::store) fn new(store: Store) -> PackWriter {
         let buffer = format::HEADER.to_vec();
         let pending = Pending { entries: HashMap::new(), buffer, flushed: 0, file: None };
-        PackWriter { store, pending, temp: None, hasher: Sha256::new(), is_poisoned: false }
+        PackWriter {
+            store,
+            pending,
+            temp: None,
+            hasher: Sha256::new(),
+            proofs: VecDeque::new(),
+            is_poisoned: false,
+        }
     }
 
     pub(in crate::store) fn store(&self) -> &Store {
@@ -116,8 +128,12 @@ impl PackWriter {
         Shelf { store: &self.store, pending: Some(&self.pending), proven: None }
     }
 
-    fn ready(&self) -> Result<()> {
+    pub(super) fn ready(&self) -> Result<()> {
         if self.is_poisoned { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    pub(super) fn poison(&mut self) {
+        self.is_poisoned = true;
     }
 
     /// Tells whether nothing was added that was not stored already.
@@ -158,6 +174,23 @@ impl PackWriter {
             self.append(record)?;
         }
         Ok(id)
+    }
+
+    /// As [`PackWriter::add`], with bytes that were hashed already. They are remembered: the next version is
+    /// likely to be made of them.
+    pub fn add_hashed(&mut self, object: &Hashed, base: Option<ObjectId>) -> Result<()> {
+        self.ready()?;
+        let (id, kind, bytes) = (object.id(), object.kind(), object.data());
+        if bytes.len() > RECORD_MAX {
+            return self.add_large(kind, bytes.len() as u64, &mut &bytes[..], base, &mut ()).map(drop);
+        }
+        if !self.knows(id)? {
+            let spec = Spec::object(id, kind, bytes.len() as u64);
+            let record = plan::encode(&self.shelf(), &spec, bytes, base);
+            self.append(record)?;
+        }
+        self.store.0.cache.put_proven(RecordKey { id, is_recipe: false }, kind, bytes.clone());
+        Ok(())
     }
 
     /// Adds an object of `size` bytes from `reader` in bounded memory. If another number of bytes comes
@@ -285,6 +318,7 @@ impl PackWriter {
     /// Makes everything that was added durable and visible, at once, and returns the pack's name; `None`
     /// if there was nothing to store.
     pub fn publish(mut self) -> Result<Option<PackId>> {
+        self.await_proofs(0)?;
         self.ready()?;
         if self.is_empty() {
             // All of it may be in a pack whose writer was killed before the folder was synced.

@@ -13,6 +13,7 @@ use crate::object::{Kind, ObjectId};
 
 mod ahead;
 mod basics;
+mod cached;
 mod compact;
 mod crash;
 mod damage;
@@ -24,6 +25,7 @@ mod merge;
 mod remove;
 mod salvage;
 mod vectors;
+mod versions;
 
 /// A store in a folder of its own that goes away with it.
 pub struct Place {

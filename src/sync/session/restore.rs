@@ -17,7 +17,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::{Ending, Frame, IDS_MAX, Machine, Result, Step, hello, out_of_order, peer_of, refusal_frame};
-use crate::object::{Commit, Kind, ObjectId, Source, Tree, hash_object};
+use crate::object::{Commit, Hashed, Kind, ObjectId, Source, Tree};
 use crate::store::{OBJECT_IN_MEMORY_MAX, RECORD_MAX, frame};
 use crate::sync::incoming::{Incoming, Part};
 use crate::sync::receive::ReceiveError;
@@ -147,11 +147,12 @@ impl<'e> Restorer<'e> {
                 self.expect(id, size.into())?;
                 let bytes = frame::decode(&squeezed, Some(size.into()), frame::Reference::None)
                     .or_else(|what| content(format!("object {id}: {what}")))?;
-                if hash_object(kind, &bytes) != id {
+                let object = Hashed::new(kind, bytes.into());
+                if object.id() != id {
                     return content(format!("object {id} cannot be made of what came"));
                 }
-                let links = links_of(kind, id, &bytes)?;
-                self.incoming()?.add(kind, &bytes, None)?;
+                let links = links_of(kind, id, object.data())?;
+                self.incoming()?.add(&object, None)?;
                 self.take_links(links)
             }
             (Frame::Large { kind, id, size, base: None, from: 0 }, None) => {
@@ -173,6 +174,7 @@ impl<'e> Restorer<'e> {
                 }
                 let (kind, id) = (part.kind, part.id);
                 let (actual, tree) = self.incoming()?.finish_part(part)?;
+                self.incoming()?.await_proofs(0)?;
                 if actual != id {
                     return content(format!("object {id} cannot be made of what came"));
                 }

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod cuts;
+mod frames;
 mod liars;
 mod place;
 mod purging;
