@@ -9,6 +9,7 @@
 
 use super::format::{Entry, Form};
 use crate::object::{Kind, ObjectId, hash_object};
+use crate::store::chunk;
 use crate::store::frame::{DELTA_MIN, DICTIONARY_PLAIN_MAX, Effort};
 use crate::store::read::{Found, Shelf};
 
@@ -96,6 +97,10 @@ pub fn encode_on_best(
     let mut best: Option<(Vec<u8>, Base)> = None;
     for base in bases.filter_map(|base| choose_base(shelf, spec, *base)) {
         if best.as_ref().is_some_and(|(_, other)| other.id == base.id) {
+            continue;
+        }
+        // Who waits does not wait for the delta of a text that was written anew.
+        if matches!(effort, Effort::Fast) && !spec.skips && !chunk::is_akin(&base.bytes, bytes) {
             continue;
         }
         let delta = effort.delta(&base.bytes, bytes);
