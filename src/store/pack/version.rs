@@ -70,8 +70,10 @@ impl Proof {
     }
 
     fn holds(&self) -> bool {
-        // A thread of the pool may be the only one: it does the work itself, unless another has begun it.
-        while self.actual.get().is_none() && rayon::yield_now() == Some(rayon::Yield::Executed) {}
+        // Who works in the pool must not merely wait for the pool: it may be its only thread.
+        while rayon::current_thread_index().is_some() && self.actual.get().is_none() {
+            rayon::yield_now();
+        }
         *self.actual.wait() == self.id
     }
 }

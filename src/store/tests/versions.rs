@@ -101,6 +101,16 @@ fn a_pack_with_bytes_that_are_not_what_the_id_says_is_never_published() {
     assert!(place.files_in("objects").is_empty());
 }
 
+/// A command that was told to work on one thread waited for ever for the hash that this thread was to compute.
+#[test]
+fn the_only_thread_of_a_pool_hashes_what_it_waits_for() {
+    let place = Place::new();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
+    let bytes = noise(1, RECORD_MAX + 1);
+    pool.install(|| pack(&place.store, |writer| drop(add(writer, &bytes, None, None))));
+    assert_eq!(read(&place.reopen(), hash_object(Kind::Blob, &bytes)), bytes);
+}
+
 /// An object whose recipe lists a chunk under the id of other bytes hashes all the same when it is put together.
 #[test]
 fn a_chunk_with_a_wrong_id_is_not_handed_on_to_the_next_version() {
