@@ -19,6 +19,7 @@ use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path, leads_outsi
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
+use crate::store::Store;
 use crate::worktree::{Candidate, Entry, Look, OnDisk, RealLook, Scan};
 
 /// The longest version of a file that is read whole to compare with, in bytes.
@@ -89,12 +90,14 @@ pub(super) struct Admission<'a> {
     allowed: &'a [Allowance],
     /// What was let through because it was asked for, as `CODE:PATH`, or the code alone.
     used: Mutex<BTreeSet<String>>,
+    before: Mutex<checkout::Lookup<'a, Store>>,
 }
 
 impl<'a> Admission<'a> {
     pub fn new(vault: &'a Vault, base: TreeId, allowed: &'a [Allowance]) -> Result<Admission<'a>> {
         let protections = vault.protections(base)?;
-        Ok(Admission { vault, base, protections, allowed, used: Mutex::default() })
+        let before = Mutex::new(checkout::Lookup::new(&vault.store, base));
+        Ok(Admission { vault, base, protections, allowed, used: Mutex::default(), before })
     }
 
     /// Tells whether a reason does not count at a path, and remembers that it was asked for.
@@ -132,7 +135,7 @@ impl<'a> Admission<'a> {
 
     /// Returns the file that the tree before the change has at a path.
     pub fn committed(&self, path: &VaultPath) -> Result<Option<Entry>> {
-        let entry = checkout::entry_at(&self.vault.store, self.base, path)?;
+        let entry = self.before.lock().unwrap_or_else(PoisonError::into_inner).find(path)?;
         let file = entry.filter(|entry| !entry.mode.is_tree());
         Ok(file.map(|entry| Entry { mode: entry.mode, id: BlobId::new(entry.id) }))
     }

@@ -13,7 +13,9 @@ use super::rules::{Class, RULES_FILE, VaultRules};
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::merge::History;
-use crate::object::{BlobId, CommitId, Kind, Overlay, Source, SourceError, TreeId, VaultPath};
+use crate::object::{
+    BlobId, CommitId, Kind, Overlay, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath,
+};
 use crate::oplog::{Label, RefName, RefTarget};
 use crate::store::PackWriter;
 use crate::worktree::{self, TreeChange};
@@ -311,11 +313,7 @@ pub fn is_there(vault: &Vault, path: &VaultPath) -> Result<bool> {
 }
 
 /// Returns what a tree has at a path.
-pub fn entry_at(
-    source: &dyn Source,
-    tree: TreeId,
-    path: &VaultPath,
-) -> Result<Option<crate::object::TreeEntry>> {
+pub fn entry_at<S: Source + ?Sized>(source: &S, tree: TreeId, path: &VaultPath) -> Result<Option<TreeEntry>> {
     let mut folder = tree;
     let mut parts = path.parts().peekable();
     while let Some(part) = parts.next() {
@@ -327,4 +325,77 @@ pub fn entry_at(
         }
     }
     Ok(None)
+}
+
+/// Looks files up in a tree. The folder of the last one is kept: those that come in the order of paths cost one
+/// reading of each folder.
+pub(super) struct Lookup<'a, S: ?Sized> {
+    source: &'a S,
+    tree: TreeId,
+    folder: Option<(Option<VaultPath>, Option<Tree>)>,
+}
+
+impl<'a, S: Source + ?Sized> Lookup<'a, S> {
+    pub fn new(source: &'a S, tree: TreeId) -> Lookup<'a, S> {
+        Lookup { source, tree, folder: None }
+    }
+
+    /// Returns what the tree has at a path.
+    pub fn find(&mut self, path: &VaultPath) -> Result<Option<TreeEntry>> {
+        let parent = path.parent();
+        if self.folder.as_ref().is_none_or(|(kept, _)| *kept != parent) {
+            let id = match &parent {
+                None => Some(self.tree),
+                Some(parent) => entry_at(self.source, self.tree, parent)?
+                    .filter(|entry| entry.mode.is_tree())
+                    .map(|entry| TreeId::new(entry.id)),
+            };
+            let tree = id.map(|id| self.source.find_tree(id)).transpose()?;
+            self.folder = Some((parent, tree));
+        }
+        let tree = self.folder.as_ref().and_then(|(_, tree)| tree.as_ref());
+        Ok(tree.and_then(|tree| tree.find(path.name())).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::object::{Mode, NoSource, Object, ObjectId};
+
+    /// Counts the objects that are read.
+    struct Counting(Overlay<NoSource>, Cell<usize>);
+
+    impl Source for Counting {
+        fn try_find(&self, id: ObjectId) -> std::result::Result<Option<Object>, SourceError> {
+            self.1.set(self.1.get() + 1);
+            self.0.try_find(id)
+        }
+    }
+
+    #[test]
+    fn a_folder_is_read_once_for_all_of_its_files() {
+        let objects = Overlay::default();
+        let blob = objects.put(Kind::Blob, b"x");
+        let file = |n: usize| TreeEntry { mode: Mode::File, name: format!("f{n:03}").into(), id: blob };
+        let folder = objects.put_tree(&Tree::from_entries((0..500).map(file)));
+        let entry = |name: &str| TreeEntry { mode: Mode::Tree, name: name.into(), id: folder.object() };
+        let top = Tree::from_entries([entry("a"), entry("b"), file(7)]);
+        let (root, source) = (objects.put_tree(&top), Counting(objects, Cell::new(0)));
+        let mut lookup = Lookup::new(&source, root);
+        let mut find = |path: &str| lookup.find(&VaultPath::parse(path).expect("a path")).expect("is read");
+        for name in ["a", "b"] {
+            for n in 0..500 {
+                assert_eq!(find(&format!("{name}/f{n:03}")).map(|found| found.id), Some(blob));
+            }
+            assert_eq!(find(&format!("{name}/none")), None);
+        }
+        assert_eq!(find("f007").map(|found| found.id), Some(blob));
+        assert_eq!(find("b").map(|found| found.mode), Some(Mode::Tree));
+        assert_eq!(find("f007/below"), None);
+        assert_eq!(find("none/below"), None);
+        assert!(source.1.get() < 10, "{} objects were read", source.1.get());
+    }
 }

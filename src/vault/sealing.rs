@@ -335,13 +335,14 @@ pub(super) fn broken_seals(
         sealed.extend(file.or_else(|| rules.sidecar_of(&diff.path).map(|_| diff.path)));
     }
     let mut broken = BTreeSet::new();
+    let mut lookup = checkout::Lookup::new(source, to);
     for path in sealed {
         let Some(sidecar) = rules.sidecar_of(&path) else { continue };
-        let file = checkout::entry_at(source, to, &path)?;
+        let file = lookup.find(&path)?;
         let Some(file) = file.filter(|file| matches!(file.mode, Mode::File | Mode::Executable)) else {
             continue;
         };
-        let sidecar = checkout::entry_at(source, to, &sidecar)?.map(|entry| entry.id);
+        let sidecar = lookup.find(&sidecar)?.map(|entry| entry.id);
         if seal_holds(source, path.name(), file.id, sidecar)? == Some(false) {
             broken.insert(path);
         }
