@@ -83,6 +83,29 @@ fn it_makes_the_store_smaller_and_changes_nothing_else() {
 }
 
 #[test]
+fn a_clone_is_collected_and_so_is_a_vault_whose_files_are_gone() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac", "mac"]).ok();
+    for n in 0..8 {
+        place.write(format!("mac/note-{n}.md"), format!("# Note {n}\n"));
+        place.mvault(["-C", "mac", "commit"]).ok();
+    }
+    for n in 0..8 {
+        std::fs::remove_file(place.work().join(format!("mac/note-{n}.md"))).expect("it is there");
+    }
+    place.mvault(["-C", "mac", "commit"]).ok();
+    place.mvault(["clone", "mac", "pixel", "--device", "pixel"]).ok();
+    for vault in ["mac", "pixel"] {
+        place.mvault(["-C", vault, "gc", "--dry-run"]).ok();
+        place.mvault(["-C", vault, "gc"]).ok();
+        place.mvault(["-C", vault, "gc", "--prune"]).ok();
+        place.mvault(["-C", vault, "verify"]).ok();
+        assert_eq!(place.mvault(["-C", vault, "log"]).json_lines().len(), 9, "{vault}");
+        place.mvault(["-C", vault, "checkout", "main~1"]).ok();
+    }
+}
+
+#[test]
 fn undo_and_operations_of_before_work_after_it() {
     let place = vault(5);
     let before = head(&place);

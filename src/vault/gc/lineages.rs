@@ -45,7 +45,7 @@ pub(super) fn lineages(vault: &Vault, heads: impl Iterator<Item = CommitId>) -> 
         plan.tree(commit.tree)?;
     }
     let mut lineages: Vec<Lineage> = commits.into_iter().rev().map(|commit| vec![commit]).collect();
-    lineages.append(&mut plan.lineages);
+    lineages.extend(plan.lineages.into_iter().filter(|lineage| !lineage.is_empty()));
     for chosen in choices(vault)?.values().flatten() {
         if vault.store.contains(chosen.id)? && !plan.blobs.contains_key(&chosen.id) {
             lineages.push(vec![chosen.id]);
@@ -69,7 +69,10 @@ impl Plan<'_> {
             let tree = Rc::new(self.store.find_tree(id)?);
             let newer = self.folders.get(&path).map(|folder| (folder.lineage, folder.newer.clone()));
             let lineage = newer.as_ref().map_or_else(|| self.open(), |(lineage, _)| *lineage);
-            self.lineages[lineage].push(id.object());
+            // A vault's root has the empty tree, which is one whether or not it is stored: a clone has no record of it.
+            if id != TreeId::empty() || self.store.contains(id.object())? {
+                self.lineages[lineage].push(id.object());
+            }
             let known = newer.as_ref().map_or(&[][..], |(_, newer)| newer.entries());
             for entry in differing(known, tree.entries()) {
                 let mut place = path.clone();
