@@ -970,7 +970,7 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__git__subcmd__export)
-            opts="-C -q -h --json --quiet --color --no-pager --help"
+            opts="-C -q -h --rewrite-purged --keep-ids --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

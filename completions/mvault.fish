@@ -870,6 +870,8 @@ complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subco
 complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l rewrite-purged -d 'Rewrite commits that have purged files (what happens unless --keep-ids is given)'
+complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l keep-ids -d 'Keep the ids of commits that have purged files; git cannot clone, push or rewrite such a repository'
 complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l json -d 'Tell everything as JSON: one object, or one a line'
 complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand git; and __fish_seen_subcommand_from export" -l no-pager -d 'Never start a pager'

@@ -47,7 +47,7 @@ pub use rules::{
     Base, ContentMerge, ContentOutcome, Driver, RULE_VERSION, RULES_FILE, RuleBook, Rules, Sealing,
 };
 pub use tree::{ThreeWay, TreeConflict, three_way};
-pub use veil::{Purge, Veil};
+pub use veil::{Purge, Veil, stand_in};
 
 use crate::object::{CommitId, NameError, SourceError};
 

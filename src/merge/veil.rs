@@ -105,7 +105,8 @@ impl<'s> Veil<'s> {
     }
 }
 
-fn stand_in(id: ObjectId) -> Object {
+/// Makes the blob that stands for a purged one: it names it, and no text holds its first byte.
+pub fn stand_in(id: ObjectId) -> Object {
     Object { kind: Kind::Blob, data: format!("\0purged {id}\n").into_bytes().into() }
 }
 

@@ -59,7 +59,7 @@ pub use doctor::{Check, Weight, check_default_vault, examine};
 pub use endpoint::{VaultEndpoint, Verb, abandon_clone, opener_of};
 pub use error::{Error, ErrorKind, Result};
 pub use gc::{GcOutcome, GcRequest, Retention, gc};
-pub use git::{GitExport, export_git};
+pub use git::{GitExport, Purged, export_git};
 pub use intake::{Fate, Following, Incoming, IntakeOutcome, Thing, Trial, take_in};
 pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};

@@ -43,7 +43,8 @@ fn git_finds_no_fault_in_an_exported_history_with_merges() {
     assert_eq!(git(&["rev-parse", "HEAD"]).trim(), head);
     assert_eq!(git(&["symbolic-ref", "HEAD"]).trim(), "refs/heads/main");
     let names = git(&["for-each-ref", "--format=%(refname)"]);
-    assert_eq!(names, "refs/heads/draft/one\nrefs/heads/main\nrefs/tags/first\n");
+    let expected = "refs/heads/draft/one\nrefs/heads/main\nrefs/remotes/pixel/main\nrefs/tags/first\n";
+    assert_eq!(names, expected);
 
     let fsck = place.git(["--git-dir", "../out.git", "fsck", "--strict", "--full"]).code(0);
     assert_eq!((fsck.stdout(), fsck.stderr()), (String::new(), String::new()));
@@ -71,6 +72,32 @@ fn a_clone_of_the_export_by_git_has_the_files_of_the_vault() {
     place.git(["clone", "-q", "../out.git", "../copy"]).ok();
     let same = place.program("diff", ["-r", "-x", ".git", "-x", ".mvault", ".", "../copy"]).code(0);
     assert_eq!(same.stdout(), "");
+}
+
+/// With a conflict pending, the other device's commits were in the vault and in no export, without a word; so were
+/// saved states. Whoever left because two devices did not agree lost one of them.
+#[test]
+fn what_waits_and_what_was_saved_is_in_an_export_and_the_rest_is_counted() {
+    let place = Place::new();
+    place.mvault(["init", "mac", "--device", "mac"]).ok();
+    place.write("mac/a.md", "one\n");
+    place.mvault(["commit"]).dir("mac").ok();
+    place.mvault(["clone", "mac", "pixel", "--device", "pixel"]).ok();
+    for device in ["mac", "pixel"] {
+        place.write(format!("{device}/a.md"), format!("from {device}\n"));
+        place.mvault(["commit"]).dir(device).ok();
+    }
+    place.mvault(["pull", "../pixel"]).dir("mac").code(4);
+    place.write("mac/a.md", "an edit that no commit has\n");
+    place.mvault(["checkout", "main~1"]).dir("mac").ok();
+    let json = place.mvault(["git", "export", "../g"]).dir("mac").json();
+    let theirs =
+        place.mvault(["log", "-n", "1"]).dir("pixel").json()["id"].as_str().expect("an id").to_owned();
+    assert_eq!(place.git(["rev-parse", "refs/remotes/pixel/main"]).dir("g").ok().trim(), theirs);
+    let saved = place.git(["show", "refs/mvault/saved/1:a.md"]).dir("g").ok();
+    assert_eq!(saved, "an edit that no commit has\n");
+    assert_eq!(json["left_out"][0]["what"], "operations of the log");
+    place.git(["fsck", "--strict"]).dir("g").ok();
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl GitPack {
 
     /// Writes the end of the pack and its index, makes both durable under their names and returns the
     /// pack's length in bytes.
-    pub(super) fn finish(mut self, dir: &Dir) -> Result<u64> {
+    pub(super) fn finish(mut self, dir: &Dir, promises: bool) -> Result<u64> {
         self.flush()?;
         let hash: [u8; 32] = self.hasher.finalize_reset().into();
         self.buffer.extend_from_slice(&hash);
@@ -170,6 +170,9 @@ impl GitPack {
         self.file.sync()?;
         let name = hex::encode(hash);
         dir.rename(&self.temp, dir, format!("pack-{name}.pack"))?;
+        if promises {
+            crate::fs::replace_file(dir, format!("pack-{name}.promisor"), b"", MODE)?;
+        }
         self.rows.sort_by_key(|row| row.id);
         let index = encode_index(&self.rows, &hash);
         crate::fs::replace_file(dir, format!("pack-{name}.idx"), &index, MODE)?;
