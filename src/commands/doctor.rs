@@ -43,11 +43,12 @@ pub fn run(cx: &mut Context<'_>, _args: &DoctorArgs) -> CommandResult {
             checks
         }
         Err(error) if error.kind == ErrorKind::NotAVault => {
-            let hint = "`mvault init` makes a vault here; `-C DIR` names another folder";
+            let hint = error.hint.unwrap_or_else(|| "`mvault init` makes a vault here".into());
             vec![Check::bad("vault", Weight::Needed, error.message, hint)]
         }
         Err(error) => {
-            let hint = "`mvault verify` looks at everything the vault keeps";
+            let hint =
+                error.hint.unwrap_or_else(|| "`mvault verify` looks at everything the vault keeps".into());
             vec![Check::bad("vault", Weight::Needed, error.message, hint)]
         }
     };
@@ -86,7 +87,7 @@ fn tell(cx: &mut Context<'_>, checks: &[Check]) -> Result<(), CommandError> {
             (false, Weight::Useful) => "no  ",
         };
         cx.ui.line(format_args!("{mark}  {:<13} {}", check.name, harmless_line(check.message.as_bytes())))?;
-        if let Some(hint) = check.hint {
+        if let Some(hint) = &check.hint {
             cx.ui.line(format_args!("                    {hint}"))?;
         }
     }

@@ -153,7 +153,8 @@ fn list(cx: &mut Context<'_>, vault: &Vault) -> CommandResult {
   mvault clone ../vault copy --device second
   mvault clone mac.bundle vault        out of a file that `mvault bundle create` made
 
-The clone is a device of its own, with a name of its own; it knows its source by the name of that device.")]
+The clone is a device of its own, with a name of its own; it knows its source by the name of that device.
+If a clone is cut short, run the same command again: it goes on from where it was.")]
 pub struct CloneArgs {
     /// HOST:[PATH], a local path or a bundle
     source: String,
@@ -179,8 +180,9 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
     };
     let url = absolute(cx, &parsed, &args.source);
     let had_folder = cx.disk.open_dir(&dir).is_ok();
-    let new = InitOptions { device: device.clone(), origin: Origin::Clone };
-    let vault = vault::init(&dir, new, cx.open_options(Access::Tree)?)?;
+    let new = InitOptions { device: device.clone(), origin: Origin::Clone { source: url.clone() } };
+    let mut vault = vault::init_clone(&dir, new, cx.open_options(Access::Tree)?)?;
+    cx.tell_notices(&mut vault);
     let mut remote =
         Remote { name: "origin".to_owned(), url, binary: args.far_program.clone(), device: None };
     let mut endpoint = VaultEndpoint::new(vault, Verb::Pull, false);
@@ -198,6 +200,7 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
     remote.device = Some(done.summary.peer.identity.device.clone());
     remote.name = done.summary.peer.identity.device.to_string();
     endpoint.vault.config_mut().set_remote(&remote);
+    endpoint.vault.config_mut().set_unfinished_clone(None);
     endpoint.vault.save_config()?;
     cx.tell_notices(&mut endpoint.vault);
     remember_as_default(cx, &endpoint.vault);

@@ -26,7 +26,8 @@ const STORE_KINDS: [&str; 4] = ["file", "pack", "record", "object"];
   mvault repair continuity.md          put this file back as it was last verified, whatever it is now
 
 What is damaged moves to quarantine, nothing is deleted, and the audit trail has it. Edits are left alone
-unless their file is named. Damage in the operation log is told and never cut away. Ends with 0 if all is
+unless their file is named. Damage in the operation log is told and never cut away; if its end is lost, an
+operation says what is missing. Ends with 0 if all is
 whole afterwards, with 5 if something is still damaged; run it again after a cut.")]
 pub struct RepairArgs {
     /// Files and folders to put back from their last verified version
@@ -56,19 +57,21 @@ struct Report {
 /// Puts the vault right as far as that can be done.
 pub fn run(cx: &mut Context<'_>, args: &RepairArgs) -> CommandResult {
     let path = cx.find_vault()?;
+    let ground = vault::repair_ground(&path, &cx.open_options(Access::Tree)?, args.dry_run)?;
     let found = verify(cx, &path, Depth::Full)?;
     let mut vault = match Vault::open(&path, cx.open_options(Access::Tree)?) {
         Ok(vault) => vault,
         // The log or the settings: nothing can be done without them, and nothing is guessed.
         Err(error) if !found.problems.is_empty() && !matches!(error.kind(), ErrorKind::Locked) => {
-            tell_all(cx, &Report::default(), &found, args.dry_run)?;
+            let report = Report { tidied: ground, ..Report::default() };
+            tell_all(cx, &report, &found, args.dry_run)?;
             return Ok(Exit::Damaged);
         }
         Err(error) => return Err(error.into()),
     };
     cx.tell_notices(&mut vault);
     let paths = cx.vault_paths(&vault, &args.paths)?;
-    let (report, verified) = match args.dry_run {
+    let (mut report, verified) = match args.dry_run {
         true => (foresee(cx, &mut vault, &paths, &found)?, found),
         false => {
             let (report, is_changed) = repair(cx, &mut vault, args, &paths, &found)?;
@@ -76,6 +79,7 @@ pub fn run(cx: &mut Context<'_>, args: &RepairArgs) -> CommandResult {
             (report, verified)
         }
     };
+    report.tidied.splice(0..0, ground);
     cx.tell_notices(&mut vault);
     tell_all(cx, &report, &verified, args.dry_run)?;
     let has_no_version = report.files.iter().any(|fix| fix.how == Fixed::NoVersion);

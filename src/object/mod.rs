@@ -9,6 +9,7 @@ mod canonical_json;
 mod commit;
 mod id;
 mod path;
+mod sealed;
 mod source;
 mod stamp;
 mod tree;
@@ -18,6 +19,7 @@ pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber,
 pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signature, VaultId};
 pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, hash_object};
 pub use path::{NameError, VaultPath, check_name, is_reserved_name};
+pub use sealed::{check_line, read_line, seal_line};
 pub use source::{Hashed, NoSource, Object, Overlay, Recent, Source, SourceError};
 pub use stamp::{LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport, StampError};
 pub use tree::{Entries, EntryRef, Mode, Tree, TreeEntry, TreeError, find_entry};

@@ -1,18 +1,11 @@
-//! One sealed line of the log: JSON whose last member is the hash of all before it. Pure.
-//!
-//! The suffix `,"hash":"<64 digits>"}` has a fixed length, so a line is checked without parsing it and
-//! whatever its members are.
+//! The hash of a line of the log, which is a sealed line. Pure.
 
 use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
-const SUFFIX_START: &[u8] = b",\"hash\":\"";
-const SUFFIX_END: &[u8] = b"\"}";
-/// Length of the suffix in bytes.
-const SUFFIX_BYTES: usize = SUFFIX_START.len() + 64 + SUFFIX_END.len();
+use crate::object::{check_line, seal_line};
 
 /// The SHA-256 of a line of the log before its suffix.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,23 +60,13 @@ impl<'de> Deserialize<'de> for LineHash {
 
 /// Returns the line for `value`, with its hash and its newline, and the hash.
 pub(super) fn seal(value: &impl Serialize) -> (Vec<u8>, LineHash) {
-    let mut line = serde_json::to_vec(value).expect("values of the log have string keys and finite numbers");
-    let brace = line.pop();
-    assert_eq!(brace, Some(b'}'), "a line of the log is a JSON object");
-    let hash = LineHash(Sha256::digest(&line).into());
-    line.extend_from_slice(SUFFIX_START);
-    line.extend_from_slice(hash.to_string().as_bytes());
-    line.extend_from_slice(SUFFIX_END);
-    line.push(b'\n');
-    (line, hash)
+    let (line, hash) = seal_line(value);
+    (line, LineHash(hash))
 }
 
 /// Returns the hash of a line, without its newline, if the line holds: right suffix, right hash.
 pub(super) fn check(line: &[u8]) -> Option<LineHash> {
-    let (body, suffix) = line.split_at_checked(line.len().checked_sub(SUFFIX_BYTES)?)?;
-    let digits = suffix.strip_prefix(SUFFIX_START)?.strip_suffix(SUFFIX_END)?;
-    let hash = LineHash(Sha256::digest(body).into());
-    (hash.to_string().as_bytes() == digits).then_some(hash)
+    check_line(line).map(LineHash)
 }
 
 #[cfg(test)]

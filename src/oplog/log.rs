@@ -3,7 +3,7 @@
 //! An operation is made durable in one of three ways, and has happened when the last sync is done:
 //!
 //! - *Extend*: one write at the end of the newest segment, one sync.
-//! - *Roll*, if that segment is full: a new one with its checkpoint and the operation is written beside
+//! - *Roll*, if that segment is full: its end is made sure of, if nobody vouches for it; then a new one with its checkpoint and the operation is written beside
 //!   it, synced, renamed, and the folder synced.
 //! - *Renew*, if the end of the newest segment is not known to be durable: a torn tail goes to
 //!   quarantine, synced; then the segment is replaced, as in a roll, by its whole lines and the new one.
@@ -302,11 +302,17 @@ impl OpLog {
         let mut operation = new.follow(self.last(), self.refs())?;
         operation.recovered = self.torn_tail();
         let line = encode(&mut operation)?;
+        let used = self.newest.good_bytes - self.newest.checkpoint_bytes;
+        let is_full = used >= self.segment_bytes.max(self.newest.checkpoint_bytes);
+        let is_clean = self.newest.torn.is_empty() && !self.newest.newline_missing;
+        if is_full && is_clean {
+            // So that a segment rolls even if nobody vouches for its end.
+            self.settle()?;
+        }
         self.writer.poisoned = true;
-        let full = self.newest.good_bytes - self.newest.checkpoint_bytes;
         if !self.writer.durable {
             self.renew(&line)?;
-        } else if full >= self.segment_bytes.max(self.newest.checkpoint_bytes) {
+        } else if is_full {
             self.roll(&line)?;
         } else {
             self.extend(&line)?;

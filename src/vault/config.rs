@@ -71,6 +71,17 @@ pub struct Config {
     pub abilities: Abilities,
 }
 
+impl ConfigError {
+    /// Tells whether the file is gone, or lacks what the program itself wrote into it.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            ConfigError::Disk(error) => error.is_not_found(),
+            ConfigError::Syntax { .. } => true,
+            ConfigError::Value { key, .. } => key.starts_with("device.") || key == "the file",
+        }
+    }
+}
+
 impl Config {
     /// Makes the settings of a new vault or clone; nothing is written before [`Config::save`].
     pub fn new(
@@ -152,6 +163,24 @@ impl Config {
     pub fn set_vault(&mut self, vault: VaultId) {
         self.vault = Some(vault);
         self.document["device"]["vault"] = value(vault.to_string());
+    }
+
+    /// Returns where this vault is being cloned from, as long as the clone is not finished.
+    pub fn unfinished_clone(&self) -> Option<&str> {
+        self.document.get("clone").and_then(|clone| clone.get("source")).and_then(Item::as_str)
+    }
+
+    /// Notes where this vault is being cloned from; nothing once the clone is finished.
+    pub fn set_unfinished_clone(&mut self, source: Option<&str>) {
+        match source {
+            Some(source) => {
+                self.document["clone"] = Item::Table(Table::new());
+                self.document["clone"]["source"] = value(source);
+            }
+            None => {
+                self.document.remove("clone");
+            }
+        }
     }
 
     /// Returns the epoch as bytes, as it goes over the wire.

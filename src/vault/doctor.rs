@@ -36,7 +36,7 @@ pub struct Check {
     /// What was found.
     pub message: String,
     /// What to do, where there is something.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
 }
 
 impl Check {
@@ -46,8 +46,13 @@ impl Check {
     }
 
     /// Makes a check that did not.
-    pub fn bad(name: &'static str, weight: Weight, message: impl Into<String>, hint: &'static str) -> Check {
-        Check { name, is_ok: false, weight, message: message.into(), hint: Some(hint) }
+    pub fn bad(
+        name: &'static str,
+        weight: Weight,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Check {
+        Check { name, is_ok: false, weight, message: message.into(), hint: Some(hint.into()) }
     }
 }
 

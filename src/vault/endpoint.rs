@@ -446,9 +446,14 @@ pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<
     })
 }
 
-/// Removes what a clone made that never got its commits. The user's files in the folder stay.
+/// Removes what a clone made that got nothing yet. What has anything in it stays, and the same command goes
+/// on with it. The user's files in the folder stay in any case.
 pub fn abandon_clone(vault: Vault) -> Result<()> {
-    if vault.log.refs().head().is_none() {
+    let has_nothing = vault.log.last().seq == 1
+        && vault.store.stats()?.packs == 0
+        && vault.quarantined()?.is_empty()
+        && vault.rejection_sessions()?.is_empty();
+    if has_nothing && vault.log.refs().head().is_none() {
         let root = vault.root.clone();
         drop(vault);
         fs::remove_tree(&root, super::DOT)?;

@@ -112,6 +112,10 @@ impl From<fs::LockError> for Error {
     }
 }
 
+/// What to do about settings that are gone or unusable.
+pub(super) const HINT_SETTINGS: &str = "correct .mvault/config.toml by hand; or `mvault repair` makes it again from the log (remotes have to be added \
+     again, what was there goes to quarantine)";
+
 fn list(paths: &[VaultPath]) -> String {
     let shown: Vec<String> = paths.iter().take(5).map(ToString::to_string).collect();
     let rest = paths.len().saturating_sub(shown.len());
@@ -147,6 +151,7 @@ impl Error {
             Error::Log(_) => ErrorKind::Disk,
             Error::Worktree(worktree::Error::Disk(_)) => ErrorKind::Disk,
             Error::Worktree(_) | Error::Object(_) | Error::Merge(_) => ErrorKind::Damage,
+            Error::Config(error) if error.is_lost() => ErrorKind::Damage,
             Error::Config(ConfigError::Disk(_)) => ErrorKind::Disk,
             Error::Config(_) | Error::Rules(_) => ErrorKind::Settings,
         }
@@ -165,11 +170,12 @@ impl Error {
             }
             Error::Lock(_) => "try again when the other command is done; nothing was changed".into(),
             Error::Log(oplog::Error::Shortened { .. }) => {
-                "nothing was changed; if you put an older .mvault/oplog back on purpose, remove .mvault/index \
-                 (a cache) and go on"
+                "nothing was changed. Put .mvault/oplog back from a backup if you have one; otherwise `mvault \
+                 repair` records in the log what is lost and goes on"
                     .into()
             }
             Error::Log(error) if error.is_damage() => oplog::HINT_DAMAGED.into(),
+            Error::Config(error) if error.is_lost() => HINT_SETTINGS.into(),
             other => match other.kind() {
                 ErrorKind::Damage => {
                     "`mvault verify` shows what is damaged, `mvault repair` puts right what can be; nothing was \

@@ -31,6 +31,7 @@ mod reconcile;
 mod reference;
 mod refusal;
 mod relocate;
+mod remains;
 mod repair;
 mod restored;
 mod sealing;
@@ -63,7 +64,7 @@ pub use git::{GitExport, Purged, export_git};
 pub use intake::{Fate, Following, Incoming, IntakeOutcome, Thing, Trial, take_in};
 pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};
-pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init};
+pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init, init_clone};
 pub use peers::PeerMemory;
 pub use protection::Protections;
 pub use purge::{PurgeOutcome, Survey, Target, Version, Waiting, accept, purge, resume, survey, waiting};
@@ -74,7 +75,8 @@ pub use reconcile::{
 pub use refusal::{Quarantined, Refused};
 pub use relocate::{Relocated, remove, rename};
 pub use repair::{
-    FileFix, Fixed, StoreRepair, Tidied, examine_store, fix_files, note_brought, repair_store, tidy,
+    FileFix, Fixed, StoreRepair, Tidied, examine_store, fix_files, note_brought, repair_ground, repair_store,
+    tidy,
 };
 pub use session::{Session, SessionOrigin, SessionState, Turn, close_session, finish_orphans};
 pub use standing::{Reliable, Standing, reliable, standing};

@@ -1,14 +1,16 @@
 //! Finding, making and opening a vault.
 //!
-//! `.mvault/format` is written last when a vault is made: a folder without it is what a killed `init`
-//! or `clone` left, and is made anew by the next one.
+//! `.mvault/format` is written last when a vault is made. A folder without it is what a killed `init` or
+//! `clone` left, which the next one finishes, or a vault that lost the file: then nothing is touched.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
+use super::memory::Remembered;
 use super::purge::LIST;
+use super::remains::{self, EMPTY_FOLDERS, Remains};
 use super::{DOT, Error, ErrorKind, Result, Vault};
 use crate::env::Env;
 use crate::fs::{self, Dir, Disk, Lock};
@@ -16,11 +18,10 @@ use crate::object::{Commit, DeviceName, Kind, Lamport, SessionId, Signature, Tre
 use crate::oplog::{Label, NewOperation, OpLog, RefName, RefTarget};
 use crate::store::Store;
 
-const FORMAT: &str = "format";
-const FORMAT_LINE: &str = "mvault-format 1\n";
+pub(super) const FORMAT: &str = "format";
+pub(super) const FORMAT_LINE: &str = "mvault-format 1\n";
 /// The lock file's name.
 pub(super) const LOCK: &str = "lock";
-const FOLDERS: [&str; 5] = ["tmp", "reconcile", "rejections", "quarantine", "incoming"];
 
 /// What a command needs of the working tree; decides what happens when a checkout is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +50,15 @@ pub struct OpenOptions {
 }
 
 /// Where a new vault's history begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Here.
     New,
     /// On another device: there are no commits before they were fetched.
-    Clone,
+    Clone {
+        /// Where it is cloned from; kept in the settings until the clone is finished.
+        source: String,
+    },
 }
 
 /// What a new vault is to be.
@@ -91,29 +95,103 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     }
     let dot = root.open_or_create_dir(DOT)?;
     let lock = Lock::acquire(&dot, LOCK, Duration::from_secs(10), "init")?;
-    if dot.try_stat(FORMAT)?.is_some() {
-        return Err(Error::refused(
+    let lacks_format = dot.try_stat(FORMAT)?.is_none();
+    let (config, log) = match if lacks_format { remains::look(&dot)? } else { Remains::Vault(FORMAT.into()) }
+    {
+        Remains::Cut(config, log) => (config, log),
+        Remains::Vault(_) => return Err(exists(&path, &dot)),
+    };
+    if let Some(config) = &config {
+        check_same_request(config, &new, &path)?;
+    }
+    for folder in EMPTY_FOLDERS.iter().chain(&["tmp"]) {
+        dot.open_or_create_dir(folder)?;
+    }
+    let config = match config {
+        Some(config) => *config,
+        None => new_config(&dot, new, &options.env)?,
+    };
+    Store::create(&dot)?;
+    if dot.try_stat(LIST)?.is_none() {
+        fs::replace_file(&dot, LIST, b"", 0o600)?;
+    }
+    if log.is_none() {
+        begin_log(&dot, &config, &options)?;
+    }
+    fs::replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o644)?;
+    root.sync()?;
+    drop(lock);
+    Vault::open(&path, options)
+}
+
+/// Goes on with a clone in `path` that was cut short, or makes a new vault there for one.
+pub fn init_clone(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault> {
+    let opened = options.disk.open_dir(path).and_then(|root| root.open_dir(DOT));
+    if let Ok(dot) = opened
+        && check_format(path, &dot).is_ok()
+        && let Ok(config) = Config::load(&dot)
+        && config.unfinished_clone().is_some()
+    {
+        check_same_request(&config, &new, path)?;
+        return Vault::open(path, options);
+    }
+    init(path, new, options)
+}
+
+fn exists(path: &Path, dot: &Dir) -> Error {
+    match check_format(path, dot) {
+        Ok(()) => Error::refused(
             ErrorKind::Refused,
             format!("there is a vault in {} already", path.display()),
             "`mvault status` shows its state",
-        ));
+        ),
+        Err(error) => error,
     }
-    clear_cut_init(&dot)?;
-    for folder in FOLDERS {
-        dot.open_or_create_dir(folder)?;
+}
+
+/// Checks that an unfinished vault is finished by the command that began it.
+fn check_same_request(config: &Config, new: &InitOptions, path: &Path) -> Result<()> {
+    let begun = config.unfinished_clone();
+    let is_same_verb = begun.is_some() == matches!(new.origin, Origin::Clone { .. });
+    if is_same_verb && config.device == new.device {
+        return Ok(());
     }
+    let hint = match begun {
+        Some(source) => remains::clone_hint(source, path),
+        None => format!("`mvault init --device {}` finishes it", config.device),
+    };
+    Err(Error::refused(
+        ErrorKind::Refused,
+        format!(
+            "{} has an unfinished {} for the device {}; nothing was changed",
+            path.display(),
+            if begun.is_some() { "clone" } else { "vault" },
+            config.device
+        ),
+        hint,
+    ))
+}
+
+fn new_config(dot: &Dir, new: InitOptions, env: &Env) -> Result<Config> {
     let abilities = fs::probe(&dot.open_dir("tmp")?)?;
-    let epoch = hex::encode(&options.env.random16()[..8]);
-    let vault_id = (new.origin == Origin::New).then(|| VaultId::new(options.env.random16()));
-    let config = Config::new(&dot, new.device, epoch, vault_id, abilities);
-    config.save(&dot)?;
-    Store::create(&dot)?;
-    let store = Store::open(&dot)?;
+    let epoch = hex::encode(&env.random16()[..8]);
+    let vault_id = (new.origin == Origin::New).then(|| VaultId::new(env.random16()));
+    let mut config = Config::new(dot, new.device, epoch, vault_id, abilities);
+    if let Origin::Clone { source } = &new.origin {
+        config.set_unfinished_clone(Some(source));
+    }
+    config.save(dot)?;
+    Ok(config)
+}
+
+/// Makes the root, unless it is to come from another device, and the log with its first operation.
+fn begin_log(dot: &Dir, config: &Config, options: &OpenOptions) -> Result<()> {
     let now = options.env.clock.now();
     let mut first = NewOperation::new("init", now, &config.device, &options.actor)
         .args(&options.args)
+        .detail("epoch", config.epoch.clone())
         .set(RefName::Head, RefTarget::Branch(Label::main()));
-    if vault_id.is_some() {
+    if config.unfinished_clone().is_none() {
         let email = format!("{}@{}", options.actor, config.device);
         let who = Signature::new(&options.actor, &email, now.seconds(), now.offset_minutes);
         let root_commit = Commit {
@@ -126,34 +204,19 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
             session: None,
             restores: None,
             reconcile: None,
-            vault: vault_id,
+            vault: config.vault,
             purges: Vec::new(),
             extra: Vec::new(),
             message: format!("vault made on {}\n", config.device).into(),
         };
-        let mut writer = store.writer()?;
+        let mut writer = Store::open(dot)?.writer()?;
         writer.add(Kind::Tree, b"", None)?;
         writer.add(Kind::Commit, &root_commit.encode(), None)?;
         writer.publish()?;
         let id = root_commit.id();
         first = first.set(RefName::Branch(Label::main()), id).set(RefName::At, id).lamport(Lamport(1));
     }
-    fs::replace_file(&dot, LIST, b"", 0o600)?;
-    OpLog::create(&dot, first)?;
-    fs::replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o644)?;
-    root.sync()?;
-    drop(lock);
-    Vault::open(&path, options)
-}
-
-/// Removes what a killed `init` left. Only ever called on a `.mvault` without a `format` file, which no
-/// program takes for a vault, so that nothing anybody committed can be in it.
-fn clear_cut_init(dot: &Dir) -> Result<()> {
-    for (name, _) in dot.list()? {
-        if name != LOCK {
-            fs::remove_tree(dot, &name)?;
-        }
-    }
+    OpLog::create(dot, first)?;
     Ok(())
 }
 
@@ -166,10 +229,23 @@ impl Vault {
             other => other?,
         };
         check_format(path, &dot)?;
+        // Before the log: who appends remembers afterwards.
+        let remembered = Remembered::read(&dot)?;
+        let access = options.access;
+        let mut vault = Vault::of_parts(root, dot, options)?;
+        vault.hold_log_against(&remembered)?;
+        vault.read_purged()?;
+        vault.finish_cut_checkout(access)?;
+        vault.finish_cut_purge()?;
+        Ok(vault)
+    }
+
+    /// Opens what a vault is made of and looks at nothing else.
+    pub(super) fn of_parts(root: Dir, dot: Dir, options: OpenOptions) -> Result<Vault> {
         let config = Config::load(&dot)?;
         let store = Store::open(&dot)?;
         let log = OpLog::open(&dot, None)?;
-        let mut vault = Vault {
+        Ok(Vault {
             disk: options.disk,
             env: options.env,
             root,
@@ -182,21 +258,13 @@ impl Vault {
             session: options.session,
             notices: Vec::new(),
             purged: Vec::new(),
-        };
-        vault.read_purged()?;
-        vault.finish_cut_checkout(options.access)?;
-        vault.finish_cut_purge()?;
-        Ok(vault)
+        })
     }
 }
 
 pub(super) fn check_format(path: &Path, dot: &Dir) -> Result<()> {
     let Some(found) = dot.try_read(FORMAT, 4096)? else {
-        return Err(Error::refused(
-            ErrorKind::NotAVault,
-            format!("the vault in {} was never finished: its `init` was cut short", path.display()),
-            "run `mvault init` there again; your files are untouched",
-        ));
+        return Err(remains::error(path, dot));
     };
     if found == FORMAT_LINE.as_bytes() {
         return Ok(());
@@ -212,7 +280,8 @@ pub(super) fn check_format(path: &Path, dot: &Dir) -> Result<()> {
         _ => Error::refused(
             ErrorKind::Damage,
             format!("{} does not hold a format version", dot.path().join(FORMAT).display()),
-            "if nothing else is damaged, write the line `mvault-format 1` into it and run `mvault verify`",
+            "`mvault repair` puts it right if all else is of format 1; or write the line `mvault-format 1` into it and \
+             run `mvault verify`",
         ),
     })
 }

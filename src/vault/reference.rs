@@ -25,11 +25,11 @@ impl Vault {
     /// Returns the head of the present branch.
     pub fn head(&self) -> Result<CommitId> {
         self.log.refs().head().ok_or_else(|| {
-            Error::refused(
-                ErrorKind::UnknownRevision,
-                "this vault has no commits yet",
-                "`mvault pull REMOTE` brings them; a clone that was cut short can be made again",
-            )
+            let hint = match self.config.unfinished_clone() {
+                Some(source) => super::remains::clone_hint(source, self.root.path()),
+                None => "`mvault pull REMOTE` brings them".to_owned(),
+            };
+            Error::refused(ErrorKind::UnknownRevision, "this vault has no commits yet", hint)
         })
     }
 

@@ -110,6 +110,8 @@ impl Vault {
         if let Some(writer) = content {
             writer.publish_merging()?;
         }
-        Ok(self.log.append(operation)?)
+        let operation = self.log.append(operation)?;
+        self.remember_log();
+        Ok(operation)
     }
 }

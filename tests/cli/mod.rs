@@ -13,5 +13,7 @@ mod hook;
 mod hooks;
 mod purge;
 mod refusals;
+mod remains;
 pub mod repair;
+mod shortened;
 mod verify;

@@ -39,16 +39,6 @@ fn a_newer_format_is_refused_with_advice() {
 }
 
 #[test]
-fn a_cut_init_is_told_and_made_anew() {
-    let place = vault();
-    std::fs::remove_file(place.work().join(".mvault/format")).expect("it is there");
-    let text = said(place.mvault(["status"]), 1);
-    assert!(text.contains("cut short") && text.contains("mvault init"), "{text}");
-    place.mvault(["init", "--device", "mac"]).ok();
-    assert_eq!(place.read("a.md"), b"one\n");
-}
-
-#[test]
 fn unknown_and_ambiguous_revisions_are_told_apart() {
     let place = vault();
     let unknown = place.mvault(["show", "nowhere", "--json"]).code(1).error();

@@ -7,6 +7,7 @@
 //! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly; without it all of them, or, where
 //! each file has the same calls as the next, as many as the test says.
 
+mod clones;
 mod errors;
 pub mod kill;
 pub mod sweep;

@@ -5,13 +5,15 @@
 //! last verified version is put into place. Cut anywhere, the next run finds the same things and comes to
 //! the same end.
 //!
-//! What it does not do: it never cuts the operation log, and it makes no broken seal of the history good, because
+//! What it does not do: it never cuts the operation log (that its end is lost is recorded in it), and it makes no broken seal of the history good, because
 //! it cannot tell which of the two is wrong.
 
 mod files;
+mod ground;
 mod stream;
 
 pub use files::{FileFix, Fixed, fix_files};
+pub use ground::repair_ground;
 
 use super::refusal::Refused;
 use super::verify::Problem;

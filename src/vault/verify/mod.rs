@@ -9,7 +9,7 @@
 //! - In all: each line of the log, each ref that the log ever named and all that can be reached from it,
 //!   quarantined files, and the stat cache where it claims to know the present tree.
 //!
-//! Limits: a log that was cut at a line's end shows only by what the stat cache or another device
+//! Limits: a log that was cut at a line's end shows only by what the witness, the stat cache or another device
 //! remembers. A torn last line, a stat cache that does not hash and a cut checkout are no problems: the
 //! next command that writes puts them right.
 
@@ -25,20 +25,21 @@ use sha2::{Digest, Sha256};
 use self::links::Links;
 use super::checkout::rules_in;
 use super::config::Config;
+use super::error::HINT_SETTINGS;
+use super::memory::{self, Remembered};
 use super::open::check_format;
 use super::purge::agreed_to_purge;
 use super::sealing::broken_seals;
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
 use crate::object::{CommitId, Kind, ObjectId, Source, TreeId};
-use crate::oplog::{Anchor, OpLog, RefName};
+use crate::oplog::{OpLog, RefName};
 use crate::store::{self, Extent, Part, Store};
 use crate::worktree::{self, Index};
 
-const HINT_SETTINGS: &str = "correct the file by hand; nothing else depends on its bytes";
 const HINT_INDEX: &str = "`mvault repair` removes it: it is a cache, the next command makes it anew";
-const HINT_LOG: &str =
-    "compare with another device or a backup: operations after the last one here have been lost";
+const HINT_LOG: &str = "put .mvault/oplog back from a backup if you have one; otherwise `mvault repair` records in the log what is \
+     lost and goes on";
 const HINT_PURGE: &str = "`mvault purge --resume` removes them";
 const HINT_QUARANTINE: &str = "refused bytes were kept there and changed since; the vault does not depend on them, and `mvault repair` \
      names them by what they are";
@@ -140,7 +141,8 @@ pub fn verify(
     };
     found.store(&store, depth, progress)?;
     found.quarantine(&dot)?;
-    // Before the log: others may write meanwhile, and a cache must not seem newer than the log.
+    // Before the log: others may write meanwhile, and a memory must not seem newer than the log.
+    let remembered = Remembered::read(&dot)?;
     let index = Index::load(&dot)?;
     let log = match OpLog::open(&dot, None) {
         Ok(log) => log,
@@ -150,6 +152,7 @@ pub fn verify(
         }
     };
     found.log(&log);
+    found.memory(&remembered, index.as_ref(), &log);
     found.purged(&log, &store);
     let vault_id = config.and_then(|config| config.vault);
     let mut links = Links::new(&store, depth, vault_id, &mut found);
@@ -274,23 +277,27 @@ impl Verified {
         }
     }
 
-    /// Checks what the stat cache remembers of the log, and its files if it is that of the present tree.
-    fn index(&mut self, index: &Index, log: &OpLog, store: &Store) {
-        let mark = index.log_mark();
-        if mark.seq > 0 {
-            let found = match log.get(mark.seq) {
+    /// Checks that the log has what is remembered of it.
+    fn memory(&mut self, remembered: &Remembered, index: Option<&Index>, log: &OpLog) {
+        let index = index.map(|index| memory::anchor(index.log_mark())).filter(|known| known.seq > 0);
+        for known in remembered.witness().into_iter().chain(index) {
+            let found = match log.get(known.seq) {
                 Ok(operation) => operation.map(|operation| operation.anchor()),
-                Err(_) => return, // the log's own check has named the segment
+                Err(_) => continue, // the log's own check has named the segment
             };
-            if found.is_none_or(|Anchor { hash, .. }| *hash.as_bytes() != mark.hash) {
+            if found != Some(known) {
                 let what = format!(
                     "the log went backwards: it ends at operation {}, and operation {} was seen as another",
                     log.last().seq,
-                    mark.seq
+                    known.seq
                 );
                 self.report("log-backwards", "oplog", what, HINT_LOG);
             }
         }
+    }
+
+    /// Checks the files of the stat cache if it is that of the present tree.
+    fn index(&mut self, index: &Index, log: &OpLog, store: &Store) {
         let tree = log.refs().at().and_then(|at| store.find_commit(at).ok()).map(|commit| commit.tree);
         if tree == Some(index.tree()) && !is_index_of(index, store, index.tree()) {
             let what = "it names other files than the tree it says it is of";
