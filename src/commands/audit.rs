@@ -105,7 +105,8 @@ fn in_words(operation: &Operation, palette: Palette) -> Vec<String> {
     }
     for change in &operation.refs {
         let (old, new) = (target(change.old.as_ref()), target(change.new.as_ref()));
-        lines.push(format!("    {}: {old} -> {new}", change.name));
+        let name = harmless_line(change.name.to_string().as_bytes());
+        lines.push(format!("    {name}: {old} -> {new}"));
     }
     if let Some(recovered) = &operation.recovered {
         let bytes = recovered.bytes;
@@ -125,6 +126,7 @@ fn target(target: Option<&RefTarget>) -> String {
             let ids: Vec<String> = ids.iter().map(|id| id.short()).collect();
             format!("{{{}}}", ids.join(", "))
         }
+        Some(other @ RefTarget::Other(_)) => harmless_line(other.to_string().as_bytes()),
         Some(RefTarget::Branch(label)) => label.to_string(),
     }
 }

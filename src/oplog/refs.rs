@@ -147,6 +147,8 @@ pub enum RefName {
     Tag(Label),
     /// `saved/<n>`: a state stored before something was overwritten.
     Saved(u64),
+    /// A ref of a kind that only newer programs know, as they wrote it: carried on and shown, never used.
+    Other(String),
 }
 
 impl RefName {
@@ -176,8 +178,24 @@ impl RefName {
         }
     }
 
+    /// Tells whether it is of a kind that only newer programs know.
+    pub fn is_other(&self) -> bool {
+        matches!(self, RefName::Other(_))
+    }
+
+    /// Reads a ref name that a program of any version wrote.
+    fn read(text: &str) -> Result<RefName, RefError> {
+        let kind = text.split('/').next().unwrap_or_default();
+        let is_ours = ["HEAD", "at", "parked", "held", "heads", "tags", "remotes", "saved"].contains(&kind);
+        if is_ours || text.is_empty() || text.len() > REF_NAME_BYTES_MAX {
+            return RefName::parse(text);
+        }
+        Ok(RefName::Other(text.to_owned()))
+    }
+
     fn takes(&self, target: &RefTarget) -> bool {
         match (self, target) {
+            (RefName::Other(_), _) => true,
             (RefName::Head, RefTarget::Branch(_)) => true,
             (RefName::Head, _) => false,
             (RefName::Remote(..) | RefName::Held, RefTarget::Set(heads)) => !heads.is_empty(),
@@ -205,6 +223,7 @@ impl fmt::Display for RefName {
             RefName::Remote(device, label) => write!(f, "remotes/{device}/{label}"),
             RefName::Tag(label) => write!(f, "tags/{label}"),
             RefName::Saved(number) => write!(f, "saved/{number}"),
+            RefName::Other(text) => f.write_str(text),
         }
     }
 }
@@ -218,7 +237,7 @@ impl Serialize for RefName {
 impl<'de> Deserialize<'de> for RefName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RefName, D::Error> {
         let text = String::deserialize(deserializer)?;
-        RefName::parse(&text).map_err(D::Error::custom)
+        RefName::read(&text).map_err(D::Error::custom)
     }
 }
 
@@ -231,6 +250,8 @@ pub enum RefTarget {
     Set(BTreeSet<CommitId>),
     /// A branch, by its label.
     Branch(Label),
+    /// What a ref of a newer program stands for.
+    Other(serde_json::Value),
 }
 
 impl RefTarget {
@@ -239,7 +260,7 @@ impl RefTarget {
         let (one, many) = match self {
             RefTarget::Commit(id) => (Some(*id), None),
             RefTarget::Set(ids) => (None, Some(ids)),
-            RefTarget::Branch(_) => (None, None),
+            RefTarget::Branch(_) | RefTarget::Other(_) => (None, None),
         };
         one.into_iter().chain(many.into_iter().flatten().copied())
     }
@@ -257,6 +278,7 @@ impl fmt::Display for RefTarget {
             RefTarget::Commit(id) => write!(f, "{id}"),
             RefTarget::Set(ids) => write!(f, "a set of {} heads", ids.len()),
             RefTarget::Branch(label) => write!(f, "branch:{label}"),
+            RefTarget::Other(value) => write!(f, "{value}"),
         }
     }
 }
@@ -265,6 +287,7 @@ impl Serialize for RefTarget {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             RefTarget::Set(ids) => serializer.collect_seq(ids.iter().map(CommitId::to_string)),
+            RefTarget::Other(value) => value.serialize(serializer),
             one => serializer.collect_str(one),
         }
     }
@@ -272,25 +295,31 @@ impl Serialize for RefTarget {
 
 impl<'de> Deserialize<'de> for RefTarget {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RefTarget, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            One(String),
-            Many(Vec<String>),
-        }
-        let id = |text: &str| CommitId::parse(text).map_err(D::Error::custom);
-        match Form::deserialize(deserializer)? {
-            Form::Many(ids) => Ok(RefTarget::Set(ids.iter().map(|i| id(i)).collect::<Result<_, _>>()?)),
-            Form::One(text) => match text.strip_prefix("branch:") {
-                Some(label) => Label::parse(label).map(RefTarget::Branch).map_err(D::Error::custom),
-                None => id(&text).map(RefTarget::Commit),
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(RefTarget::read(&value).unwrap_or(RefTarget::Other(value)))
+    }
+}
+
+impl RefTarget {
+    /// Reads what a ref of ours can stand for.
+    fn read(value: &serde_json::Value) -> Option<RefTarget> {
+        let id = |text: &str| CommitId::parse(text).ok();
+        match value {
+            serde_json::Value::Array(ids) => {
+                Some(RefTarget::Set(ids.iter().map(|i| id(i.as_str()?)).collect::<Option<_>>()?))
+            }
+            serde_json::Value::String(text) => match text.strip_prefix("branch:") {
+                Some(label) => Label::parse(label).ok().map(RefTarget::Branch),
+                None => id(text).map(RefTarget::Commit),
             },
+            _ => None,
         }
     }
 }
 
 /// What one operation did to one ref; `None` stands for "no such ref".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawChange")]
 pub struct RefChange {
     /// The ref.
     pub name: RefName,
@@ -298,6 +327,26 @@ pub struct RefChange {
     pub old: Option<RefTarget>,
     /// What it stands for since.
     pub new: Option<RefTarget>,
+}
+
+#[derive(Deserialize)]
+struct RawChange {
+    name: RefName,
+    old: Option<RefTarget>,
+    new: Option<RefTarget>,
+}
+
+impl TryFrom<RawChange> for RefChange {
+    type Error = RefError;
+
+    /// Refuses a target that no program knows for a ref that all know.
+    fn try_from(RawChange { name, old, new }: RawChange) -> Result<RefChange, RefError> {
+        let is_odd = |target: &&RefTarget| matches!(target, RefTarget::Other(_)) && !name.is_other();
+        if let Some(target) = old.iter().chain(&new).find(is_odd) {
+            return Err(RefError::Target { name, target: target.to_string() });
+        }
+        Ok(RefChange { name, old, new })
+    }
 }
 
 /// All refs at one operation, sorted.
@@ -408,7 +457,17 @@ impl Refs {
 
     /// Lists every commit that some ref names, each once.
     pub fn commits(&self) -> BTreeSet<CommitId> {
-        self.0.values().flat_map(RefTarget::commits).collect()
+        self.ours().flat_map(|(_, target)| target.commits()).collect()
+    }
+
+    /// Lists the refs of the kinds that this program knows.
+    pub fn ours(&self) -> impl Iterator<Item = (&RefName, &RefTarget)> {
+        self.0.iter().filter(|(name, _)| !name.is_other())
+    }
+
+    /// Returns a ref of a kind that only newer programs know: what it needs cannot be told.
+    pub fn of_newer(&self) -> Option<&RefName> {
+        self.0.keys().find(|name| name.is_other())
     }
 
     /// Returns the changes from these refs to what `wanted` sets; wishes that change nothing are left
@@ -470,120 +529,5 @@ impl Refs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(n: u8) -> CommitId {
-        CommitId::parse(&format!("{n:064x}")).expect("64 digits")
-    }
-
-    #[test]
-    fn names_that_git_or_a_shell_would_misread_are_refused() {
-        let bad = [
-            "../x",
-            "heads/../../config.toml",
-            "/heads/x",
-            "heads//x",
-            "heads/",
-            "heads/.x",
-            "heads/x.lock",
-            "heads/x.LOCK",
-            "heads/x.",
-            "heads/a..b",
-            "heads/@{",
-            "heads/a@{1}",
-            "heads/@",
-            "heads/-x",
-            "heads/a b",
-            "heads/a~1",
-            "heads/a^",
-            "heads/a:b",
-            "heads/a?",
-            "heads/*",
-            "heads/[a",
-            "heads/a\\b",
-            "heads/a\u{1b}[31m",
-            "heads/a\nb",
-            "heads/a\u{202e}b",
-            "heads/HEAD",
-            "heads/at",
-            "saved/01",
-            "saved/-1",
-            "saved/",
-            "saved/x",
-            "remotes/pixel",
-            "remotes/Pixel/main",
-            "remotes/../main",
-            "remotes/main/main",
-            "head",
-            "HEAD/x",
-            "at/x",
-            "",
-            "refs/heads/main",
-        ];
-        for name in bad {
-            assert!(RefName::parse(name).is_err(), "{name:?} was taken");
-        }
-        assert!(RefName::parse(&format!("heads/{}", "a".repeat(64))).is_err());
-        assert!(RefName::parse(&format!("heads/{}", "x".repeat(65_536))).is_err());
-    }
-
-    #[test]
-    fn names_come_back_as_they_were_written() {
-        for name in
-            ["HEAD", "at", "heads/main", "heads/idea/lamp", "remotes/pixel/main", "tags/v1.0", "saved/12"]
-        {
-            assert_eq!(RefName::parse(name).map(|n| n.to_string()), Ok(name.to_owned()));
-        }
-        assert!(RefName::parse("heads/größe").is_ok());
-    }
-
-    #[test]
-    fn each_name_takes_its_own_kind_of_target() {
-        let refs = Refs::default();
-        let set = RefTarget::Set([id(1)].into());
-        let name = |text: &str| RefName::parse(text).expect("a ref");
-        let try_one = |n: &str, target: RefTarget| refs.changes(&[(name(n), Some(target))]);
-        assert!(try_one("HEAD", RefTarget::Branch(Label::main())).is_ok());
-        assert!(try_one("remotes/pixel/main", set.clone()).is_ok());
-        assert!(try_one("HEAD", id(1).into()).is_err());
-        assert!(try_one("heads/main", set.clone()).is_err());
-        assert!(try_one("at", RefTarget::Branch(Label::main())).is_err());
-        assert!(try_one("remotes/pixel/main", id(1).into()).is_err());
-        assert!(try_one("remotes/pixel/main", RefTarget::Set(BTreeSet::new())).is_err());
-    }
-
-    #[test]
-    fn a_new_branch_may_not_be_a_folder_or_another_spelling_of_one_there_is() {
-        let name = |text: &str| RefName::parse(text).expect("a ref");
-        let mut refs = Refs::default();
-        assert!(refs.insert_new(name("heads/idea"), id(1).into()));
-        for bad in ["heads/idea/lamp", "heads/Idea"] {
-            let clash = refs.changes(&[(name(bad), Some(id(2).into()))]);
-            assert!(matches!(clash, Err(RefError::Clash { .. })), "{bad}");
-        }
-        assert!(refs.changes(&[(name("tags/idea/lamp"), Some(id(2).into()))]).is_ok());
-        assert!(refs.changes(&[(name("heads/idea"), Some(id(2).into()))]).is_ok());
-        // Making room and taking it may be one operation.
-        let moved = [(name("heads/idea"), None), (name("heads/Idea"), Some(id(1).into()))];
-        assert!(refs.changes(&moved).is_ok());
-    }
-
-    #[test]
-    fn changes_leave_out_what_is_so_already_and_refuse_a_name_twice() {
-        let mut refs = Refs::default();
-        assert!(refs.insert_new(RefName::At, id(1).into()));
-        assert_eq!(refs.changes(&[(RefName::At, Some(id(1).into()))]), Ok(vec![]));
-        let twice = [(RefName::At, Some(id(2).into())), (RefName::At, None)];
-        assert_eq!(refs.changes(&twice), Err(RefError::Doubled(RefName::At)));
-    }
-
-    #[test]
-    fn saved_states_are_numbered_on() {
-        let mut refs = Refs::default();
-        assert_eq!(refs.next_saved(), RefName::Saved(1));
-        assert!(refs.insert_new(RefName::Saved(9), id(1).into()));
-        assert!(refs.insert_new(RefName::Saved(10), id(1).into()));
-        assert_eq!(refs.next_saved(), RefName::Saved(11));
-    }
-}
+#[path = "refs_tests.rs"]
+mod tests;

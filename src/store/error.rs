@@ -23,6 +23,14 @@ pub enum Error {
         /// What is wrong there.
         what: String,
     },
+    /// A pack that a newer program wrote; it is neither read nor touched.
+    #[error("pack {pack} has format {version}; this mvault knows format 1")]
+    Newer {
+        /// The pack.
+        pack: PackId,
+        /// Its version mark.
+        version: char,
+    },
     /// A record is not what its id says, in every pack that has it.
     #[error("object {id} is damaged in pack {pack} at offset {offset}: {what}")]
     Record {

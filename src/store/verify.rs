@@ -118,6 +118,8 @@ struct Verifier<'a> {
     extent: Extent,
     problems: Mutex<Vec<Problem>>,
     damaged: Mutex<BTreeSet<PackId>>,
+    /// A pack of a newer program: what it holds cannot be judged.
+    newer: Mutex<Option<Error>>,
 }
 
 /// Everything that a check of the whole store found.
@@ -158,8 +160,13 @@ impl Store {
     }
 
     fn check_once(&self, extent: Extent, progress: &(dyn Fn(Progress) + Sync)) -> Result<Checked> {
-        let verifier =
-            Verifier { store: self, extent, problems: Mutex::default(), damaged: Mutex::default() };
+        let verifier = Verifier {
+            store: self,
+            extent,
+            problems: Mutex::default(),
+            damaged: Mutex::default(),
+            newer: Mutex::default(),
+        };
         let mut foreign = Vec::new();
         for (name, _) in self.0.objects.list()? {
             if PackId::from_file_name(&name).is_none() {
@@ -170,6 +177,9 @@ impl Store {
         }
         let packs = self.list();
         let entries: Vec<Vec<Entry>> = packs.par_iter().map(|pack| verifier.pack(pack)).collect();
+        if let Some(error) = verifier.newer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
         let records: Vec<Found> = packs
             .iter()
             .zip(entries)
@@ -247,6 +257,10 @@ impl Verifier<'_> {
         }
         let (footer, _) = match pack.footer(objects) {
             Ok(footer) => footer,
+            Err(error @ Error::Newer { .. }) => {
+                *self.newer.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                return Vec::new();
+            }
             Err(error) => {
                 self.report_error("pack", pack.id(), &error);
                 return Vec::new();

@@ -134,6 +134,9 @@ impl Error {
 
     /// Returns the class of the error.
     pub fn kind(&self) -> ErrorKind {
+        if self.is_newer() {
+            return ErrorKind::NewerFormat;
+        }
         match self {
             Error::NotAVault(_) => ErrorKind::NotAVault,
             Error::Refused { kind, .. } => *kind,
@@ -182,6 +185,7 @@ impl Error {
                      changed"
                         .into()
                 }
+                ErrorKind::NewerFormat => "install a newer mvault; nothing was changed".into(),
                 ErrorKind::Purged => "a device that has not agreed to the purge still has it".into(),
                 ErrorKind::Settings => "correct the file and try again; nothing was changed".into(),
                 _ => other.disk_hint().into(),
@@ -192,6 +196,19 @@ impl Error {
     /// Tells whether the file system refused because it is read-only.
     pub fn is_read_only(&self) -> bool {
         self.io_kind() == Some(std::io::ErrorKind::ReadOnlyFilesystem)
+    }
+
+    /// Tells whether the cause is something that a newer program wrote.
+    fn is_newer(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let is_pack = matches!(error.downcast_ref(), Some(store::Error::Newer { .. }));
+            if is_pack || matches!(error.downcast_ref(), Some(worktree::Error::NewerJournal)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// Returns what the system said, if a file or folder was the cause.

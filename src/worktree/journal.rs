@@ -193,8 +193,10 @@ impl Journal {
         }
         let mut lines = text[..last].lines();
         let header = parse(lines.next().unwrap_or_default())?;
-        if header.get("mvault-journal") != Some(&json!(VERSION)) {
-            return Err(damaged("another version of mvault wrote it"));
+        match header.get("mvault-journal").and_then(Value::as_u64) {
+            Some(VERSION) => {}
+            Some(version) if version > VERSION => return Err(Error::NewerJournal),
+            _ => return Err(damaged("it does not say which version it has")),
         }
         let tree = |name| TreeId::parse(field(&header, name)?).map_err(|e| damaged(e.to_string()));
         let flag = |name: &str| {

@@ -60,7 +60,10 @@ pub enum Error {
     /// A tree holds a path that no vault can hold.
     #[error("a path in the tree is not usable")]
     Path(#[from] NameError),
-    /// A journal that no mvault of this version wrote.
+    /// A journal that a newer mvault wrote; its checkout is finished by that one.
+    #[error("a newer mvault left a checkout unfinished here")]
+    NewerJournal,
+    /// A journal that no mvault wrote as it is.
     #[error("the checkout journal is damaged: {0}")]
     Journal(String),
     /// An object is other than the tree says.

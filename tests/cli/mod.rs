@@ -11,6 +11,7 @@ mod handles;
 mod history;
 mod hook;
 mod hooks;
+mod newer;
 mod purge;
 mod refusals;
 mod remains;

@@ -15,6 +15,10 @@ use crate::store::frame::RECORD_MAX;
 pub const HEADER: [u8; 8] = *b"mvpack1\n";
 /// The length of the footer.
 pub const FOOTER_LEN: usize = 128;
+/// The first bytes of its footer.
+const FOOTER_MARK: &[u8; 8] = b"mvfoot1\n";
+/// Where the version stands in both.
+const VERSION_AT: usize = 6;
 /// The last bytes of a pack.
 const TRAILER: [u8; 8] = *b"mvpackE\n";
 
@@ -290,7 +294,7 @@ impl Footer {
         let mut bytes = [0; FOOTER_LEN];
         let numbers =
             [self.table_offset, self.directory_offset, self.records, self.objects, self.plain_bytes];
-        bytes[..8].copy_from_slice(b"mvfoot1\n");
+        bytes[..8].copy_from_slice(FOOTER_MARK);
         for (field, number) in bytes[8..48].chunks_exact_mut(8).zip(numbers) {
             field.copy_from_slice(&number.to_le_bytes());
         }
@@ -305,7 +309,7 @@ impl Footer {
 
     /// Reads the footer of a pack of `file_len` bytes, or says what is wrong with it.
     pub fn decode(bytes: &[u8; FOOTER_LEN], file_len: u64) -> Result<Footer, &'static str> {
-        if bytes[120..] != TRAILER || bytes[..8] != *b"mvfoot1\n" {
+        if bytes[120..] != TRAILER || bytes[..8] != *FOOTER_MARK {
             return Err("it does not end with a footer");
         }
         if sum(&[&bytes[..104]]) != bytes[104..120] {
@@ -357,6 +361,30 @@ impl Footer {
             return Err("its directory does not cover its table");
         }
         Ok(())
+    }
+}
+
+/// Version marks that are newer than ours, in a pack's header and in its footer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewerMark {
+    /// The digit or letter that counts the version.
+    pub version: char,
+    /// It is one flipped bit away from ours: only the file's hash tells a newer pack from a damaged one.
+    pub may_be_damage: bool,
+}
+
+impl NewerMark {
+    /// Looks at the first eight bytes of a pack and at its footer.
+    pub fn find(header: &[u8; 8], footer: &[u8; FOOTER_LEN]) -> Option<NewerMark> {
+        let marks = [(&header[..], &HEADER), (&footer[..8], FOOTER_MARK)];
+        marks.into_iter().find_map(|(found, ours)| {
+            let version = found[VERSION_AT];
+            let is_ours = found[..VERSION_AT] == ours[..VERSION_AT]
+                && found[VERSION_AT + 1..] == ours[VERSION_AT + 1..];
+            let is_newer = is_ours && matches!(version, b'2'..=b'9' | b'a'..=b'z');
+            let may_be_damage = (version ^ ours[VERSION_AT]).count_ones() == 1;
+            is_newer.then_some(NewerMark { version: version.into(), may_be_damage })
+        })
     }
 }
 

@@ -8,8 +8,10 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sha2::{Digest, Sha256};
+
 use super::PackId;
-use super::format::{self, Bucket, Entry, FOOTER_LEN, Footer};
+use super::format::{self, Bucket, Entry, FOOTER_LEN, Footer, NewerMark};
 use crate::fs::{Dir, File, FileKind, Map};
 use crate::object::{Kind, ObjectId};
 use crate::store::error::{Error, Result};
@@ -105,6 +107,35 @@ impl Pack {
         index.as_ref().or_else(|damage| self.damage(damage))
     }
 
+    /// Refuses a pack that a newer program wrote: it is neither read as one of ours nor taken for damaged.
+    fn check_version(&self, file: &File, tail: &[u8], tail_offset: u64) -> Result<()> {
+        let mut header = [0; format::HEADER.len()];
+        match tail_offset {
+            0 => header.copy_from_slice(&tail[..format::HEADER.len()]),
+            _ => file.read_exact_at(&mut header, 0)?,
+        }
+        let footer = tail.last_chunk().expect("the tail is longer than a footer");
+        match NewerMark::find(&header, footer) {
+            Some(mark) if !mark.may_be_damage || self.is_named_by_hash(file)? => {
+                Err(Error::Newer { pack: self.id, version: mark.version })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_named_by_hash(&self, file: &File) -> Result<bool> {
+        let (mut hasher, mut buffer, mut offset) = (Sha256::new(), vec![0; 64 << 10], 0);
+        loop {
+            match file.read_at(&mut buffer, offset)? {
+                0 => return Ok(PackId::from_bytes(hasher.finalize().into()) == self.id),
+                count => {
+                    hasher.update(&buffer[..count]);
+                    offset += count as u64;
+                }
+            }
+        }
+    }
+
     fn open_index(&self, objects: &Dir) -> Result<std::result::Result<Index, Damage>> {
         let file = self.open_file(objects)?;
         let file_len = file.stat()?.size;
@@ -116,6 +147,7 @@ impl Pack {
         let tail_offset = file_len - tail.len() as u64;
         file.read_exact_at(&mut tail, tail_offset)?;
         let footer_bytes = tail.last_chunk().expect("the tail is longer than a footer");
+        self.check_version(&file, &tail, tail_offset)?;
         let footer = match Footer::decode(footer_bytes, file_len) {
             Ok(footer) => footer,
             Err(what) => return damaged(file_len - FOOTER_LEN as u64, what),

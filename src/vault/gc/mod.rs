@@ -66,6 +66,13 @@ enum Guard {
 pub fn gc(vault: &mut Vault, request: &GcRequest, told: &(dyn Fn(u64, u64) + Sync)) -> Result<GcOutcome> {
     let _only_one = Lock::acquire(&vault.dot, LOCK, Duration::ZERO, "gc").map_err(at_work)?;
     let lock = vault.lock(OPERATION)?;
+    if let Some(name) = vault.log.refs().of_newer().filter(|_| request.prunes) {
+        return Err(Error::refused(
+            ErrorKind::NewerFormat,
+            format!("a newer mvault made the ref {name}, and this one cannot know which objects it needs"),
+            "install a newer mvault, or run `mvault gc` without --prune; nothing was changed",
+        ));
+    }
     let gone = match &request.retention {
         Some(retention) => retention.gone(vault)?,
         None => Vec::new(),

@@ -202,7 +202,7 @@ impl Vault {
     /// Makes the list from the history of all refs, and from the log, which says what was agreed to.
     fn make_list(&self) -> Result<Vec<Listed>> {
         let agreed = agreed_to_purge(&self.log);
-        let heads = self.log.refs().iter().flat_map(|(_, target)| target.commits()).collect::<BTreeSet<_>>();
+        let heads = self.log.refs().ours().flat_map(|(_, target)| target.commits()).collect::<BTreeSet<_>>();
         let mut list = Vec::new();
         // Damage in old history must not keep anybody from working: what lies behind it is not listed.
         let Ok(walk) = Walk::new(&self.store, heads) else { return Ok(list) };
@@ -218,7 +218,7 @@ impl Vault {
     /// Returns the commits that purge something among those which `heads` bring to what refs lead to.
     pub(in crate::vault) fn purges_brought(&self, heads: &[CommitId]) -> Result<Vec<(CommitId, Commit)>> {
         let history = History::new(&self.store);
-        let known: BTreeSet<CommitId> = self.log.refs().iter().flat_map(|(_, t)| t.commits()).collect();
+        let known: BTreeSet<CommitId> = self.log.refs().ours().flat_map(|(_, t)| t.commits()).collect();
         let known: Vec<CommitId> = known.into_iter().collect();
         let mut brought = Vec::new();
         for id in history.only_in(heads, &known)? {

@@ -39,7 +39,7 @@ pub struct Survey {
 
 /// Finds out what a purge of `target` would remove.
 pub fn survey(vault: &Vault, target: &Target) -> Result<Survey> {
-    let heads: BTreeSet<CommitId> = vault.log.refs().iter().flat_map(|(_, t)| t.commits()).collect();
+    let heads: BTreeSet<CommitId> = vault.log.refs().ours().flat_map(|(_, t)| t.commits()).collect();
     let commits = Walk::new(&vault.store, heads)?.collect::<Result<Vec<_>>>()?;
     let (mut wanted, confirm) = match target {
         Target::Path(path) => {

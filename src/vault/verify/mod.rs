@@ -170,14 +170,15 @@ pub fn verify(
 /// snapshots only those that there are now: the others were let go of.
 pub(super) fn named_commits(log: &OpLog) -> BTreeMap<CommitId, String> {
     let mut named = BTreeMap::new();
-    for (name, target) in log.refs().iter() {
+    for (name, target) in log.refs().ours() {
         for id in target.commits() {
             named.entry(id).or_insert_with(|| format!("ref {name}"));
         }
     }
     // A segment that cannot be read was reported by the log's own check.
     for operation in log.operations().map_while(|operation| operation.ok()) {
-        let lasting = operation.refs.iter().filter(|change| !matches!(change.name, RefName::Saved(_)));
+        let is_lasting = |name: &RefName| !matches!(name, RefName::Saved(_) | RefName::Other(_));
+        let lasting = operation.refs.iter().filter(|change| is_lasting(&change.name));
         let changed = lasting.flat_map(|change| [&change.old, &change.new]);
         let ids = changed.flatten().flat_map(|target| target.commits());
         for id in ids.chain(operation.frontier.iter().flatten().copied()) {
