@@ -31,6 +31,7 @@ pub struct RejectionsArgs {
 /// Lists what was refused.
 pub fn run(cx: &mut Context<'_>, args: &RejectionsArgs) -> CommandResult {
     let vault = cx.open_vault(Access::Store)?;
+    warn_of_damage(cx, &vault)?;
     let sessions: Vec<Option<SessionId>> = match &args.session {
         Some(text) if text == "none" => vec![None],
         Some(text) => vec![Some(session_id(text)?)],
@@ -61,6 +62,15 @@ pub fn run(cx: &mut Context<'_>, args: &RejectionsArgs) -> CommandResult {
         tell(cx, rejection)?;
     }
     Ok(Exit::Done)
+}
+
+/// Says which logs have damaged lines: what is shown is then not all there was.
+fn warn_of_damage(cx: &mut Context<'_>, vault: &Vault) -> Result<(), CommandError> {
+    for damaged in vault.damaged_files()?.iter().filter(|damaged| damaged.place.starts_with("rejections/")) {
+        let place = harmless_line(damaged.place.as_bytes());
+        cx.ui.warn(format_args!(".mvault/{place}: {}; `mvault repair` sets it aside", damaged.what()));
+    }
+    Ok(())
 }
 
 fn tell(cx: &mut Context<'_>, rejection: &Rejection) -> Result<(), CommandError> {
@@ -149,6 +159,7 @@ pub fn run_quarantine(cx: &mut Context<'_>, args: &QuarantineArgs) -> CommandRes
 
 fn list(cx: &mut Context<'_>) -> CommandResult {
     let vault = cx.open_vault(Access::Store)?;
+    warn_of_damage(cx, &vault)?;
     let kept = vault.quarantined()?;
     if kept.is_empty() && !cx.ui.is_json() {
         cx.ui.note("nothing is in quarantine");

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
-use crate::object::SessionId;
+use crate::object::{SessionId, read_line, seal_line};
 
 /// The name of the log of what happens outside of a session: no session id begins with a dot.
 const WITHOUT_SESSION: &str = ".none.jsonl";
@@ -88,20 +88,19 @@ pub fn session_of(name: &str) -> Option<Option<SessionId>> {
     name.strip_suffix(ENDING).and_then(SessionId::parse).map(Some)
 }
 
-/// Writes entries as lines.
+/// Writes entries as sealed lines.
 pub fn encode(rejections: &[Rejection]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for rejection in rejections {
-        bytes.extend(serde_json::to_vec(rejection).expect("strings and numbers can be written as JSON"));
-        bytes.push(b'\n');
+        bytes.extend(seal_line(rejection).0);
     }
     bytes
 }
 
-/// Reads the lines that can be read. A log is a record for people: a line that was torn hides no other.
+/// Reads the lines that are as they were written. A line that was torn or damaged hides no other.
 pub fn decode(bytes: &[u8]) -> Vec<Rejection> {
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    lines.filter_map(read_line).collect()
 }
 
 #[cfg(test)]

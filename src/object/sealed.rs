@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 const SUFFIX_START: &[u8] = b",\"hash\":\"";
@@ -36,11 +37,13 @@ pub fn check_line(line: &[u8]) -> Option<[u8; 32]> {
 /// Reads a line, without its line feed, of a file whose lines were not always sealed: one whose hash is right,
 /// or one of earlier programs, which has no member that `T` does not know. `None` for a damaged one.
 ///
-/// `T` must refuse unknown members (`deny_unknown_fields`), so that a line whose suffix was damaged is not
-/// taken for an old one.
-pub fn read_line<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+/// So a line whose suffix was damaged is not taken for an old one.
+pub fn read_line<T: Serialize + DeserializeOwned>(line: &[u8]) -> Option<T> {
     if check_line(line).is_none() {
-        return serde_json::from_slice(line).ok();
+        let found: Map<String, Value> = serde_json::from_slice(line).ok()?;
+        let read: T = serde_json::from_value(Value::Object(found.clone())).ok()?;
+        let known = serde_json::to_value(&read).ok()?;
+        return found.keys().all(|key| known.get(key).is_some()).then_some(read);
     }
     let mut body = line[..line.len() - SUFFIX_BYTES].to_vec();
     body.push(b'}');
@@ -52,7 +55,6 @@ mod tests {
     use super::*;
 
     #[derive(serde::Serialize, serde::Deserialize, Debug, PartialEq, Eq)]
-    #[serde(deny_unknown_fields)]
     struct Small {
         name: String,
         #[serde(default)]

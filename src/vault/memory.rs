@@ -23,7 +23,6 @@ const WITNESS_BYTES: usize = 224;
 
 /// What the witness says; a sealed line.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Witness {
     seq: u64,
     line: LineHash,
@@ -97,6 +96,18 @@ impl Vault {
             other => other,
         };
         let _the_log_is_the_truth = file.and_then(|file| file.write_at(&line, 0));
+    }
+
+    /// Says it if the settings call this device otherwise than its last operation did.
+    pub(super) fn tell_other_name(&mut self) -> Result<()> {
+        let last = self.log.get(self.log.last().seq)?.map(|operation| operation.device);
+        if let Some(last) = last.filter(|last| *last != self.config.device) {
+            self.notices.push(format!(
+                "this device is called {} in .mvault/config.toml, and was called {last} until now",
+                self.config.device
+            ));
+        }
+        Ok(())
     }
 
     /// Returns what the stat cache may remember of the log now.

@@ -36,6 +36,7 @@ mod repair;
 mod restored;
 mod sealing;
 mod session;
+mod small;
 mod standing;
 mod streams;
 mod tokens;
@@ -79,6 +80,7 @@ pub use repair::{
     tidy,
 };
 pub use session::{Session, SessionOrigin, SessionState, Turn, close_session, finish_orphans};
+pub use small::DamagedFile;
 pub use standing::{Reliable, Standing, reliable, standing};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use tokens::{Token, create_token, revoke_token};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::memory::Remembered;
-use super::purge::LIST;
+use super::purge::{LIST, empty_list};
 use super::remains::{self, EMPTY_FOLDERS, Remains};
 use super::{DOT, Error, ErrorKind, Result, Vault};
 use crate::env::Env;
@@ -113,7 +113,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     };
     Store::create(&dot)?;
     if dot.try_stat(LIST)?.is_none() {
-        fs::replace_file(&dot, LIST, b"", 0o600)?;
+        fs::replace_file(&dot, LIST, &empty_list(), 0o600)?;
     }
     if log.is_none() {
         begin_log(&dot, &config, &options)?;

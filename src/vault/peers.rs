@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Result, Vault};
 use crate::fs;
-use crate::object::DeviceName;
+use crate::object::{DeviceName, read_line, seal_line};
 
-const PEERS: &str = "peers.json";
+/// The file in `.mvault`, one sealed line.
+pub(super) const PEERS: &str = "peers.json";
 const PEERS_BYTES_MAX: u64 = 4 << 20;
 
 /// What is remembered of one device.
@@ -28,10 +29,10 @@ pub struct PeerMemory {
 }
 
 impl Vault {
-    /// Returns what is remembered of other devices; what cannot be read counts as forgotten.
+    /// Returns what is remembered of other devices; what is damaged counts as forgotten, and `verify` names it.
     pub fn peers(&self) -> Result<BTreeMap<String, PeerMemory>> {
         let bytes = self.dot.try_read(PEERS, PEERS_BYTES_MAX)?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+        Ok(bytes.and_then(|bytes| read_line(bytes.trim_ascii_end())).unwrap_or_default())
     }
 
     /// Remembers a device.
@@ -41,7 +42,7 @@ impl Vault {
             return Ok(());
         }
         peers.insert(device.to_string(), memory);
-        let bytes = serde_json::to_vec_pretty(&peers).expect("strings and numbers can be written as JSON");
+        let (bytes, _) = seal_line(&peers);
         Ok(fs::replace_file(&self.dot, PEERS, &bytes, 0o600)?)
     }
 }

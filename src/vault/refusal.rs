@@ -19,7 +19,7 @@ use crate::gateway::rejection::{self, Rejection};
 use crate::gateway::sidecar::Digest256;
 use crate::object::{BlobId, Kind, ObjectHasher, SessionId, VaultPath};
 
-const REJECTIONS: &str = "rejections";
+pub(super) const REJECTIONS: &str = "rejections";
 const QUARANTINE: &str = "quarantine";
 /// The longest rejection log that is read.
 const LOG_BYTES_MAX: u64 = 256 << 20;

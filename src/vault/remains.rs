@@ -7,7 +7,7 @@
 
 use super::config::Config;
 use super::open::LOCK;
-use super::purge::LIST;
+use super::purge::{LIST, empty_list};
 use super::{Error, ErrorKind, Result};
 use crate::fs::{Dir, TEMP_PREFIX};
 use crate::object::{CommitId, Kind, Source};
@@ -36,7 +36,7 @@ pub(super) fn look(dot: &Dir) -> Result<Remains> {
             "config.toml" => has_settings = true,
             "objects" => has_objects = true,
             "oplog" => has_log = has_names(dot, "oplog"),
-            LIST if dot.try_stat(LIST)?.is_some_and(|stat| stat.size == 0) => {}
+            LIST if is_empty_list(dot) => {}
             folder if EMPTY_FOLDERS.contains(&folder) && !has_names(dot, folder) => {}
             _ => return Ok(Remains::Vault(text)),
         }
@@ -103,6 +103,11 @@ fn has_names(dot: &Dir, folder: &str) -> bool {
     listed.map_or(true, |names| {
         names.iter().any(|(name, _)| !name.as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes()))
     })
+}
+
+fn is_empty_list(dot: &Dir) -> bool {
+    let read = dot.read(LIST, 4096);
+    read.is_ok_and(|bytes| bytes.is_empty() || bytes == empty_list())
 }
 
 /// Tells whether settings have more than `init` writes.

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::commit::{CommitOutcome, CommitRequest, commit_locked};
 use super::{Result, Vault, VaultLock};
 use crate::fs::{self, Dir, Lock};
-use crate::object::{CommitId, SessionId};
+use crate::object::{CommitId, SessionId, read_line, seal_line};
 
-const SESSIONS: &str = "sessions";
-const ENDING: &str = ".json";
-const TURNS: &str = ".turns";
+pub(super) const SESSIONS: &str = "sessions";
+pub(super) const ENDING: &str = ".json";
+pub(super) const TURNS: &str = ".turns";
 const STATE_BYTES_MAX: u64 = 64 << 10;
 const TURNS_BYTES_MAX: u64 = 64 << 20;
 /// The longest end of a message that a journal keeps, in bytes.
@@ -107,7 +107,7 @@ impl Vault {
             other => other?,
         };
         let bytes = folder.try_read(format!("{id}{ENDING}"), STATE_BYTES_MAX)?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(bytes.and_then(|bytes| read_line(bytes.trim_ascii_end())))
     }
 
     /// Returns the sessions of this device, the oldest first.
@@ -130,7 +130,7 @@ impl Vault {
     }
 
     fn save_session(&self, session: &Session) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(session).expect("strings can be written as JSON");
+        let (bytes, _) = seal_line(session);
         let name = format!("{}{ENDING}", session.id);
         Ok(fs::replace_file(&self.sessions_folder()?, name, &bytes, 0o600)?)
     }
@@ -174,8 +174,7 @@ impl Vault {
             self.begin_session(id, origin)?;
         }
         let turn = Turn { at: self.env.clock.now().rfc3339(), text: text.map(end_of) };
-        let mut line = serde_json::to_vec(&turn).expect("strings can be written as JSON");
-        line.push(b'\n');
+        let (mut line, _) = seal_line(&turn);
         let folder = self.sessions_folder()?;
         // Two turns at a time would be written to one place.
         let _one_at_a_time = Lock::acquire(&folder, "lock", TURN_WAIT, "a turn of a session")?;
@@ -207,7 +206,7 @@ impl Vault {
             other => other?.try_read(format!("{id}{TURNS}"), TURNS_BYTES_MAX)?,
         };
         let bytes = bytes.unwrap_or_default();
-        Ok(bytes.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        Ok(bytes.split(|b| *b == b'\n').filter_map(read_line).collect())
     }
 
     /// Announces the end of a session, synced: from here on whoever starts next will finish it.

@@ -16,8 +16,9 @@ use super::{Error, ErrorKind, Result, Vault};
 use crate::fs::replace_file;
 use crate::gateway::Reason;
 use crate::gateway::sidecar::Digest256;
+use crate::object::{read_line, seal_line};
 
-const TOKENS: &str = "tokens.jsonl";
+pub(super) const TOKENS: &str = "tokens.jsonl";
 const TOKENS_BYTES_MAX: u64 = 1 << 20;
 /// What the text of a token begins with, so that it is known for one where it leaks.
 const PREFIX: &str = "mvt_";
@@ -44,13 +45,11 @@ impl Vault {
         let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         lines
             .map(|line| {
-                serde_json::from_slice(line).map_err(|error| {
+                read_line(line).ok_or_else(|| {
                     Error::refused(
                         ErrorKind::Damage,
-                        format!(".mvault/{TOKENS} has a line that is no token: {error}"),
-                        format!(
-                            "remove .mvault/{TOKENS} and make the tokens anew; nothing else depends on it"
-                        ),
+                        format!(".mvault/{TOKENS} has a damaged line"),
+                        "`mvault repair` moves it to quarantine; then make that token again",
                     )
                 })
             })
@@ -66,8 +65,7 @@ impl Vault {
     fn write_tokens(&self, tokens: &[Token]) -> Result<()> {
         let mut bytes = Vec::new();
         for token in tokens {
-            bytes.extend(serde_json::to_vec(token).expect("strings can be written as JSON"));
-            bytes.push(b'\n');
+            bytes.extend(seal_line(token).0);
         }
         Ok(replace_file(&self.dot, TOKENS, &bytes, 0o600)?)
     }

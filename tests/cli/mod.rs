@@ -17,4 +17,5 @@ mod refusals;
 mod remains;
 pub mod repair;
 mod shortened;
+mod small;
 mod verify;

@@ -1,4 +1,5 @@
-//! The list of tombstones, `.mvault/purged`: one JSON object a line, each a blob and a commit that purges it.
+//! The list of tombstones, `.mvault/purged`: sealed lines, each a blob and a commit that purges it;
+//! the last says how many they are.
 //!
 //! - It is a cache of what the history and the operation log say: which commits purge what, and what this
 //!   device agreed to. Without the file both are read; whoever takes the lock next writes it again.
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs;
 use crate::merge::{History, Purge};
-use crate::object::{BlobId, Commit, CommitId, ObjectId};
+use crate::object::{BlobId, Commit, CommitId, ObjectId, read_line, seal_line};
 use crate::oplog::OpLog;
 use crate::store::{Stage, Tombstone, Tombstones};
 use crate::sync::wire::mask;
@@ -33,6 +34,12 @@ pub(in crate::vault) struct Listed {
     pub blob: ObjectId,
     pub commit: CommitId,
     pub stone: Tombstone,
+}
+
+/// The last line of the file: how many come before it, so that a list which lost some is none.
+#[derive(Serialize, Deserialize)]
+struct End {
+    lines: usize,
 }
 
 /// A line of the file.
@@ -66,13 +73,11 @@ impl Listed {
         let Tombstone { device, at, why, .. } = self.stone.clone();
         let (blob, commit) = (self.blob.to_string(), self.commit.to_string());
         let line = Line { blob, commit, stage: stage.to_owned(), device, at, why };
-        let mut bytes = serde_json::to_vec(&line).expect("strings can be written as JSON");
-        bytes.push(b'\n');
-        bytes
+        seal_line(&line).0
     }
 
     fn decode(line: &[u8]) -> Option<Listed> {
-        let Line { blob, commit, stage, device, at, why } = serde_json::from_slice(line).ok()?;
+        let Line { blob, commit, stage, device, at, why } = read_line(line)?;
         let stage = STAGES.iter().find(|(word, _)| *word == stage)?.1;
         Some(Listed {
             blob: ObjectId::parse(&blob).ok()?,
@@ -85,6 +90,26 @@ impl Listed {
             },
         })
     }
+}
+
+/// Writes a list as sealed lines with their number behind them.
+fn encode(list: &[Listed]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = list.iter().flat_map(Listed::encode).collect();
+    bytes.extend(seal_line(&End { lines: list.len() }).0);
+    bytes
+}
+
+/// Returns the list of a vault in which nothing was purged.
+pub(in crate::vault) fn empty_list() -> Vec<u8> {
+    encode(&[])
+}
+
+/// Reads a list; one that lost anything is none.
+fn decode(bytes: &[u8]) -> Option<Vec<Listed>> {
+    let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).collect();
+    let End { lines: count } = read_line(lines.pop()?)?;
+    (lines.len() == count).then_some(())?;
+    lines.into_iter().map(Listed::decode).collect()
 }
 
 /// Returns the tombstones in a list; where several commits purge one blob, the one that has come furthest.
@@ -137,9 +162,7 @@ impl Vault {
     /// Reads the list, or makes it from history and log. Tells whether the file was there.
     pub(in crate::vault) fn read_purged(&mut self) -> Result<bool> {
         let bytes = self.dot.try_read(LIST, LIST_BYTES_MAX)?;
-        let read: Option<Vec<Listed>> = bytes.as_ref().and_then(|bytes| {
-            bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(Listed::decode).collect()
-        });
+        let read = bytes.as_deref().and_then(decode);
         let is_there = read.is_some();
         self.purged = read.map_or_else(|| self.make_list(), Ok)?;
         self.tell_store();
@@ -158,8 +181,7 @@ impl Vault {
     pub(super) fn save_purged(&mut self) -> Result<()> {
         self.purged.sort_by_key(|listed| (listed.commit, listed.blob));
         self.purged.dedup_by_key(|listed| (listed.commit, listed.blob));
-        let bytes: Vec<u8> = self.purged.iter().flat_map(Listed::encode).collect();
-        fs::replace_file(&self.dot, LIST, &bytes, 0o600)?;
+        fs::replace_file(&self.dot, LIST, &encode(&self.purged), 0o600)?;
         self.tell_store();
         Ok(())
     }

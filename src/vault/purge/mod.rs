@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::survey::holding_paths;
-pub(super) use list::{LIST, Listed, agreed_to_purge};
+pub(super) use list::{LIST, Listed, agreed_to_purge, empty_list};
 pub use survey::{Survey, Version, survey};
 
 use self::list::OPERATION;

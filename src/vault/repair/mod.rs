@@ -24,8 +24,6 @@ use crate::gateway::sidecar::Digest256;
 use crate::store::{Salvage, SetAside};
 
 const QUARANTINE: &str = "quarantine";
-const PEERS: &str = "peers.json";
-const PEERS_BYTES_MAX: u64 = 4 << 20;
 
 /// What was done about damaged packs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,14 +117,11 @@ pub fn tidy(vault: &mut Vault, problems: &[Problem], is_dry: bool) -> Result<Vec
             _ => {}
         }
     }
-    if let Some(bytes) = vault.dot.try_read(PEERS, PEERS_BYTES_MAX)?
-        && serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes).is_err()
-    {
+    for damaged in vault.damaged_files()? {
         if lock.is_some() {
-            vault.quarantine(&bytes)?;
-            remove(vault, PEERS)?;
+            vault.set_damage_aside(&damaged)?;
         }
-        told(PEERS, "moved to quarantine: it could not be read; devices are remembered when they are met");
+        told(&damaged.place, "what was damaged is in quarantine, the rest is kept");
     }
     if let (Some(lock), false) = (&lock, tidied.is_empty()) {
         let places: Vec<String> = tidied.iter().map(|one| one.place.clone()).collect();

@@ -30,6 +30,7 @@ use super::memory::{self, Remembered};
 use super::open::check_format;
 use super::purge::agreed_to_purge;
 use super::sealing::broken_seals;
+use super::small::damaged_files;
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
 use crate::object::{CommitId, Kind, ObjectId, Source, TreeId};
@@ -37,6 +38,9 @@ use crate::oplog::{OpLog, RefName};
 use crate::store::{self, Extent, Part, Store};
 use crate::worktree::{self, Index};
 
+/// The kind of a problem in a small file.
+pub(super) const SMALL_FILE: &str = "small-file";
+const HINT_SMALL_FILE: &str = "`mvault repair` moves what is damaged to quarantine and keeps the rest";
 const HINT_INDEX: &str = "`mvault repair` removes it: it is a cache, the next command makes it anew";
 const HINT_LOG: &str = "put .mvault/oplog back from a backup if you have one; otherwise `mvault repair` records in the log what is \
      lost and goes on";
@@ -141,6 +145,9 @@ pub fn verify(
     };
     found.store(&store, depth, progress)?;
     found.quarantine(&dot)?;
+    for damaged in damaged_files(&dot)? {
+        found.report(SMALL_FILE, damaged.place.clone(), damaged.what(), HINT_SMALL_FILE);
+    }
     // Before the log: others may write meanwhile, and a memory must not seem newer than the log.
     let remembered = Remembered::read(&dot)?;
     let index = Index::load(&dot)?;
@@ -154,6 +161,9 @@ pub fn verify(
     found.log(&log);
     found.memory(&remembered, index.as_ref(), &log);
     found.purged(&log, &store);
+    if let Some(config) = &config {
+        found.settings(config, &log);
+    }
     let vault_id = config.and_then(|config| config.vault);
     let mut links = Links::new(&store, depth, vault_id, &mut found);
     links.follow(named_commits(&log));
@@ -229,6 +239,25 @@ impl Verified {
         self.operations = log.last().seq;
         for problem in log.verify() {
             self.report(problem.kind, problem.place, problem.what, problem.hint);
+        }
+    }
+
+    /// Holds this device's settings against the log. A person may edit them, so nothing else can be known.
+    fn settings(&mut self, config: &Config, log: &OpLog) {
+        let operation = |seq| log.get(seq).ok().flatten();
+        if let Some(last) = operation(log.last().seq).filter(|last| last.device != config.device) {
+            let what = format!(
+                "device.name is {}, and the last operation was made by {}; if you renamed the device, the next \
+                 operation takes the new name",
+                config.device, last.device
+            );
+            self.report("settings", "config.toml", what, HINT_SETTINGS);
+        }
+        let first = operation(1);
+        let epoch = first.as_ref().and_then(|first| first.detail.get("epoch")?.as_str());
+        if let Some(epoch) = epoch.filter(|epoch| *epoch != config.epoch) {
+            let what = format!("device.epoch is {}, and the log began with {epoch}", config.epoch);
+            self.report("settings", "config.toml", what, HINT_SETTINGS);
         }
     }
 
