@@ -200,6 +200,13 @@ impl Error {
 
     /// Tells whether the cause is something that a newer program wrote.
     fn is_newer(&self) -> bool {
+        // What is passed on as it is does not count as its own cause.
+        if matches!(
+            self,
+            Error::Store(store::Error::Newer { .. }) | Error::Worktree(worktree::Error::NewerJournal)
+        ) {
+            return true;
+        }
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             let is_pack = matches!(error.downcast_ref(), Some(store::Error::Newer { .. }));

@@ -234,6 +234,7 @@ impl Vault {
         let access = options.access;
         let mut vault = Vault::of_parts(root, dot, options)?;
         vault.hold_log_against(&remembered)?;
+        vault.tell_other_name()?;
         vault.read_purged()?;
         vault.finish_cut_checkout(access)?;
         vault.finish_cut_purge()?;

@@ -43,7 +43,6 @@ impl Vault {
         // While this one waited a compaction may have dropped what was listed: it would count as stored.
         self.store.refresh()?;
         self.recall_log()?;
-        self.tell_other_name()?;
         self.resume_checkout(&lock)?;
         self.resume_purge(&lock)?;
         Ok(lock)

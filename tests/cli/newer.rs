@@ -120,7 +120,7 @@ fn a_ref_of_an_unknown_kind_is_carried_on_and_shown() {
         assert_eq!(told[0]["new"], wanted, "it is shown as it is");
         assert!(place.mvault(["audit"]).ok().contains(name));
         // Carried through a checkpoint, in which all refs are written again.
-        for number in 0..110 {
+        for number in 0..200 {
             place.mvault(["tag", &format!("label-that-is-not-quite-short/{number}")]).ok();
         }
         let folder = place.work().join(".mvault/oplog");

@@ -16,7 +16,7 @@ fn vault() -> Place {
     }
     place.mvault(["commit", "-m", "emptied"]).code(3);
     place.mvault(["checkout", "main", "--", "a.md", "b.md"]).ok();
-    place.mvault(["mcp", "token", "create", "helper"]).ok();
+    place.mvault(["mcp", "token", "create", "helper", "--scope", "read"]).ok();
     place
 }
 
@@ -82,18 +82,19 @@ fn small_files_of_before_are_read_without_their_hashes() {
 fn a_damaged_list_of_tombstones_is_made_again() {
     let place = vault();
     place.mvault(["purge", "b.md", "-m", "why", "--confirm", "b.md"]).ok();
-    let wanted = place.mvault(["log", "-p"]).ok();
+    let is_told = || place.mvault(["log", "-p"]).ok().contains("(purged)");
+    assert!(is_told());
     let path = place.work().join(".mvault/purged");
     let good = std::fs::read(&path).expect("it is there");
     for at in (0..good.len()).step_by(9) {
         let mut bytes = good.clone();
         bytes[at] ^= 1;
         std::fs::write(&path, &bytes).expect("is written");
-        assert_eq!(place.mvault(["log", "-p"]).ok(), wanted, "at {at}");
+        assert!(is_told(), "at {at}");
     }
     for text in [&b""[..], good.split_inclusive(|b| *b == b'\n').next_back().expect("a line")] {
         std::fs::write(&path, text).expect("is written");
-        assert_eq!(place.mvault(["log", "-p"]).ok(), wanted);
+        assert!(is_told());
     }
 }
 

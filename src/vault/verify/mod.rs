@@ -40,6 +40,7 @@ use crate::worktree::{self, Index};
 
 /// The kind of a problem in a small file.
 pub(super) const SMALL_FILE: &str = "small-file";
+const HINT_VALUE: &str = "put the right value back into .mvault/config.toml by hand";
 const HINT_SMALL_FILE: &str = "`mvault repair` moves what is damaged to quarantine and keeps the rest";
 const HINT_INDEX: &str = "`mvault repair` removes it: it is a cache, the next command makes it anew";
 const HINT_LOG: &str = "put .mvault/oplog back from a backup if you have one; otherwise `mvault repair` records in the log what is \
@@ -251,13 +252,13 @@ impl Verified {
                  operation takes the new name",
                 config.device, last.device
             );
-            self.report("settings", "config.toml", what, HINT_SETTINGS);
+            self.report("settings", "config.toml", what, HINT_VALUE);
         }
         let first = operation(1);
         let epoch = first.as_ref().and_then(|first| first.detail.get("epoch")?.as_str());
         if let Some(epoch) = epoch.filter(|epoch| *epoch != config.epoch) {
             let what = format!("device.epoch is {}, and the log began with {epoch}", config.epoch);
-            self.report("settings", "config.toml", what, HINT_SETTINGS);
+            self.report("settings", "config.toml", what, HINT_VALUE);
         }
     }
 
