@@ -6,6 +6,7 @@
 
 pub mod content;
 pub mod foreign;
+pub mod link;
 pub mod name;
 pub mod rejection;
 pub mod secrets;

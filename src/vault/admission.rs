@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::growth::Growth;
 use super::protection::Protections;
 use super::rules::{Class, RULES_FILE};
+use super::ways::Ways;
 use super::{Error, Result, Vault, checkout};
 use crate::events::{self, Content, Stream};
 use crate::fs;
 use crate::gateway::content::{Demands, Seen, Syntax, has_markers};
-use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path, leads_outside};
+use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path};
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
@@ -279,7 +280,7 @@ impl<'a> Admission<'a> {
         let mut verdict = Verdict { digest: seen.digest, ..Verdict::default() };
         if candidate.mode == Mode::Symlink {
             let was_file = candidate.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
-            verdict.refused = self.link(path, was_file, body);
+            verdict.refused = self.link(path, was_file, body)?;
             return Ok(verdict);
         }
         if let Body::Whole(bytes) = body
@@ -312,12 +313,18 @@ impl<'a> Admission<'a> {
     }
 
     /// Judges a link, which may stand where a file was.
-    fn link(&self, path: &VaultPath, was_file: bool, body: Body<'_>) -> Option<Finding> {
+    fn link(&self, path: &VaultPath, was_file: bool, body: Body<'_>) -> Result<Option<Finding>> {
         if was_file && let Some(finding) = self.replacement(path) {
-            return Some(finding);
+            return Ok(Some(finding));
         }
-        let Body::Whole(target) = body else { return None };
-        leads_outside(path, target).then(|| self.refuse(path, Finding::new(Reason::LinkOutside))).flatten()
+        let Body::Whole(target) = body else { return Ok(None) };
+        let leaves = Ways::on_disk(self.vault).lead_outside(path, target)?;
+        Ok(leaves.then(|| self.refuse(path, Finding::new(Reason::LinkOutside))).flatten())
+    }
+
+    /// Returns the ways of links when the folder has come to the tree `to`.
+    pub fn ways_after<'s>(&'s self, source: &'s dyn Source, to: TreeId) -> Ways<'s> {
+        Ways::after_move(self.vault, source, self.base, to)
     }
 
     /// Judges that a link stands where a file was.

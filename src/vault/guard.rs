@@ -13,7 +13,7 @@ use super::rules::Class;
 use super::sealing::seal_holds;
 use crate::events;
 use crate::gateway::content::has_markers;
-use crate::gateway::name::{is_obeyed, is_portable_path, leads_outside};
+use crate::gateway::name::{is_obeyed, is_portable_path};
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
 use crate::store::Store;
@@ -46,7 +46,7 @@ pub(super) fn with_objects<'a>(
 /// Judges a move of the branch's tree to one that other devices had a part in.
 pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) -> Result<Guarded> {
     let diffs = worktree::diff_trees(source, admission.base, to)?;
-    let mut guard = Guard { admission, source, to, guarded: Guarded::default() };
+    let mut guard = Guard { admission, source, to, guarded: Guarded::default(), links_lead_out: false };
     let new_ids: BTreeSet<ObjectId> =
         diffs.iter().filter(|diff| diff.old.is_none()).filter_map(|diff| diff.new.map(|new| new.1)).collect();
     let gone = diffs.iter().filter(|diff| diff.new.is_none());
@@ -79,6 +79,7 @@ pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) 
     for path in sealed {
         guard.seal(&path)?;
     }
+    guard.links_behind(&diffs)?;
     Ok(guard.guarded)
 }
 
@@ -87,6 +88,8 @@ struct Guard<'a, 'b> {
     source: &'a dyn Source,
     to: TreeId,
     guarded: Guarded,
+    /// Whether a link that is new or changed leads out of the vault, held or let through.
+    links_lead_out: bool,
 }
 
 impl Guard<'_, '_> {
@@ -136,8 +139,9 @@ impl Guard<'_, '_> {
             if was_file && let Some(finding) = self.admission.replacement(path) {
                 self.hold(path, id, finding);
             }
-            if leads_outside(path, &bytes) {
+            if self.admission.ways_after(self.source, self.to).lead_outside(path, &bytes)? {
                 self.hold(path, id, Finding::new(Reason::LinkOutside));
+                self.links_lead_out = true;
             }
             return Ok(());
         }
@@ -160,6 +164,30 @@ impl Guard<'_, '_> {
         let found = secrets::scan(&bytes);
         if found.len() > secrets::scan(old).len() {
             self.tell(path, id, Finding::new(Reason::Secret).detail(found[0].what));
+        }
+        Ok(())
+    }
+
+    /// Where a link leads out that did not, links that are as they were can lead out through it.
+    fn links_behind(&mut self, diffs: &[TreeDiff]) -> Result<()> {
+        if !self.links_lead_out {
+            return Ok(());
+        }
+        let changed: BTreeSet<&[u8]> = diffs.iter().map(|diff| diff.path.as_bytes()).collect();
+        let mut links = Vec::new();
+        worktree::list_tree(self.source, self.to, &mut |path, mode, id| {
+            if mode == Mode::Symlink && !changed.contains(path) {
+                links.push((VaultPath::parse(path)?, id));
+            }
+            Ok(())
+        })?;
+        let base = self.admission.base;
+        for (path, id) in links {
+            let Some(target) = self.read(id)? else { continue };
+            let leaves = |to| self.admission.ways_after(self.source, to).lead_outside(&path, &target);
+            if leaves(self.to)? && !leaves(base)? {
+                self.hold(&path, id, Finding::new(Reason::LinkOutside));
+            }
         }
         Ok(())
     }

@@ -255,6 +255,37 @@ fn obeyed_files_and_links_outside_are_held() {
 }
 
 #[test]
+fn links_that_lead_out_through_other_links_are_held() {
+    // `d/e -> ..` and `x.md -> d/e/../outside.txt` stay inside as texts, and the second one opened a file beside the vault.
+    let place = two();
+    place.write("pixel/d/keep.md", "x\n");
+    symlink("..", place.work().join("pixel/d/e")).expect("a link");
+    symlink("d/e/../outside.txt", place.work().join("pixel/x.md")).expect("a link");
+    symlink("/etc", place.work().join("pixel/ext")).expect("a link");
+    symlink("ext/passwd", place.work().join("pixel/y.md")).expect("a link");
+    let refused = on(&place, "pixel", &["commit", "--json"]).code(3).json();
+    let expected = ["link-outside ext", "link-outside x.md", "link-outside y.md"];
+    assert_eq!(reasons(&refused, "rejected"), expected, "at commit as at pull");
+    commit_there(&place, &["link-outside"]);
+    assert_held(&place, &expected);
+    on(&place, "mac", &["reconcile", "--allow", "link-outside:ext", "--allow", "link-outside:x.md"]).code(4);
+    assert_let_through(&place, &["link-outside:ext", "link-outside:x.md", "link-outside:y.md"]);
+}
+
+#[test]
+fn a_link_that_leads_out_takes_those_with_it_that_were_there_before() {
+    let place = two();
+    place.write("pixel/ext/passwd", "x\n");
+    symlink("ext/passwd", place.work().join("pixel/y.md")).expect("a link");
+    commit_there(&place, &[]);
+    on(&place, "mac", &["pull", "pixel"]).code(0);
+    std::fs::remove_dir_all(place.work().join("pixel/ext")).expect("removed");
+    symlink("/etc", place.work().join("pixel/ext")).expect("a link");
+    commit_there(&place, &["link-outside"]);
+    assert_held(&place, &["link-outside ext", "link-outside y.md"]);
+}
+
+#[test]
 fn a_pull_that_allows_it_at_once_is_not_held() {
     let place = two();
     place.write("pixel/continuity.md", "");
