@@ -10,7 +10,7 @@ use super::{CommandError, CommandResult, Context, Exit};
 use crate::merge::{AheadBehind, Conflict, History};
 use crate::object::{CommitId, VaultPath};
 use crate::ui::{harmless_line, json};
-use crate::vault::{self, Access, Vault};
+use crate::vault::{self, Access, Oddity, Vault};
 use crate::worktree::{Change, LocalChanges, Status};
 
 /// Arguments of `status`.
@@ -30,6 +30,8 @@ struct Report {
     devices: Vec<Device>,
     /// Paths of changes whose content was refused before.
     refused: BTreeSet<VaultPath>,
+    /// What was odd about other devices.
+    oddities: Vec<(String, Oddity)>,
 }
 
 /// Another device, and how far apart the heads are, counted in authored commits.
@@ -52,6 +54,7 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         local,
         conflicts: vault::pending(&vault)?.conflicts,
         devices: devices(&vault)?,
+        oddities: vault.oddities()?,
     };
     if cx.ui.is_json() {
         tell_json(cx, &vault, &report)?
@@ -130,6 +133,9 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         "skipped": skipped,
         "pending": pending,
         "remotes": remotes,
+        "oddities": report.oddities.iter().map(|(device, oddity)| {
+            json!({"device": device, "text": oddity.text, "noticed": oddity.noticed})
+        }).collect::<Vec<Value>>(),
         "purges_waiting": vault::waiting(vault, None).len(),
     }))?)
 }
@@ -150,6 +156,9 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
             (ahead, behind) => format!("lacks {ahead} of ours, has {behind} that are not in ours"),
         };
         cx.ui.line(format_args!("{} {words}, as far as was seen", device.name))?;
+    }
+    for (_, Oddity { text, noticed }) in &report.oddities {
+        cx.ui.warn(format_args!("{} ({noticed})", harmless_line(text.as_bytes())));
     }
     for conflict in &report.conflicts {
         cx.ui.line(format_args!("  conflict  {} ({})", conflict.path, conflict.kind))?;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::commit::{CommitRequest, commit_locked};
-use super::peers::PeerMemory;
+use super::peers::{Oddity, PeerMemory};
 use super::purge::announce;
 use super::reconcile::{Accepts, ReconcileOutcome, begin_locked, reconcile_locked};
 use super::refusal::Refused;
 use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault, VaultLock};
 use crate::fs;
+use crate::gateway::Reason;
 use crate::merge::{self, RULE_VERSION};
 use crate::object::{CommitId, Source};
 use crate::oplog::{Label, NewOperation, RefName, RefTarget};
@@ -70,6 +71,8 @@ pub struct VaultEndpoint {
     /// Whether the other side is a file: one that this device made itself may come back.
     pub reads_bundle: bool,
     peer: Option<Peer>,
+    /// What is odd about the other side, to be remembered with it.
+    oddity: Option<Oddity>,
     /// What reconcile came to, for the command that started the session.
     pub reconciled: Option<ReconcileOutcome>,
     /// The commit that was made of the own side's edits.
@@ -92,6 +95,7 @@ impl VaultEndpoint {
             accepts: Accepts::default(),
             reads_bundle: false,
             peer: None,
+            oddity: None,
             reconciled: None,
             committed: None,
             refused: Vec::new(),
@@ -206,16 +210,18 @@ impl VaultEndpoint {
         }
         let peers = self.vault.peers().map_err(refusal)?;
         let Some(known) = peers.get(theirs.device.as_str()) else { return Ok(()) };
-        if known.epoch != hex::encode(theirs.epoch) {
-            let text = format!("{} is not the device of that name that was met before", theirs.device);
-            self.vault.notices.push(text);
+        let text = if known.epoch != hex::encode(theirs.epoch) {
+            format!("{} is not the device of that name that was met before", theirs.device)
         } else if theirs.anchor.is_some_and(|anchor| anchor.seq < known.seq) {
-            let text = format!(
+            format!(
                 "the log of {} went backwards since it was last met: it may have been restored from a backup",
                 theirs.device
-            );
-            self.vault.notices.push(text);
-        }
+            )
+        } else {
+            return Ok(());
+        };
+        self.vault.notices.push(text.clone());
+        self.oddity = Some(Oddity { text, noticed: self.vault.env.clock.now().rfc3339() });
         Ok(())
     }
 
@@ -244,7 +250,10 @@ impl VaultEndpoint {
         if received.objects > 0 {
             self.vault.remove_again(&lock)?;
         }
-        if operation.moves(self.vault.log.refs()) {
+        if let Some(oddity) = &self.oddity {
+            operation = operation.detail("oddity", oddity.text.clone());
+        }
+        if self.oddity.is_some() || operation.moves(self.vault.log.refs()) {
             self.publish_offer(&lock, operation, received)?;
         }
         self.remember(peer)
@@ -281,13 +290,15 @@ impl VaultEndpoint {
         let identity = &peer.identity;
         let epoch = hex::encode(identity.epoch);
         let seen = self.vault.env.clock.now().rfc3339();
-        let memory = match identity.anchor {
-            Some(Anchor { seq, hash }) => PeerMemory { epoch, seq, hash: hex::encode(hash), seen },
+        let known = self.vault.peers()?.remove(identity.device.as_str());
+        let oddity = self.oddity.clone().or_else(|| known.as_ref().and_then(|known| known.oddity.clone()));
+        let memory = match (identity.anchor, known) {
+            (Some(Anchor { seq, hash }), _) => {
+                PeerMemory { epoch, seq, hash: hex::encode(hash), seen, oddity }
+            }
             // A bundle says nothing of its maker's log: what is remembered of that holds on.
-            None => match self.vault.peers()?.remove(identity.device.as_str()) {
-                Some(known) if known.epoch == epoch => PeerMemory { seen, ..known },
-                _ => PeerMemory { epoch, seen, ..PeerMemory::default() },
-            },
+            (None, Some(known)) if known.epoch == epoch => PeerMemory { seen, oddity, ..known },
+            (None, _) => PeerMemory { epoch, seen, oddity, ..PeerMemory::default() },
         };
         self.vault.remember_peer(&identity.device, memory)
     }
@@ -363,6 +374,17 @@ impl Endpoint for VaultEndpoint {
 
     fn store(&self) -> &Store {
         &self.vault.store
+    }
+
+    /// A vault that has no head yet has no rules either: the file that holds them is among what comes.
+    fn limits(&self) -> sync::Limits {
+        let is_allowed = self.accepts.allowed.iter().any(|allowance| allowance.reason == Reason::TooLarge);
+        let rules = match (is_allowed, self.vault.log.refs().head()) {
+            (false, Some(_)) => self.vault.standing_tree().and_then(|tree| self.vault.protections(tree)).ok(),
+            _ => None,
+        };
+        let file_bytes_max = rules.map_or(u64::MAX, |rules| rules.limits().file_bytes_max);
+        sync::Limits { file_bytes_max, ..sync::Limits::default() }
     }
 
     fn allows_unrelated(&self) -> bool {
