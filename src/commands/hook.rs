@@ -188,7 +188,7 @@ pub(super) fn find_vault(
 /// commit, and end what the hook started together with it.
 fn finish_detached(folder: &Path, session: &SessionId) -> io::Result<()> {
     let mut finisher = std::process::Command::new(std::env::current_exe()?);
-    finisher.arg("-C").arg(folder).args(["session", "end", session.as_str()]);
+    finisher.arg("-C").arg(folder).args(["session", "end", "--", session.as_str()]);
     finisher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     finisher.process_group(0).spawn().map(|_| ())
 }

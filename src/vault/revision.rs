@@ -21,11 +21,9 @@ impl Vault {
         let mut commit = self.resolve_base(if base.is_empty() { "HEAD" } else { base })?;
         let mut rest = steps;
         while let Some(sign) = rest.chars().next() {
-            let digits: String = rest[1..].chars().take_while(char::is_ascii_digit).collect();
-            rest = &rest[1 + digits.len()..];
-            if !matches!(sign, '~' | '^') {
-                return Err(unknown(text));
-            }
+            let Some(behind) = rest.strip_prefix(['~', '^']) else { return Err(unknown(text)) };
+            let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+            rest = &behind[digits.len()..];
             let number =
                 if digits.is_empty() { None } else { Some(digits.parse().map_err(|_| unknown(text))?) };
             commit = match sign {

@@ -33,6 +33,11 @@ fn log_is_newest_first_and_hides_the_root() {
     assert_eq!(titles(&[]), ["third", "second", "first"]);
     assert_eq!(titles(&["-n", "1"]), ["third"]);
     assert_eq!(titles(&["HEAD~1"]), ["second", "first"]);
+    // A letter that is not ASCII behind a step ended the program.
+    for revision in ["HEAD~1é", "HEAD~é", "HEAD^é~1", "é~1é", "HEAD~1\u{200b}"] {
+        let run = place.mvault(["log", revision]).code(1);
+        assert!(run.stderr().contains("hint:"), "{revision}");
+    }
     assert_eq!(titles(&["--all"]), ["third", "second", "first", "vault made on mac"]);
     assert_eq!(titles(&["--", "a.md"]), ["second", "first"]);
     assert_eq!(titles(&["--", "notes"]), ["second", "first"]);
