@@ -4,8 +4,11 @@
 //! So memory is bounded, compressing and writing overlap, and silence is noticed whatever the streams do:
 //!
 //! - a session ends when nothing moved for [`Patience::idle`]; a trickle of a few bytes counts as nothing;
+//! - waiting is paid for by bytes that come, one second by [`RATE_BYTES`]. A side that owes more than
+//!   [`DEBT_IDLES`] times [`Patience::idle`] has had its time, however it spreads what it sends: others wait for the
+//!   session to end, a purge among them;
 //! - an end that is at work for long says so every [`WORKING_EVERY`], and is believed for
-//!   [`WORKING_MAX`] such times in a row;
+//!   [`WORKING_MAX`] such times in a row, and twice as often in a session;
 //! - a stream that ends, or cannot be written, ends the session; what the other side said last (a
 //!   refusal) is still read.
 //!
@@ -30,6 +33,10 @@ const WORKING_EVERY: Duration = Duration::from_secs(10);
 const WORKING_MAX: u32 = 360;
 /// Fewer bytes than this in [`Patience::idle`] are no progress.
 const TRICKLE_BYTES: u64 = 256;
+/// This many bytes pay for a second of waiting.
+const RATE_BYTES: u32 = 1 << 10;
+/// This many times [`Patience::idle`] may be owed.
+const DEBT_IDLES: u32 = 3;
 const QUEUE_FRAMES: usize = 16;
 const COALESCE_BYTES: usize = 64 << 10;
 const READ_BYTES: usize = 64 << 10;
@@ -88,6 +95,11 @@ pub struct Link {
     patience: Patience,
     is_ready: bool,
     working: u32,
+    working_total: u32,
+    /// How long this side waited for frames that nothing paid for.
+    owed: Duration,
+    /// The bytes that had come when the last frame was taken.
+    paid: u64,
 }
 
 impl Link {
@@ -148,6 +160,9 @@ impl Link {
             patience,
             is_ready: false,
             working: 0,
+            working_total: 0,
+            owed: Duration::ZERO,
+            paid: 0,
         }
     }
 
@@ -248,11 +263,15 @@ impl Link {
     fn next_frame(&mut self, waiting_for: &'static str) -> Result<Frame, SyncError> {
         self.shared.is_busy.store(false, Ordering::Relaxed);
         loop {
-            match self.next_event(waiting_for)? {
+            let began = Instant::now();
+            let event = self.next_event(waiting_for)?;
+            self.settle(began.elapsed(), &event)?;
+            match event {
                 Event::Ready | Event::Greeting(_) => self.is_ready = true,
                 Event::Frame(Frame::Working) => {
                     self.working += 1;
-                    if self.working > WORKING_MAX {
+                    self.working_total += 1;
+                    if self.working > WORKING_MAX || self.working_total > 2 * WORKING_MAX {
                         let seconds = WORKING_EVERY.as_secs() * u64::from(WORKING_MAX);
                         return Err(SyncError::Silent { seconds });
                     }
@@ -267,10 +286,28 @@ impl Link {
         }
     }
 
+    /// Takes note of how long was waited for an event, and of what came meanwhile.
+    fn settle(&mut self, waited: Duration, event: &Event) -> Result<(), SyncError> {
+        let came = self.shared.bytes_in.load(Ordering::Relaxed);
+        let bytes = u32::try_from(came - self.paid).unwrap_or(u32::MAX);
+        self.paid = came;
+        let paid = Duration::from_secs(bytes.into()) / RATE_BYTES;
+        // An end that says that it is at work is believed, within limits of its own.
+        let believed =
+            if matches!(event, Event::Frame(Frame::Working)) { WORKING_EVERY } else { Duration::ZERO };
+        self.owed = (self.owed + waited).saturating_sub(paid + believed);
+        let idle = self.patience.idle;
+        if self.is_ready && self.owed > idle * DEBT_IDLES {
+            return Err(SyncError::Silent { seconds: self.owed.as_secs() });
+        }
+        Ok(())
+    }
+
     fn next_event(&mut self, waiting_for: &'static str) -> Result<Event, SyncError> {
         if let Some(event) = self.backlog.pop_front() {
             return Ok(event);
         }
+        let began = Instant::now();
         loop {
             let before = self.shared.bytes_in.load(Ordering::Relaxed);
             let wait = if self.is_ready { self.patience.idle } else { self.patience.start };
@@ -278,9 +315,14 @@ impl Link {
                 Ok(event) => return Ok(event),
                 Err(RecvTimeoutError::Disconnected) => return Err(SyncError::Broke { waiting_for }),
                 Err(RecvTimeoutError::Timeout) => {
-                    let came = self.shared.bytes_in.load(Ordering::Relaxed) - before;
-                    if came < TRICKLE_BYTES || !self.is_ready {
+                    let now = self.shared.bytes_in.load(Ordering::Relaxed);
+                    if now - before < TRICKLE_BYTES || !self.is_ready {
                         return Err(SyncError::Silent { seconds: wait.as_secs() });
+                    }
+                    let paid = Duration::from_secs(now - self.paid) / RATE_BYTES;
+                    let owed = (self.owed + began.elapsed()).saturating_sub(paid);
+                    if owed > wait * DEBT_IDLES {
+                        return Err(SyncError::Silent { seconds: owed.as_secs() });
                     }
                 }
             }

@@ -1,7 +1,8 @@
 //! Frames: what the two sides say to each other, as values and as bytes.
 //!
 //! `docs/sync.md` has them byte by byte. Encoding and decoding stand side by side; what decodes
-//! encodes back to the same bytes, and nothing else decodes.
+//! encodes back to the same bytes, and nothing else decodes; but for the `hello` of a later version, which may have more
+//! at its end.
 
 mod header;
 
@@ -354,7 +355,11 @@ impl Frame {
             }
             other => return Err(WireError::UnknownFrame(other)),
         };
-        fields.end()?;
+        match &frame {
+            // A later version may say more of itself behind what this one knows.
+            Frame::Hello(hello) if hello.version > VERSION => {}
+            _ => fields.end()?,
+        }
         Ok(frame)
     }
 }

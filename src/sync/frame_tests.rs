@@ -142,6 +142,22 @@ fn versions_are_judged_before_the_rest_is_read() {
 }
 
 #[test]
+fn the_hello_of_a_later_version_may_have_more_at_its_end() {
+    // It was "malformed: bytes are left over", so that no later version could have said anything more.
+    let with_more = |version: u16, more: &[u8]| {
+        let mut bytes = Frame::Hello(Box::new(Hello { version, ..hello() })).encode();
+        bytes.extend_from_slice(more);
+        let length = (bytes.len() - HEADER_BYTES) as u32;
+        bytes[1..5].copy_from_slice(&length.to_be_bytes());
+        decode(&bytes)
+    };
+    for more in [&b""[..], b"x", &[0; 200]] {
+        assert_eq!(with_more(2, more), Ok(Frame::Hello(Box::new(Hello { version: 2, ..hello() }))));
+    }
+    assert!(matches!(with_more(1, b"x"), Err(WireError::Payload { .. })), "this version has no more");
+}
+
+#[test]
 fn offers_name_only_branches_and_only_so_many() {
     let offer = |names: &[&str]| {
         let branches =

@@ -97,6 +97,18 @@ fn refusal_frame(error: &SyncError) -> Option<Frame> {
             return None;
         }
         SyncError::Ours(refusal) => refusal.clone(),
+        SyncError::Wire(WireError::TooNew { theirs, oldest }) => {
+            let message = format!(
+                "it speaks protocol versions {VERSION_OLDEST} to {VERSION}, and this device {oldest} to {theirs}"
+            );
+            Refusal::new(RefusalKind::NewerFormat, message).with_hint("upgrade mvault on the other device")
+        }
+        SyncError::Wire(WireError::TooOld(theirs)) => {
+            let message = format!(
+                "it speaks protocol versions {VERSION_OLDEST} to {VERSION}, and this device none above {theirs}"
+            );
+            Refusal::new(RefusalKind::NewerFormat, message).with_hint("upgrade mvault on this device")
+        }
         SyncError::Wire(error) => Refusal::new(RefusalKind::Protocol, error.to_string()),
         SyncError::Receive(ReceiveError::Content(what)) => {
             Refusal::new(RefusalKind::BadContent, what.clone())
@@ -107,6 +119,15 @@ fn refusal_frame(error: &SyncError) -> Option<Frame> {
         SyncError::Receive(error @ ReceiveError::Limit { .. }) => {
             Refusal::new(RefusalKind::Limit, error.to_string())
         }
+        SyncError::Receive(error @ ReceiveError::FileTooLarge { .. }) => {
+            Refusal::new(RefusalKind::Limit, error.to_string())
+                .with_hint("on that device: `mvault pull REMOTE --allow too-large`")
+        }
+        SyncError::Receive(error) if error.is_full() => Refusal::new(
+            RefusalKind::Limit,
+            "the disk there has no room for what came; nothing of it was kept",
+        )
+        .with_hint("make room on that device"),
         SyncError::Receive(error @ ReceiveError::Lock(_)) => {
             Refusal::new(RefusalKind::Locked, error.to_string())
         }

@@ -367,6 +367,37 @@ fn a_trickle_of_single_bytes_is_no_progress() {
     assert!(matches!(link.run(&mut caller), Err(SyncError::Silent { .. })));
 }
 
+/// A reader that gives a little again and again, each time enough to count as something, of a frame that never ends.
+struct Drip {
+    beginning: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Drip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.beginning.read(buffer)?;
+        if count > 0 {
+            return Ok(count);
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        let count = buffer.len().min(12);
+        buffer[..count].fill(0);
+        Ok(count)
+    }
+}
+
+#[test]
+fn a_peer_that_sends_just_enough_for_ever_has_an_end() {
+    // 256 bytes a minute were progress, and a purge at the receiving end waited for as long as the peer liked.
+    let (mut mac, _) = pair();
+    let beginning = [nonce().answer(), vec![0x05, 0, 0x10, 0, 0]].concat();
+    let patience = Patience { start: Duration::from_secs(20), idle: Duration::from_secs(1) };
+    let drip = Drip { beginning: io::Cursor::new(beginning) };
+    let mut link = Link::call(drip, io::sink(), nonce(), patience);
+    let mut caller = Caller::new(&mut mac, options(SYNC, "pixel")).expect("offered");
+    let error = link.run(&mut caller).expect_err("a mebibyte would take an hour");
+    assert!(matches!(error, SyncError::Silent { .. }), "{error:?}");
+}
+
 /// A writer that never takes anything.
 struct Blocked(Receiver<()>);
 
