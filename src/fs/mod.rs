@@ -82,6 +82,11 @@ impl Error {
         [Errno::INVAL, Errno::ILSEQ, Errno::NAMETOOLONG].iter().any(|e| errno == Some(e.raw_os_error()))
     }
 
+    /// Returns `true` if there was no room: the file system is full, or this user's share of it.
+    pub fn is_full(&self) -> bool {
+        matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Tells whether the two names of a rename are on different file systems.
     pub fn is_other_device(&self) -> bool {
         self.source.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error())

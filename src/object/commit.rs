@@ -11,7 +11,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use gix::bstr::{BString, ByteSlice};
-use gix::objs::WriteTo;
 
 use super::{BlobId, CommitId, Kind, Lamport, ObjectId, StampError, TreeId, hash_object, usual_commit};
 
@@ -139,19 +138,32 @@ impl Signature {
         Signature { name: clean(name).into(), email: clean(email).into(), seconds, offset_minutes }
     }
 
-    fn to_gix(&self) -> gix::actor::Signature {
-        gix::actor::Signature {
-            name: (&*self.name).into(),
-            email: (&*self.email).into(),
-            time: gix::date::Time { seconds: self.seconds, offset: self.offset_minutes * 60 },
-        }
+    /// Returns the signature as it stands in a commit.
+    fn line(&self) -> String {
+        let minutes = self.offset_minutes.unsigned_abs();
+        let sign = if self.offset_minutes < 0 { '-' } else { '+' };
+        format!(
+            "{} <{}> {} {sign}{:02}{:02}",
+            self.name,
+            self.email,
+            self.seconds,
+            minutes / 60,
+            minutes % 60
+        )
     }
 
     fn from_gix(signature: gix::actor::SignatureRef<'_>) -> Result<Signature, CommitError> {
         let time = signature.time().map_err(|e| CommitError::Malformed(e.to_string()))?;
         let text = |bytes: &[u8]| {
-            String::from_utf8(bytes.to_vec())
-                .map_err(|_| CommitError::Malformed("an identity is not UTF-8".into()))
+            let text = String::from_utf8(bytes.to_vec())
+                .map_err(|_| CommitError::Malformed("an identity is not UTF-8".into()))?;
+            // With one of these it would be another identity when it is read again, or two.
+            match text.contains(['<', '>', '\n', '\0']) {
+                true => Err(CommitError::Malformed(
+                    "an identity has an address inside its name or address".into(),
+                )),
+                false => Ok(text),
+            }
         };
         Ok(Signature {
             name: text(signature.name)?.into(),
@@ -217,42 +229,41 @@ impl Commit {
         self.message.lines().next().unwrap_or_default().to_str_lossy().into_owned()
     }
 
-    /// Encodes the commit as git does.
+    /// Encodes the commit as git does. Whatever the fields hold, this cannot fail: what decodes was held against
+    /// what it encodes to.
     pub fn encode(&self) -> Vec<u8> {
-        let mut extra_headers: Vec<(BString, BString)> = Vec::new();
-        let mut push = |name: &str, value: String| extra_headers.push((name.into(), value.into()));
-        push("lamport", self.lamport.to_string());
+        let mut out = Vec::with_capacity(512 + self.message.len());
+        put_header(&mut out, b"tree", self.tree.to_string().as_bytes());
+        for parent in &self.parents {
+            put_header(&mut out, b"parent", parent.to_string().as_bytes());
+        }
+        put_header(&mut out, b"author", self.author.line().as_bytes());
+        put_header(&mut out, b"committer", self.committer.line().as_bytes());
+        put_header(&mut out, b"lamport", self.lamport.to_string().as_bytes());
         if let Some(device) = &self.device {
-            push("device", device.to_string());
+            put_header(&mut out, b"device", device.as_str().as_bytes());
         }
         if let Some(session) = &self.session {
-            push("session", session.to_string());
+            put_header(&mut out, b"session", session.as_str().as_bytes());
         }
         if let Some(restores) = self.restores {
-            push("restores", restores.to_string());
+            put_header(&mut out, b"restores", restores.to_string().as_bytes());
         }
         for blob in &self.purges {
-            push("purges", blob.to_string());
+            put_header(&mut out, b"purges", blob.to_string().as_bytes());
         }
         if let Some(version) = self.reconcile {
-            push("reconcile", version.to_string());
+            put_header(&mut out, b"reconcile", version.to_string().as_bytes());
         }
         if let Some(vault) = self.vault {
-            push("vault", vault.to_string());
+            put_header(&mut out, b"vault", vault.to_string().as_bytes());
         }
-        extra_headers.extend(self.extra.iter().cloned());
-        let commit = gix::objs::Commit {
-            tree: self.tree.object().to_gix(),
-            parents: self.parents.iter().map(|p| p.object().to_gix()).collect(),
-            author: self.author.to_gix(),
-            committer: self.committer.to_gix(),
-            encoding: None,
-            message: self.message.clone(),
-            extra_headers,
-        };
-        let mut bytes = Vec::new();
-        commit.write_to(&mut bytes).expect("identities were cleaned and memory does not fail");
-        bytes
+        for (name, value) in &self.extra {
+            put_header(&mut out, name, value);
+        }
+        out.push(b'\n');
+        out.extend_from_slice(&self.message);
+        out
     }
 
     /// Returns the id of the encoded commit.
@@ -384,6 +395,21 @@ impl Commit {
         }
         Ok(())
     }
+}
+
+/// Appends a header: further lines of its value begin with a blank.
+fn put_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.push(b' ');
+    // A line feed at the end of a value is the one that ends the header.
+    let value = value.strip_suffix(b"\n").unwrap_or(value);
+    for (at, line) in value.split(|byte| *byte == b'\n').enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b"\n ");
+        }
+        out.extend_from_slice(line);
+    }
+    out.push(b'\n');
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod canonical_json;
 mod commit;
+mod extent;
 mod id;
 mod path;
 mod sealed;
@@ -17,8 +18,9 @@ mod usual_commit;
 
 pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber, JsonObject, es6_number};
 pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signature, VaultId};
+pub use extent::{ENTRIES_MAX, Extent, ExtentError, Extents, LINK_BYTES_MAX, check_link, link_target};
 pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, hash_object};
-pub use path::{NameError, VaultPath, check_name, is_reserved_name};
+pub use path::{NameError, PATH_BYTES_MAX, VaultPath, check_name, fold_name, is_ignorable, is_reserved_name};
 pub use sealed::{check_line, read_line, seal_line};
 pub use source::{Hashed, NoSource, Object, Overlay, Recent, Source, SourceError};
 pub use stamp::{LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport, StampError};

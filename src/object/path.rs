@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 /// The longest name of one part of a path, in bytes. Linux, macOS and Android agree on it.
 const NAME_BYTES_MAX: usize = 255;
 /// The longest path in bytes.
-const PATH_BYTES_MAX: usize = 4096;
+pub const PATH_BYTES_MAX: usize = 4096;
 
 /// Why a name may not stand in a tree.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -34,29 +34,66 @@ pub enum NameError {
     TooLong(usize),
 }
 
-/// Tells whether some file system would take `name` for `.mvault` or `.git`: letter case, Unicode
-/// forms and code points that HFS+ ignores, trailing dots, blanks and streams on NTFS, and the short
-/// names that FAT and NTFS make.
+/// Returns `true` if some file system would take `name` for `.mvault` or `.git`: letter case, Unicode forms, code
+/// points that show nothing, trailing dots, blanks and streams on NTFS, and the short names that FAT and NTFS make.
 pub fn is_reserved_name(name: &[u8]) -> bool {
-    if name.is_ascii() && !name.first().is_some_and(|b| matches!(b, b'.' | b'm' | b'M' | b'g' | b'G')) {
+    let can_begin = |b: &u8| matches!(b, b'.' | b'm' | b'M' | b'g' | b'G');
+    if name.is_ascii() && !name.first().is_some_and(can_begin) && !name.contains(&b'\\') {
         return false;
     }
+    // Wider than any one file system: compatibility forms count as well.
     let text = name.to_str_lossy();
-    let visible = text.nfkd().filter(|c| !is_ignorable(*c)).flat_map(char::to_lowercase);
-    let folded: String = visible.collect();
-    let before_stream = folded.split(':').next().unwrap_or_default();
-    let trimmed = before_stream.trim_end_matches(['.', ' ']);
-    let short = |stem: &str| {
-        trimmed.strip_prefix(stem).is_some_and(|rest| {
-            rest.strip_prefix('~').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        })
-    };
-    matches!(trimmed, ".mvault" | ".git") || short("mvault") || short("git")
+    let visible = text.nfkd().filter(|c| !is_ignorable(*c)).flat_map(fold_char);
+    let folded: String = visible.nfkd().filter(|c| !is_ignorable(*c)).collect();
+    folded.split('\\').any(|part| {
+        let before_stream = part.split(':').next().unwrap_or_default();
+        let trimmed = before_stream.trim_end_matches(['.', ' ']);
+        matches!(trimmed, ".mvault" | ".git")
+            || is_short_form(trimmed, "mvault")
+            || is_short_form(trimmed, "git")
+    })
 }
 
-/// Code points that HFS+ leaves out when it compares names.
-fn is_ignorable(c: char) -> bool {
-    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+/// Returns `true` if `name` can be the short form in 8 characters of the name that is `long` behind its dot: its
+/// beginning, cut to make room, and a number; or its first two letters, four hexadecimal digits and a number.
+fn is_short_form(name: &str, long: &str) -> bool {
+    let Some((stem, number)) = name.split_once('~') else { return false };
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let is_cut = !stem.is_empty() && long.starts_with(stem) && name.len() == 8;
+    let is_hashed = stem.len() == 6
+        && stem.starts_with(&long[..2])
+        && stem.bytes().skip(2).all(|b| b.is_ascii_hexdigit());
+    stem == long || is_cut || is_hashed
+}
+
+/// Returns `true` for a code point that shows nothing: Unicode's `Default_Ignorable_Code_Point`. Linux leaves them
+/// out when it compares the names of a folder with casefold, and HFS+ some of them.
+pub fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Folds letter case as Unicode's full case folding does, which std does not have: upper case, then lower case. The
+/// dotless i is the one letter for which that would be another one.
+fn fold_char(c: char) -> impl Iterator<Item = char> {
+    let upper = if c == '\u{131}' { None } else { Some(c.to_uppercase()) };
+    let same = upper.is_none().then_some(c);
+    upper.into_iter().flatten().flat_map(char::to_lowercase).chain(same)
+}
+
+/// Returns the form of a name that all names share which some file system takes for the same: letter case, Unicode
+/// form and code points that show nothing do not count.
+pub fn fold_name(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let visible = name.nfd().filter(|c| !is_ignorable(*c));
+    visible.flat_map(fold_char).nfd().filter(|c| !is_ignorable(*c)).collect()
 }
 
 /// Checks one part of a path.
@@ -139,9 +176,14 @@ impl fmt::Display for VaultPath {
     /// is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
+            let mut before = ' ';
             for c in chunk.valid().chars() {
-                let steers = c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-                if steers {
+                // What makes one picture of several is no more than that behind a picture.
+                let joins = matches!(c, '\u{fe0f}' | '\u{200d}') && !before.is_ascii();
+                before = c;
+                if joins {
+                    write!(f, "{c}")?;
+                } else if c.is_control() || is_ignorable(c) || matches!(c, '\u{2028}' | '\u{2029}') {
                     write!(f, "{}", c.escape_default())?;
                 } else {
                     write!(f, "{c}")?;
@@ -182,11 +224,67 @@ mod tests {
             "git~1",
             ".g\u{200d}it",
             ".\u{ff4d}vault",
+            ".mv\u{ad}ault",
+            ".mv\u{2060}ault",
+            ".\u{34f}mvault",
+            ".mv\u{fe0f}ault",
+            ".mv\u{e0061}ault",
+            ".mvault\u{200b}",
+            "\u{3164}.mvault",
+            ".g\u{ffa0}it",
+            ".gi\u{1d173}t",
+            ".MVAU\u{1bca0}LT. .:x",
+            "MV1234~1",
+            "mvaul~10",
+            "MVA~1234",
+            "gi7eba~1",
+            "GIT~1234",
+            "GI~12345",
+            "a\\.git",
+            "a\\GIT~1",
         ] {
             assert!(is_reserved_name(name.as_bytes()), "{name:?}");
         }
-        for name in [".gitignore", ".mvaultignore", "mvault", "git", "git~", ".m", "a", "~1", ".mvault2"] {
+        for name in [
+            ".gitignore",
+            ".mvaultignore",
+            "mvault",
+            "git",
+            "git~",
+            ".m",
+            "a",
+            "~1",
+            ".mvault2",
+            "mv~1",
+            "mvxyzw~1",
+            "gi123~1",
+            "gifts~1",
+            "m~1",
+            "a\\b",
+            ".g\u{131}t",
+            "❤\u{fe0f}.md",
+            ".mváult",
+        ] {
             assert!(!is_reserved_name(name.as_bytes()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_fold_as_the_least_discerning_file_system_does() {
+        for (one, other) in [
+            ("README", "readme"),
+            ("Ä", "a\u{308}"),
+            ("Straße", "STRASSE"),
+            ("ﬁle", "FILE"),
+            ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+            ("❤\u{fe0f}.md", "❤.md"),
+            ("a\u{ad}b", "ab"),
+            ("\u{212a}elvin", "kelvin"),
+        ] {
+            assert_eq!(fold_name(one), fold_name(other), "{one} {other}");
+        }
+        for (one, other) in [("a", "b"), ("①", "1"), ("ısı", "isi"), ("é", "e")] {
+            assert_ne!(fold_name(one), fold_name(other), "{one} {other}");
         }
     }
 
@@ -204,6 +302,10 @@ mod tests {
 
     #[test]
     fn shown_paths_cannot_steer_a_terminal() {
+        for hidden in ["a\u{61c}b", "a\u{200f}b", "a\u{200b}b", "a\u{e0061}b", "a\u{2028}b", "a\u{85}b"] {
+            let shown = VaultPath::parse(hidden).expect("kept").to_string();
+            assert!(shown.is_ascii() && shown.contains("\\u{"), "{shown}");
+        }
         let path = VaultPath::parse(b"a\x1b[2J\xff\xe2\x80\xaeb".to_vec()).expect("kept");
         assert_eq!(path.to_string(), "a\\u{1b}[2J\\xff\\u{202e}b");
     }

@@ -12,6 +12,8 @@ use crate::object::{Kind, ObjectId};
 
 /// The most bytes that are kept.
 const BYTES_MAX: usize = 16 << 20;
+/// What a record takes in memory besides its bytes: a peer can send very many very small ones.
+const RECORD_OVERHEAD: usize = 256;
 
 /// A record of an object: the object itself or its recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +30,12 @@ struct Kept {
     bytes: Arc<[u8]>,
     /// The kind that they were hashed as, if they were.
     proven: Option<Kind>,
+}
+
+impl Kept {
+    fn cost(&self) -> usize {
+        self.bytes.len() + RECORD_OVERHEAD
+    }
 }
 
 #[derive(Default)]
@@ -75,14 +83,14 @@ impl Inner {
         if new.proven.is_none() && self.records.get(&key).is_some_and(|kept| kept.proven.is_some()) {
             return;
         }
-        self.bytes += new.bytes.len();
+        self.bytes += new.cost();
         match self.records.insert(key, new) {
-            Some(old) => self.bytes -= old.bytes.len(),
+            Some(old) => self.bytes -= old.cost(),
             None => self.order.push_back(key),
         }
         while self.bytes > BYTES_MAX {
             let Some(oldest) = self.order.pop_front() else { break };
-            self.bytes -= self.records.remove(&oldest).map_or(0, |kept| kept.bytes.len());
+            self.bytes -= self.records.remove(&oldest).map_or(0, |kept| kept.cost());
         }
     }
 }

@@ -119,6 +119,11 @@ impl Error {
         }
     }
 
+    /// Returns `true` if the disk had no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Error::Disk(error) if error.is_full())
+    }
+
     /// Returns the next thing to do, as a command where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         if self.is_damage() {

@@ -4,9 +4,10 @@
 //!
 //! - its parents are in the vault or came before it, and its stamp fits theirs;
 //! - a derived one has the one form that reconcile writes;
-//! - its tree and all below are in the vault or came before it, each of the kind its entry says. A blob may
-//!   be missing if it is purged: by a commit that is known here, or by one that comes later, which the end
-//!   of the session shows. Until then nothing is visible.
+//! - its tree and all below are in the vault or came before it, each of the kind its entry says, and hold what a
+//!   vault may hold ([`Extents`], [`link_target`]): what the working tree and the merge cannot do with is refused
+//!   here, before it is part of the history. A blob may be missing if it is purged: by a commit that is known here,
+//!   or by one that comes later, which the end of the session shows. Until then nothing is visible.
 //!
 //! A head holds if it is authored and goes back to this vault's root, unless unrelated ones were allowed.
 //! (Roots of other vaults may lie in its history: somebody once allowed them.)
@@ -16,20 +17,20 @@
 //!
 //! The vault's own store holds only what is complete: where a walk meets it, it ends.
 //!
-//! Limits: folders lie at most [`DEPTH_MAX`] deep, and a tree has at most [`ENTRIES_MAX`] entries with all
-//! below it.
+//! Limits: folders lie at most [`DEPTH_MAX`] deep. What is kept in memory of an object is a few dozen bytes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::incoming::Incoming;
 use super::receive::{Outside, ReceiveError, content};
-use crate::object::{Commit, CommitId, Kind, Lamport, ObjectId, Source, Tree, TreeEntry, TreeId, VaultId};
+use crate::object::{
+    BlobId, Commit, CommitId, Extents, Kind, Lamport, Mode, ObjectId, Source, Tree, TreeEntry, TreeId,
+    VaultId, link_target,
+};
 
 /// How deep folders may lie: deeper ones make paths that no system takes.
 const DEPTH_MAX: usize = 2048;
-/// How many entries a tree may have with all below it.
-const ENTRIES_MAX: u64 = 50_000_000;
 const TREES_KEPT: usize = 4096;
 /// How many blobs may be missing until a commit says that they are purged.
 const OWED_MAX: usize = 1 << 20;
@@ -47,30 +48,39 @@ struct Arrived {
     is_related: bool,
 }
 
+/// What is known of an object in `incoming`.
+#[derive(Clone, Copy)]
+struct Here {
+    kind: Kind,
+    /// It is there with all below it.
+    is_complete: bool,
+    /// It came since the last commit and is not yet known to be needed.
+    is_fresh: bool,
+}
+
 /// What has come, and how far it is connected.
 pub struct Connections {
     vault: Option<VaultId>,
     outside: Outside,
-    /// All that is in `incoming`, by kind.
-    pub there: HashMap<ObjectId, Kind>,
-    /// What is complete with all below it, and how many entries that is.
-    complete: HashMap<ObjectId, u64>,
+    /// All that is in `incoming`.
+    there: HashMap<ObjectId, Here>,
+    /// How many of these are fresh.
+    fresh: usize,
     /// Commits that are complete, in order.
     pub commits: Vec<CommitId>,
     arrived: HashMap<CommitId, Arrived>,
-    /// Objects that came since the last commit and are not yet known to be needed.
-    pub fresh: HashSet<ObjectId>,
-    /// Blobs that are needed and did not come.
-    owed: HashSet<ObjectId>,
+    /// Blobs that are needed and did not come, and whether a link names them.
+    owed: HashMap<ObjectId, bool>,
     /// Blobs that commits among the arrived purge.
     purged: HashSet<ObjectId>,
+    extents: Extents,
     trees: HashMap<TreeId, Arc<Tree>>,
     tree_bases: HashMap<TreeId, TreeId>,
 }
 
 enum Visit {
     Enter(TreeId, usize),
-    Leave(TreeId, Arc<Tree>),
+    Leave(TreeId),
 }
 
 impl Connections {
@@ -80,12 +90,12 @@ impl Connections {
             vault,
             outside,
             there: HashMap::new(),
-            complete: HashMap::new(),
+            fresh: 0,
             commits: Vec::new(),
             arrived: HashMap::new(),
-            fresh: HashSet::new(),
-            owed: HashSet::new(),
+            owed: HashMap::new(),
             purged: HashSet::new(),
+            extents: Extents::default(),
             trees: HashMap::new(),
             tree_bases: HashMap::new(),
         }
@@ -96,22 +106,32 @@ impl Connections {
         self.vault = self.vault.or(vault);
     }
 
-    /// Returns what is there and waits for a commit that makes it complete.
-    pub fn incomplete(&self) -> Vec<ObjectId> {
-        self.there.keys().filter(|id| !self.complete.contains_key(id)).copied().collect()
+    /// Takes note of what an earlier session left.
+    pub fn found(&mut self, id: ObjectId, kind: Kind) {
+        self.there.insert(id, Here { kind, is_complete: false, is_fresh: false });
+    }
+
+    /// Returns what is there and waits for a commit that makes it complete, at most so much.
+    pub fn incomplete(&self, count_max: usize) -> Vec<ObjectId> {
+        let waiting = self.there.iter().filter(|(_, here)| !here.is_complete);
+        waiting.map(|(id, _)| *id).take(count_max).collect()
     }
 
     /// Returns what is complete if something is there that is not and must not be taken over; blobs are
     /// complete by themselves.
     pub fn whole_only(&self) -> Option<Vec<(ObjectId, Kind)>> {
-        let is_complete = |id: &ObjectId| self.complete.contains_key(id);
-        if self.there.iter().all(|(id, kind)| *kind == Kind::Blob || is_complete(id)) {
+        if self.there.values().all(|here| here.kind == Kind::Blob || here.is_complete) {
             return None;
         }
-        let mut whole: Vec<(ObjectId, Kind)> =
-            self.there.iter().filter(|(id, _)| is_complete(id)).map(|(id, kind)| (*id, *kind)).collect();
+        let whole = self.there.iter().filter(|(_, here)| here.is_complete);
+        let mut whole: Vec<(ObjectId, Kind)> = whole.map(|(id, here)| (*id, here.kind)).collect();
         whole.sort_unstable();
         Some(whole)
+    }
+
+    /// Returns `true` if everything that came is needed by a commit that came.
+    pub fn is_all_needed(&self) -> bool {
+        self.fresh == 0
     }
 
     /// Returns the greatest stamp that came.
@@ -126,9 +146,10 @@ impl Connections {
 
     /// Takes note of a tree or blob. It waits for a commit that needs it, unless one was found that does.
     pub fn arrived(&mut self, kind: Kind, id: ObjectId, tree: Option<Arc<Tree>>, base: Option<ObjectId>) {
-        self.there.insert(id, kind);
-        if !self.complete.contains_key(&id) {
-            self.fresh.insert(id);
+        let here = self.there.entry(id).or_insert(Here { kind, is_complete: false, is_fresh: false });
+        if !here.is_complete && !here.is_fresh {
+            here.is_fresh = true;
+            self.fresh += 1;
         }
         if let Some(tree) = tree {
             if self.trees.len() >= TREES_KEPT {
@@ -141,10 +162,22 @@ impl Connections {
         }
     }
 
+    /// Returns `true` if a link of a commit that came before names this blob, which was missing then.
+    pub fn is_owed_link(&self, id: ObjectId) -> bool {
+        self.owed.get(&id).is_some_and(|is_link| *is_link)
+    }
+
     /// Takes note of a tree or blob that came and cannot be looked at, since its base is assumed.
     pub fn assume(&mut self, kind: Kind, id: ObjectId) {
-        self.there.insert(id, kind);
-        self.complete.insert(id, 1);
+        self.there.insert(id, Here { kind, is_complete: true, is_fresh: false });
+    }
+
+    /// Takes note that a commit needs an object that is there.
+    fn complete(&mut self, id: ObjectId) {
+        if let Some(here) = self.there.get_mut(&id) {
+            self.fresh -= usize::from(here.is_fresh);
+            (here.is_complete, here.is_fresh) = (true, false);
+        }
     }
 
     /// Takes note of a commit that was checked.
@@ -157,13 +190,23 @@ impl Connections {
         if self.arrived.insert(id, Arrived { lamport: commit.lamport, is_related }).is_none() {
             self.commits.push(id);
         }
-        self.complete.insert(id.object(), 0);
+        self.there.insert(id.object(), Here { kind: Kind::Commit, is_complete: true, is_fresh: false });
         self.purged.extend(commit.purges.iter().map(|blob| blob.object()));
         self.tree_bases.clear();
     }
 
-    /// Checks all that a commit must connect to.
+    /// Checks all that a commit must connect to, and that nothing came which neither it nor one before needs.
     pub fn check_commit(&mut self, incoming: &Incoming, id: CommitId, commit: &Commit) -> Result<()> {
+        self.check_links(incoming, id, commit)?;
+        if self.is_all_needed() {
+            return Ok(());
+        }
+        let extra = self.there.iter().find(|(_, here)| here.is_fresh);
+        let extra = extra.map_or_else(|| "one more".to_owned(), |(extra, _)| extra.to_string());
+        content(format!("object {extra} came and commit {id} does not need it"))
+    }
+
+    fn check_links(&mut self, incoming: &Incoming, id: CommitId, commit: &Commit) -> Result<()> {
         let mut parents = Vec::new();
         for parent in &commit.parents {
             let lamport = self.stamp_of(incoming, *parent)?;
@@ -175,14 +218,14 @@ impl Connections {
         }
         if parents.len() < commit.parents.len() {
             // What a stamp and the parents of a derived commit have to fit is not here.
-            return self.complete_tree(incoming, commit.tree);
+            return self.check_tree(incoming, id, commit.tree);
         }
         let highest = parents.iter().map(|(lamport, _)| *lamport).max().unwrap_or_default();
         commit.check_stamp(highest).or_else(|e| content(format!("commit {id}: {e}")))?;
         if commit.is_derived() {
             check_derived(incoming, id, &parents)?;
         }
-        self.complete_tree(incoming, commit.tree)
+        self.check_tree(incoming, id, commit.tree)
     }
 
     /// Checks a head that was offered.
@@ -202,7 +245,7 @@ impl Connections {
 
     /// Checks that every blob that did not come is purged.
     pub fn check_owed(&self) -> Result<()> {
-        match self.owed.iter().find(|id| !self.purged.contains(id)) {
+        match self.owed.keys().find(|id| !self.purged.contains(id)) {
             Some(id) => content(format!("blob {id} is missing, and no commit purges it")),
             None => Ok(()),
         }
@@ -226,13 +269,29 @@ impl Connections {
         }
     }
 
+    /// Checks that a commit's tree is there with everything below it, and is one that a vault may hold.
+    fn check_tree(&mut self, incoming: &Incoming, commit: CommitId, root: TreeId) -> Result<()> {
+        self.complete_tree(incoming, root)?;
+        let mut extents = std::mem::take(&mut self.extents);
+        let measured = extents.measure(root, &mut |id| match self.there.contains_key(&id.object()) {
+            true => self.tree(incoming, id).map(Some),
+            // It was measured when it came here. If it is damaged by now, that is not this commit's fault.
+            false => Ok::<_, ReceiveError>(self.tree(incoming, id).ok()),
+        });
+        self.extents = extents;
+        match measured? {
+            Ok(_) => Ok(()),
+            Err(error) => content(format!("the tree of commit {commit}: {error}")),
+        }
+    }
+
     /// Checks that a tree and everything below it is there, each object of the kind its entry says.
     fn complete_tree(&mut self, incoming: &Incoming, root: TreeId) -> Result<()> {
         let mut stack = vec![Visit::Enter(root, 0)];
         while let Some(visit) = stack.pop() {
             match visit {
                 Visit::Enter(id, depth) => self.enter(incoming, id, depth, &mut stack)?,
-                Visit::Leave(id, tree) => self.leave(id, &tree)?,
+                Visit::Leave(id) => self.complete(id.object()),
             }
         }
         Ok(())
@@ -247,7 +306,7 @@ impl Connections {
         }
         let tree = self.tree(incoming, id)?;
         let base = self.complete_base(incoming, id)?;
-        stack.push(Visit::Leave(id, tree.clone()));
+        stack.push(Visit::Leave(id));
         let mut shared = Cursor { entries: base.as_ref().map_or(&[][..], |base| base.entries()) };
         for entry in tree.entries() {
             if shared.has(entry) {
@@ -256,23 +315,13 @@ impl Connections {
             if entry.mode.is_tree() {
                 stack.push(Visit::Enter(TreeId::new(entry.id), depth + 1));
             } else {
-                self.complete_blob(incoming, entry.id)?;
+                let is_link = entry.mode == Mode::Symlink;
+                self.complete_blob(incoming, entry.id, is_link)?;
+                if is_link && let Err(error) = link_target(incoming, BlobId::new(entry.id))? {
+                    return content(format!("tree {id}: {error}"));
+                }
             }
         }
-        Ok(())
-    }
-
-    fn leave(&mut self, id: TreeId, tree: &Tree) -> Result<()> {
-        let below = |entry: &TreeEntry| match entry.mode.is_tree() {
-            true => self.complete.get(&entry.id).copied().unwrap_or(1),
-            false => 1,
-        };
-        let count = tree.entries().iter().map(below).fold(1, u64::saturating_add);
-        if count > ENTRIES_MAX {
-            return Err(ReceiveError::Limit { what: "entries in a tree", limit: ENTRIES_MAX });
-        }
-        self.complete.insert(id.object(), count);
-        self.fresh.remove(&id.object());
         Ok(())
     }
 
@@ -281,8 +330,8 @@ impl Connections {
             return Ok(true);
         }
         match self.there.get(&id.object()) {
-            Some(Kind::Tree) => Ok(self.complete.contains_key(&id.object())),
-            Some(other) => content(format!("{other} {id} stands where a tree must")),
+            Some(Here { kind: Kind::Tree, is_complete, .. }) => Ok(*is_complete),
+            Some(Here { kind: other, .. }) => content(format!("{other} {id} stands where a tree must")),
             None => match incoming.main().try_info(id.object())? {
                 Some((Kind::Tree, _)) => Ok(true),
                 None if self.outside == Outside::Assumed => Ok(true),
@@ -291,20 +340,19 @@ impl Connections {
         }
     }
 
-    fn complete_blob(&mut self, incoming: &Incoming, id: ObjectId) -> Result<()> {
+    fn complete_blob(&mut self, incoming: &Incoming, id: ObjectId, is_link: bool) -> Result<()> {
         match self.there.get(&id) {
-            Some(Kind::Blob) => {
-                self.complete.insert(id, 1);
-                self.fresh.remove(&id);
+            Some(Here { kind: Kind::Blob, .. }) => {
+                self.complete(id);
                 Ok(())
             }
-            Some(other) => content(format!("{other} {id} stands where a blob must")),
+            Some(Here { kind: other, .. }) => content(format!("{other} {id} stands where a blob must")),
             None => match incoming.main().try_info(id)? {
                 Some((Kind::Blob, _)) => Ok(()),
                 None if self.outside == Outside::Assumed => Ok(()),
                 None if incoming.main().tombstone(id).is_some() => Ok(()),
                 None if self.owed.len() < OWED_MAX => {
-                    self.owed.insert(id);
+                    *self.owed.entry(id).or_default() |= is_link;
                     Ok(())
                 }
                 _ => content(format!("blob {id} is missing")),
@@ -316,7 +364,7 @@ impl Connections {
     fn complete_base(&self, incoming: &Incoming, id: TreeId) -> Result<Option<Arc<Tree>>> {
         let Some(base) = self.tree_bases.get(&id).copied() else { return Ok(None) };
         let is_complete = match self.there.get(&base.object()) {
-            Some(kind) => *kind == Kind::Tree && self.complete.contains_key(&base.object()),
+            Some(here) => here.kind == Kind::Tree && here.is_complete,
             None => matches!(incoming.main().try_info(base.object())?, Some((Kind::Tree, _))),
         };
         if is_complete { self.tree(incoming, base).map(Some) } else { Ok(None) }
@@ -370,7 +418,8 @@ impl Cursor<'_> {
         while let Some((first, rest)) = self.entries.split_first() {
             match first.cmp_in_tree(wanted) {
                 std::cmp::Ordering::Less => self.entries = rest,
-                std::cmp::Ordering::Equal => return first.id == wanted.id,
+                // A file that becomes a link is looked at again: what it holds is a target now.
+                std::cmp::Ordering::Equal => return first == wanted,
                 std::cmp::Ordering::Greater => return false,
             }
         }

@@ -111,7 +111,7 @@ impl SyncError {
             SyncError::Wire(_) | SyncError::Echo => "protocol",
             SyncError::Receive(ReceiveError::Content(_) | ReceiveError::Wire(_)) => "peer-content",
             SyncError::Receive(ReceiveError::Unrelated(_)) => "unrelated",
-            SyncError::Receive(ReceiveError::Limit { .. }) => "limit",
+            SyncError::Receive(ReceiveError::Limit { .. } | ReceiveError::FileTooLarge { .. }) => "limit",
             SyncError::Receive(ReceiveError::Lock(_)) => "locked",
             SyncError::Receive(_) | SyncError::Send(_) | SyncError::Source(_) => "store",
             SyncError::Ours(refusal) => refusal.kind.as_str(),
@@ -139,6 +139,12 @@ impl SyncError {
             }
             SyncError::Receive(ReceiveError::Limit { .. }) => {
                 "raise the limit in config.toml if this is meant"
+            }
+            SyncError::Receive(ReceiveError::FileTooLarge { .. }) => {
+                "if the file is meant, run the same command with `--allow too-large`; nothing of this vault was changed"
+            }
+            SyncError::Receive(error) if error.is_full() => {
+                "make room and run the command again; what had come was removed, and nothing of this vault was changed"
             }
             SyncError::Broke { .. } | SyncError::Silent { .. } => {
                 "run the command again: what arrived whole is kept and not sent again"

@@ -7,6 +7,8 @@
 //! - A cut leaves what was received; from time to time a pack is closed, so that a killed process loses
 //!   at most [`CHECKPOINT_BYTES`]. A session that was refused for what it sent leaves nothing.
 //! - A large object on its way is kept as well, so that it resumes in the middle.
+//! - Nothing is begun for which the disk has no room: of a large object both its first bytes and the pack it goes
+//!   into. What a full disk interrupted is removed.
 //! - A session holds a gate that a purge closes: what is removed meanwhile could be what it rests on.
 //! - One session at a time in a folder: a second one from the same peer takes the next free folder.
 
@@ -24,6 +26,12 @@ use crate::store::{PackWriter, Store};
 
 /// After so many bytes a pack is closed.
 const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// After so many records as well: the list of them is in memory until then.
+const CHECKPOINT_RECORDS: usize = 64 << 10;
+/// This much of the disk is left free, so that everything else goes on working.
+const ROOM_LEFT: u64 = 8 << 20;
+/// After this many bytes the room on the disk is looked at again.
+const ROOM_CHECKED_EVERY: u64 = 2 << 20;
 /// So many sessions with one peer at a time.
 const SLOTS: usize = 8;
 const LOCK: &str = "lock";
@@ -41,6 +49,8 @@ pub struct Incoming {
     spare: Vec<u8>,
     /// A large object that an earlier session left unfinished, and how much of it.
     pub left: Option<(ObjectId, u64)>,
+    /// Bytes that were written since the room on the disk was looked at.
+    since_check: u64,
     _lock: Lock,
     _gate: OpenGate,
 }
@@ -164,6 +174,7 @@ impl Incoming {
             bases: Vec::new(),
             spare: Vec::new(),
             left,
+            since_check: ROOM_CHECKED_EVERY,
             _lock: lock,
             _gate: gate,
         })
@@ -181,8 +192,33 @@ impl Incoming {
 
     /// Adds an object.
     pub fn add(&mut self, object: &Hashed, base: Option<ObjectId>) -> Result<(), ReceiveError> {
+        self.use_room(object.data().len() as u64)?;
         self.writer.add_hashed(object, base)?;
-        if self.writer.bytes() > CHECKPOINT_BYTES {
+        self.close_if_long()
+    }
+
+    /// Checks that the disk has room for so many bytes more, and some to spare.
+    fn check_room(&self, bytes: u64) -> Result<(), ReceiveError> {
+        match self.dir.free_bytes()? {
+            Some(free) if free < bytes.saturating_add(ROOM_LEFT) => {
+                Err(ReceiveError::NoRoom { wanted_mib: bytes.div_ceil(1 << 20), free_mib: free >> 20 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note that so many bytes are about to be written, and looks at the room from time to time.
+    fn use_room(&mut self, bytes: u64) -> Result<(), ReceiveError> {
+        self.since_check += bytes;
+        if self.since_check >= ROOM_CHECKED_EVERY {
+            self.check_room(bytes)?;
+            self.since_check = 0;
+        }
+        Ok(())
+    }
+
+    fn close_if_long(&mut self) -> Result<(), ReceiveError> {
+        if self.writer.bytes() > CHECKPOINT_BYTES || self.writer.len() > CHECKPOINT_RECORDS {
             self.checkpoint()?;
         }
         Ok(())

@@ -335,11 +335,13 @@ pub struct Limits {
     pub objects_max: u64,
     /// Plain bytes of all objects together.
     pub bytes_max: u64,
+    /// Plain bytes of one object.
+    pub file_bytes_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { objects_max: 10_000_000, bytes_max: 1 << 40 }
+        Limits { objects_max: 10_000_000, bytes_max: 1 << 40, file_bytes_max: u64::MAX }
     }
 }
 

@@ -17,7 +17,8 @@ use super::wire::WireError;
 use super::{Branch, Limits, Received};
 use crate::fs::{self, Dir, LockError};
 use crate::object::{
-    Commit, CommitId, DeviceName, Hashed, Kind, Lamport, ObjectId, Source, SourceError, TreeId, VaultId,
+    Commit, CommitId, DeviceName, ExtentError, Hashed, Kind, Lamport, ObjectId, Source, SourceError, TreeId,
+    VaultId, check_link,
 };
 use crate::store::{self, OBJECT_IN_MEMORY_MAX, RECORD_MAX, Store, frame};
 
@@ -44,6 +45,24 @@ pub enum ReceiveError {
         /// The limit.
         limit: u64,
     },
+    /// The peer sent a file that is longer than files of this vault may be.
+    #[error("a file of {size_mib} MiB came, and the limit of this vault is {limit_mib} MiB")]
+    FileTooLarge {
+        /// Its announced length.
+        size_mib: u64,
+        /// `limits.file_mib`.
+        limit_mib: u64,
+    },
+    /// The disk has no room for what came.
+    #[error(
+        "the disk has no room for what came: {wanted_mib} MiB more are needed, and {free_mib} MiB are free"
+    )]
+    NoRoom {
+        /// What would have been written next.
+        wanted_mib: u64,
+        /// What is free.
+        free_mib: u64,
+    },
     /// A frame came that has no place in a pack.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -59,6 +78,18 @@ pub enum ReceiveError {
     /// All folders for this peer are in use.
     #[error("too many sessions with this peer at a time")]
     Lock(#[from] LockError),
+}
+
+impl ReceiveError {
+    /// Returns `true` if it was the disk that had no room.
+    pub fn is_full(&self) -> bool {
+        match self {
+            ReceiveError::NoRoom { .. } => true,
+            ReceiveError::Disk(error) => error.is_full(),
+            ReceiveError::Store(error) => error.is_full(),
+            _ => false,
+        }
+    }
 }
 
 type Result<T> = std::result::Result<T, ReceiveError>;
@@ -158,7 +189,7 @@ impl Receiving {
     /// Takes stock of what is there: which commits are complete, and what is there besides.
     fn load(&mut self) -> Result<()> {
         let kept = self.incoming.kept()?;
-        self.connections.there = kept.iter().copied().collect();
+        kept.iter().for_each(|(id, kind)| self.connections.found(*id, *kind));
         let mut commits: BTreeMap<(Lamport, CommitId), Commit> = BTreeMap::new();
         for (id, _) in kept.iter().filter(|(_, kind)| *kind == Kind::Commit) {
             let id = CommitId::new(*id);
@@ -177,8 +208,7 @@ impl Receiving {
 
     /// Returns what is kept of earlier sessions: complete commits, then objects besides.
     fn kept(&self) -> (&[CommitId], Vec<ObjectId>) {
-        let mut objects = self.connections.incomplete();
-        objects.truncate(KEPT_TOLD_MAX);
+        let objects = self.connections.incomplete(KEPT_TOLD_MAX);
         let commits = &self.connections.commits;
         (&commits[commits.len().saturating_sub(KEPT_TOLD_MAX)..], objects)
     }
@@ -240,7 +270,7 @@ impl Receiving {
     fn count(&mut self, bytes: u64) -> Result<()> {
         self.objects += 1;
         self.bytes = self.bytes.saturating_add(bytes);
-        let Limits { objects_max, bytes_max } = self.ours.limits;
+        let Limits { objects_max, bytes_max, .. } = self.ours.limits;
         if self.objects > objects_max {
             return Err(ReceiveError::Limit { what: "objects", limit: objects_max });
         }
@@ -285,18 +315,19 @@ impl Receiving {
             let id = CommitId::new(id);
             let commit = Commit::decode(bytes).or_else(|e| content(format!("commit {id}: {e}")))?;
             self.connections.check_commit(&self.incoming, id, &commit)?;
-            if let Some(extra) = self.connections.fresh.iter().next() {
-                return content(format!("object {extra} came and commit {id} does not need it"));
-            }
             Some((id, commit))
         } else {
             None
         };
         let tree = if kind == Kind::Tree { Some(parse_tree(id, bytes)?) } else { None };
+        if self.connections.is_owed_link(id)
+            && let Err(error) = check_link(bytes)
+        {
+            return content(format!("blob {id}: {error}"));
+        }
         self.incoming.add(&object, base)?;
         match parsed {
             Some((id, commit)) => {
-                self.connections.there.insert(id.object(), kind);
                 self.connections.commit_is_complete(id, &commit);
                 self.session.insert(id);
             }
@@ -340,11 +371,21 @@ impl Receiving {
         from: u64,
     ) -> Result<()> {
         self.check_new(kind, id)?;
+        if self.connections.is_owed_link(id) {
+            return content(format!("blob {id}: {}", ExtentError::LinkTooLong));
+        }
         if size <= RECORD_MAX as u64 || from >= size {
             return content(format!("{kind} {id} has no valid length for a large object"));
         }
         if kind == Kind::Commit || (kind == Kind::Tree && size > OBJECT_IN_MEMORY_MAX) {
             return content(format!("{kind} {id} is too large"));
+        }
+        let limit = self.ours.limits.file_bytes_max;
+        if size > limit {
+            return Err(ReceiveError::FileTooLarge {
+                size_mib: size.div_ceil(1 << 20),
+                limit_mib: limit >> 20,
+            });
         }
         let is_assumed = match (base, self.ours.outside) {
             (Some(base), Outside::Assumed) => !self.incoming.contains(base)?,
@@ -415,7 +456,7 @@ impl Receiving {
     fn check_end(&mut self, offered: &[Branch], announced: u64) -> Result<()> {
         self.incoming.await_proofs(0)?;
         let is_open = self.large.is_some() || self.passed.is_some();
-        if is_open || !self.connections.fresh.is_empty() || announced != self.objects {
+        if is_open || !self.connections.is_all_needed() || announced != self.objects {
             return content("the pack ends before it is whole");
         }
         self.connections.check_owed()?;
@@ -516,10 +557,11 @@ impl Receiving {
         }
     }
 
-    /// Ends a session after `error`: nothing stays of a peer that sent what does not hold.
+    /// Ends a session after `error`: nothing stays of a peer that sent invalid data, or more than there is room for.
     pub fn refuse(self, error: ReceiveError) -> ReceiveError {
         let ended = match &error {
             ReceiveError::Content(_) | ReceiveError::Wire(_) => self.incoming.discard(),
+            error if error.is_full() => self.incoming.discard(),
             _ => self.keep(),
         };
         match ended {

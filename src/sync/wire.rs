@@ -9,7 +9,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::object::{CommitId, ObjectId};
+use crate::object::{CommitId, ObjectId, is_ignorable};
 
 /// The newest version of the protocol this program speaks.
 pub const VERSION: u16 = 1;
@@ -292,13 +292,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Makes text of a peer harmless for a terminal: control characters and those that steer the writing
-/// direction are escaped, and no more than `chars_max` characters are kept.
+/// Makes text of a peer harmless for a terminal: control characters, those that steer the writing direction and
+/// those that show nothing are escaped, and no more than `chars_max` characters are kept.
 pub fn mask(text: &str, chars_max: usize) -> String {
-    let steers = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let steers =
+        |c: char| (c.is_control() && c != '\n') || is_ignorable(c) || matches!(c, '\u{2028}' | '\u{2029}');
     let mut out = String::new();
     for c in text.chars().take(chars_max) {
         if steers(c) { out.extend(c.escape_default()) } else { out.push(c) }
@@ -369,6 +367,7 @@ mod tests {
     #[test]
     fn masked_text_cannot_steer_a_terminal() {
         assert_eq!(mask("a\u{1b}[2J\u{202e}b\nc", 100), "a\\u{1b}[2J\\u{202e}b\nc");
+        assert_eq!(mask("a\u{61c}\u{200b}b", 100), "a\\u{61c}\\u{200b}b");
         assert_eq!(mask("abcdef", 3), "abc");
     }
 }

@@ -251,7 +251,7 @@ impl Vault {
                 let index = Index::from_tree(&self.store, tree)?;
                 // Where nothing can be written nothing can be tried out, and nothing committed either.
                 Ok(match self.dot.open_or_create_dir("tmp") {
-                    Ok(scratch) => index.mark_impossible(&mut self.look(&scratch))?,
+                    Ok(scratch) => index.mark_impossible(&self.store, &mut self.look(&scratch))?,
                     Err(_) => index,
                 })
             }

@@ -67,8 +67,6 @@ pub use intake::{Fate, Following, Incoming, IntakeOutcome, Thing, Trial, take_in
 pub use moving::Moved;
 pub use naming::{create_branch, create_tag, delete_tag};
 pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init, init_clone};
-pub use open::{Access, InitOptions, OpenOptions, Origin, device_name_from, find, init};
-pub use peers::PeerMemory;
 pub use peers::{Oddity, PeerMemory};
 pub use protection::Protections;
 pub use purge::{PurgeOutcome, Survey, Target, Version, Waiting, accept, purge, resume, survey, waiting};

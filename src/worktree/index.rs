@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::fs::{self, Dir, Stat};
 use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath};
 
-use super::look::Look;
+use super::look::{Look, can_be_made};
 use super::tree::list_tree;
 
 /// The name of the cache's file in `.mvault`.
@@ -162,14 +162,15 @@ impl Index {
         Ok(writer.finish(tree, LogMark::default()))
     }
 
-    /// Marks the files whose names cannot exist here; for an index made from a tree alone, which would
+    /// Marks the files whose names or link targets cannot exist here; for an index made from a tree alone, which would
     /// else take them for deleted. (Names that are one here are found by the walk.)
-    pub fn mark_impossible(self, look: &mut dyn Look) -> super::Result<Index> {
+    pub fn mark_impossible(self, source: &dyn Source, look: &mut dyn Look) -> super::Result<Index> {
         let mut changes = Vec::new();
         for (path, entry) in self.iter() {
             let path = VaultPath::parse(path)?;
             // What could not be tried is taken as possible.
-            let can_exist = path.parts().all(|part| look.can_exist(part).unwrap_or(true));
+            let can_exist = path.parts().all(|part| look.can_exist(part).unwrap_or(true))
+                && can_be_made(look, source, entry.mode, entry.id).unwrap_or(true);
             if !can_exist || look.is_purged(entry.id) {
                 changes.push((path, Some(IndexEntry { absent_here: true, ..entry })));
             }

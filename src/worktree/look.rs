@@ -4,12 +4,17 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::fs::{Dir, FileKind};
-use crate::object::{BlobId, Kind, Mode, VaultPath, hash_object};
+use crate::object::{BlobId, Kind, Mode, Source, VaultPath, hash_object, link_target};
 
 use super::Result;
 use super::folders::Folders;
 use super::read::{Entry, hash_file};
 use super::traits::os;
+
+/// Targets of this many ASCII bytes fit everywhere, so that they need not be tried.
+const LINK_PLAIN_MAX: usize = 255;
+/// The name under which a link is tried out.
+const LINK_TRIED: &str = "link-tried";
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,11 @@ pub trait Look {
 
     /// Tells whether a file of that name can be made here.
     fn can_exist(&mut self, name: &[u8]) -> Result<bool>;
+
+    /// Returns `true` if a link with this target can be made here.
+    fn can_link(&mut self, _target: &[u8]) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Tells whether a blob's bytes are gone for good, so that nothing can be made of it.
     fn is_purged(&mut self, _id: BlobId) -> bool {
@@ -80,6 +90,20 @@ impl RealLook {
             Err(error) if error.is_gone() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Returns `true` if a file with this content can be made here: only links are asked about.
+pub(super) fn can_be_made(look: &mut dyn Look, source: &dyn Source, mode: Mode, id: BlobId) -> Result<bool> {
+    if mode != Mode::Symlink {
+        return Ok(true);
+    }
+    match link_target(source, id)? {
+        Ok(Some(target)) => look.can_link(&target),
+        // What is missing is reported where it is read.
+        Ok(None) => Ok(true),
+        // Older versions took such links in from other devices.
+        Err(_) => Ok(false),
     }
 }
 
@@ -145,6 +169,25 @@ impl Look for RealLook {
         };
         self.names.insert(name.to_vec(), can);
         Ok(can)
+    }
+
+    fn can_link(&mut self, target: &[u8]) -> Result<bool> {
+        if target.len() <= LINK_PLAIN_MAX && target.is_ascii() {
+            return Ok(true);
+        }
+        match self.scratch.symlink(target, LINK_TRIED) {
+            Ok(()) => {
+                self.scratch.remove_file(LINK_TRIED)?;
+                Ok(true)
+            }
+            // Left over by one that was killed here: what it was made with is not known.
+            Err(error) if error.is_exists() => {
+                self.scratch.remove_file(LINK_TRIED)?;
+                self.can_link(target)
+            }
+            Err(error) if error.is_bad_name() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn is_purged(&mut self, id: BlobId) -> bool {

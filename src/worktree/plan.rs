@@ -4,8 +4,8 @@
 //!   written over; one with equal bytes is adopted, any other is in the way.
 //! - What stands at a path is taken from the walk where the walk looked, and from the disk where it did
 //!   not (ignored files, folders).
-//! - Names that cannot exist here, and contents that were purged, are passed over and marked absent: they
-//!   never block a device.
+//! - Names and link targets that cannot exist here, and contents that were purged, are passed over and marked absent:
+//!   they never block a device.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,7 +14,7 @@ use crate::object::{Mode, Source, TreeId, VaultPath};
 use super::Result;
 use super::index::{Index, compare_paths, prefixes};
 use super::journal::Action;
-use super::look::{Look, OnDisk};
+use super::look::{Look, OnDisk, can_be_made};
 use super::read::{Entry, LocalChanges};
 use super::traits::Traits;
 use super::tree::{diff_trees, list_tree};
@@ -398,6 +398,9 @@ impl Planner<'_> {
         }
         let is_there = matches!(now, Now::Entry(now) if now == new);
         let is_purged = can && !is_there && self.look.is_purged(new.id);
+        if can && !is_there && !is_purged {
+            can = can_be_made(self.look, self.input.source, new.mode, new.id)?;
+        }
         if !can || is_purged {
             let same_as = same.map(|path| VaultPath::parse(path.as_slice())).transpose()?;
             self.plan.unwritable.push(Unwritable { path: path.clone(), same_as, is_purged });

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::object::fold_name;
+
 /// What the file system under a vault can and cannot do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
@@ -31,7 +33,7 @@ impl Traits {
         let Ok(text) = std::str::from_utf8(name) else { return name.to_vec() };
         match (self.folds_case, self.folds_unicode) {
             (false, false) => name.to_vec(),
-            (true, _) => text.nfc().flat_map(char::to_lowercase).nfc().collect::<String>().into_bytes(),
+            (true, _) => fold_name(text).into_bytes(),
             (false, true) => text.nfc().collect::<String>().into_bytes(),
         }
     }

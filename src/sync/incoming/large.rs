@@ -8,7 +8,7 @@
 
 use std::io;
 
-use super::{CHECKPOINT_BYTES, Incoming};
+use super::Incoming;
 use crate::fs::File;
 use crate::object::{Kind, ObjectId, Source};
 use crate::store::{self, Version};
@@ -108,6 +108,11 @@ impl Incoming {
         if from > 0 && from != there {
             return Err(ReceiveError::Content(format!("object {id} goes on at a byte that was not reached")));
         }
+        match size {
+            ..=IN_MEMORY_MAX => self.use_room(size)?,
+            // It is written twice: as it comes, and into a pack.
+            _ => self.check_room((size - from).saturating_add(size))?,
+        }
         let gathered = match (from, size) {
             (0, ..=IN_MEMORY_MAX) => {
                 // Fresh memory costs more than the copy into it.
@@ -184,6 +189,7 @@ impl Incoming {
             let version = self.writer.try_version(id)?.ok_or_else(missing)?;
             return self.push_base(Base { id, content: Content::Memory(version) });
         }
+        self.check_room(length)?;
         self.checkpoint()?;
         let mut reader = self.store.try_reader(id)?.ok_or_else(missing)?;
         let file = self.dir.create_new(format!("{BASE}{id}"), 0o600)?;
@@ -250,9 +256,7 @@ impl Incoming {
                 (actual, tree)
             }
         };
-        if self.writer.bytes() > CHECKPOINT_BYTES {
-            self.checkpoint()?;
-        }
+        self.close_if_long()?;
         Ok(finished)
     }
 

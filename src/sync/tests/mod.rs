@@ -10,3 +10,4 @@ mod restoring;
 mod seeds;
 mod sessions;
 mod walks;
+mod wedges;

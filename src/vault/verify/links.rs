@@ -2,11 +2,14 @@
 //! is looked at once. What depends on which blobs are purged is judged when all commits were seen.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::{Depth, Lost, Verified, chain};
 use crate::merge::{self, FormError, Purge, Recomputed};
 use crate::object::{
-    Commit, CommitId, Kind, Lamport, ObjectId, Source, SourceError, Tree, TreeId, VaultId, VaultPath,
+    BlobId, Commit, CommitId, Extents, Kind, Lamport, Mode, ObjectId, Source, SourceError, Tree, TreeId,
+    VaultId, VaultPath, link_target,
 };
 use crate::store::Store;
 use crate::vault::book::Book;
@@ -21,6 +24,7 @@ pub(super) struct Links<'a> {
     vault: Option<VaultId>,
     found: &'a mut Verified,
     seen: HashSet<ObjectId>,
+    extents: Extents,
     purges: Vec<Purge>,
     /// Blobs that are not there, with a place that names them.
     gone: BTreeMap<ObjectId, String>,
@@ -40,6 +44,7 @@ impl<'a> Links<'a> {
             vault,
             found,
             seen: HashSet::new(),
+            extents: Extents::default(),
             purges: Vec::new(),
             gone: BTreeMap::new(),
             derived: Vec::new(),
@@ -64,6 +69,7 @@ impl<'a> Links<'a> {
             let place = format!("commit {id}");
             self.commit(id, &commit, &place);
             self.tree(commit.tree, &place);
+            self.extent(commit.tree, &place);
             if !commit.purges.is_empty() {
                 let blobs = commit.purges.iter().map(|blob| blob.object()).collect();
                 self.purges.push(Purge { commit: id, blobs });
@@ -173,12 +179,32 @@ impl<'a> Links<'a> {
                         continue;
                     }
                 };
+                if entry.mode == Mode::Symlink {
+                    self.link(entry.id, at(place, Some(&full)));
+                }
                 if entry.mode.is_tree() {
                     todo.push((TreeId::new(entry.id), Some(full)));
                 } else if self.seen.insert(entry.id) {
                     self.blob(entry.id, at(place, Some(&full)));
                 }
             }
+        }
+    }
+
+    /// Holds a whole tree against what one may hold: folders that were seen elsewhere are part of its paths.
+    fn extent(&mut self, id: TreeId, place: &str) {
+        let store = self.store;
+        // What cannot be read was reported by itself.
+        let mut read = |id| Ok::<_, Infallible>(store.find_tree(id).ok().map(Arc::new));
+        let Ok(measured) = self.extents.measure(id, &mut read);
+        if let Err(error) = measured {
+            self.found.report("name", place, error.to_string(), HINT_COMMIT);
+        }
+    }
+
+    fn link(&mut self, id: ObjectId, place: String) {
+        if let Ok(Err(error)) = link_target(&self.store, BlobId::new(id)) {
+            self.found.report("link", place, error.to_string(), HINT_COMMIT);
         }
     }
 

@@ -295,8 +295,10 @@ fn names_that_the_disk_refuses_are_marked_when_the_index_is_made_anew() {
     let tree = place.tree(&[("a:b/c", "1"), ("nul?", "1"), ("plain", "1")]);
     let scratch = faults::refusing_to_make(&place.dot, &["a:b", "nul?"]);
     let mut look = RealLook::new(&place.root, &scratch);
-    place.index =
-        Index::from_tree(&place.objects, tree).expect("lists").mark_impossible(&mut look).expect("tries");
+    place.index = Index::from_tree(&place.objects, tree)
+        .expect("lists")
+        .mark_impossible(&place.objects, &mut look)
+        .expect("tries");
     assert_eq!(place.told(), ["D plain"]);
 }
 
