@@ -44,6 +44,9 @@ struct Device {
 /// Tells the state of the vault.
 pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
     let mut vault = cx.open_vault(Access::Tree)?;
+    if let Some(hint) = vault.unfinished_clone().filter(|_| vault.log().refs().head().is_some()) {
+        cx.ui.warn(format_args!("the clone was cut short and its remote is not set up: {hint}"));
+    }
     let local = vault::local_changes(&mut vault, &[])?;
     cx.tell_notices(&mut vault);
     let report = Report {

@@ -39,11 +39,9 @@ pub(super) struct Remembered {
 impl Remembered {
     /// Reads what is remembered.
     pub(super) fn read(dot: &Dir) -> Result<Remembered> {
-        let witness = match dot.try_read(WITNESS, WITNESS_BYTES as u64) {
-            Ok(bytes) => bytes.and_then(|bytes| read_line::<Witness>(bytes.trim_ascii_end())),
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => None,
-            Err(error) => return Err(error.into()),
-        };
+        // One that cannot be read, whoever owns it, remembers nothing; it must not keep anybody from reading on.
+        let bytes = dot.try_read(WITNESS, WITNESS_BYTES as u64).ok().flatten();
+        let witness = bytes.and_then(|bytes| read_line::<Witness>(bytes.trim_ascii_end()));
         let index = Index::peek_log_mark(dot)?.filter(|mark| mark.seq > 0);
         Ok(Remembered { witness: witness.map(|Witness { seq, line }| Anchor { seq, hash: line }), index })
     }
@@ -92,7 +90,7 @@ impl Vault {
         line.resize(WITNESS_BYTES - 1, b' ');
         line.push(b'\n');
         let file = match self.dot.open_write(WITNESS) {
-            Err(error) if error.is_not_found() => self.dot.create_new(WITNESS, 0o600),
+            Err(error) if error.is_not_found() => self.dot.create_new(WITNESS, 0o644),
             other => other,
         };
         let _the_log_is_the_truth = file.and_then(|file| file.write_at(&line, 0));

@@ -22,13 +22,17 @@ impl Vault {
         RefName::Branch(self.branch())
     }
 
+    /// Returns how a clone that was cut short behind its first commits is finished; `None` for any other vault.
+    pub fn unfinished_clone(&self) -> Option<String> {
+        let source = self.config.unfinished_clone()?;
+        Some(super::remains::clone_hint(source, self.root.path()))
+    }
+
     /// Returns the head of the present branch.
     pub fn head(&self) -> Result<CommitId> {
         self.log.refs().head().ok_or_else(|| {
-            let hint = match self.config.unfinished_clone() {
-                Some(source) => super::remains::clone_hint(source, self.root.path()),
-                None => "`mvault pull REMOTE` brings them".to_owned(),
-            };
+            let hint =
+                self.unfinished_clone().unwrap_or_else(|| "`mvault pull REMOTE` brings them".to_owned());
             Error::refused(ErrorKind::UnknownRevision, "this vault has no commits yet", hint)
         })
     }

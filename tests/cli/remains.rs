@@ -209,7 +209,7 @@ fn a_clone_that_got_nothing_yet_is_gone_on_with_by_the_same_command() {
     let config = std::fs::read_to_string(dot.join("config.toml")).expect("settings");
     let (config, _) = config.split_once("\n[remote").expect("it has a remote");
     let config = format!("{config}\n[clone]\nsource = {:?}\n", source.to_string_lossy());
-    std::fs::write(dot.join("config.toml"), config).expect("is written");
+    std::fs::write(dot.join("config.toml"), &config).expect("is written");
     let said = place.mvault(["status"]).dir("../second").code(1).stderr();
     assert!(said.contains("mvault clone '") && said.contains("/second'"), "{said}");
     place.mvault(["clone", ".", "../second", "--device", "other"]).code(1);
@@ -220,4 +220,11 @@ fn a_clone_that_got_nothing_yet_is_gone_on_with_by_the_same_command() {
     assert_eq!(std::fs::read(far.join("mine.txt")).expect("a file"), b"mine\n");
     place.mvault(["verify"]).dir("../second").ok();
     place.mvault(["clone", ".", "../second", "--device", "phone"]).code(1);
+    // Killed right before the end it lacks the remote alone, and says so.
+    std::fs::write(dot.join("config.toml"), config).expect("is written");
+    let said = place.mvault(["status"]).dir("../second").run();
+    assert!(said.code == Some(0) && said.stderr().contains("mvault clone '"), "{}", said.describe());
+    place.mvault(["clone", ".", "../second", "--device", "phone"]).ok();
+    assert!(place.mvault(["remote", "list"]).dir("../second").ok().starts_with("mac  "));
+    assert_eq!(place.mvault(["status"]).dir("../second").run().stderr(), "");
 }

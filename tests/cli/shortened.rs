@@ -112,6 +112,24 @@ fn an_operation_that_the_stat_cache_does_not_remember_is_missed_as_well() {
     }
 }
 
+/// The witness is a memory: one that cannot be read, is another file or garbage, keeps nobody from anything.
+#[test]
+fn a_witness_that_is_no_use_is_as_good_as_none() {
+    let place = vault();
+    let path = place.work().join(".mvault/witness");
+    let good = std::fs::read(&path).expect("it is there");
+    for bytes in [&b""[..], &good[..100], &[0; 5000], b"{\"seq\":999}\n"] {
+        std::fs::write(&path, bytes).expect("is written");
+        place.mvault(["status"]).ok();
+        place.mvault(["verify"]).ok();
+    }
+    std::fs::remove_file(&path).expect("it is there");
+    std::fs::create_dir(&path).expect("a folder");
+    place.mvault(["status"]).ok();
+    place.mvault(["tag", "here"]).ok();
+    place.mvault(["verify"]).ok();
+}
+
 /// `tag` and `boot` never began a segment: 4,772 tags were in one of 3.6 MB, and every command reads the
 /// newest one. They did not write the stat cache, so nobody vouched for the log's end.
 #[test]
