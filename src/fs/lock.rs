@@ -41,7 +41,7 @@ impl Lock {
     ) -> Result<Lock, LockError> {
         let name = name.as_ref();
         let file = match dir.open_write(name) {
-            Err(error) if error.is_not_found() => match dir.create_new(name, 0o644) {
+            Err(error) if error.is_not_found() => match dir.create_new(name, 0o600) {
                 Err(error) if error.is_exists() => dir.open_write(name)?,
                 other => other?,
             },

@@ -16,6 +16,7 @@ mod lock;
 mod probe;
 mod process;
 mod real;
+mod shell;
 pub mod sim;
 mod trace;
 mod zone;
@@ -31,6 +32,7 @@ pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
 pub use process::process_mark;
 pub use real::{RealDisk, host_name, terminal_columns};
+pub use shell::shell_word;
 pub use sim::SimDisk;
 pub use trace::TracedDisk;
 pub use zone::local_zone;
@@ -130,6 +132,10 @@ pub struct Stat {
     pub size: u64,
     /// Permission bits, `0o7777`.
     pub mode: u32,
+    /// The number of the user it belongs to.
+    pub owner: u32,
+    /// The number of the group it belongs to.
+    pub group: u32,
     /// Time of the last change of content, nanoseconds since 1970.
     pub mtime_ns: i128,
     /// Time of the last change of content or attributes, nanoseconds since 1970.
@@ -149,6 +155,8 @@ impl Stat {
             kind: FileKind::File,
             size: 0,
             mode: 0o644,
+            owner: 0,
+            group: 0,
             mtime_ns: 0,
             ctime_ns: 0,
             inode: 0,
@@ -161,6 +169,15 @@ impl Stat {
     pub fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
     }
+}
+
+/// An extended attribute of a file: a label, an access list, where a file came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name, with the namespace where the system has one (`user.label`).
+    pub name: OsString,
+    /// Its value.
+    pub value: Vec<u8>,
 }
 
 /// How a lock is wanted.
@@ -236,6 +253,9 @@ pub trait Disk: Send + Sync + fmt::Debug {
 
     /// Returns `path` with all symbolic links resolved.
     fn canonicalize(&self, path: &Path) -> Result<PathBuf>;
+
+    /// Returns the number of the user that this process acts as.
+    fn user(&self) -> u32;
 }
 
 /// The calls on an open folder that a disk must offer. Names are single parts; links are not followed.
@@ -248,8 +268,8 @@ pub trait RawDir: Send + Sync + fmt::Debug {
     fn open_write(&self, name: &OsStr) -> io::Result<Arc<dyn RawFile>>;
     /// Makes a file that must not exist yet, for reading and writing.
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Arc<dyn RawFile>>;
-    /// Makes a folder.
-    fn create_dir(&self, name: &OsStr) -> io::Result<()>;
+    /// Makes a folder; `mode` are permission bits before the umask.
+    fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()>;
     /// Makes a symbolic link.
     fn symlink(&self, target: &[u8], name: &OsStr) -> io::Result<()>;
     /// Reads a symbolic link.
@@ -258,6 +278,8 @@ pub trait RawDir: Send + Sync + fmt::Debug {
     fn stat(&self, name: &OsStr) -> io::Result<Stat>;
     /// Tells about this folder itself.
     fn stat_self(&self) -> io::Result<Stat>;
+    /// Sets the permission bits of this folder itself.
+    fn set_mode_self(&self, mode: u32) -> io::Result<()>;
     /// Lists the names, in any order, with what they stand for where the disk knows without a stat.
     fn list(&self) -> io::Result<Vec<(OsString, Option<FileKind>)>>;
     /// Renames over whatever is there.
@@ -294,6 +316,12 @@ pub trait RawFile: Send + Sync + fmt::Debug {
     fn stat(&self) -> io::Result<Stat>;
     /// Sets the permission bits.
     fn set_mode(&self, mode: u32) -> io::Result<()>;
+    /// Gives the file to another user, if one is named, and to a group.
+    fn set_owner(&self, owner: Option<u32>, group: u32) -> io::Result<()>;
+    /// Returns the extended attributes that can be read, with their names; none where the file system has none.
+    fn attributes(&self) -> io::Result<Vec<Attribute>>;
+    /// Sets an extended attribute.
+    fn set_attribute(&self, attribute: &Attribute) -> io::Result<()>;
     /// Makes content and length durable.
     fn sync(&self) -> io::Result<()>;
     /// Takes a lock that dies with this open file, or `false` if another holds it.
@@ -394,7 +422,13 @@ impl Dir {
     /// Makes a folder.
     pub fn create_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
         let name = name.as_ref();
-        self.err("create", name, self.raw.create_dir(name))
+        self.err("create", name, self.raw.create_dir(name, 0o777))
+    }
+
+    /// Makes a folder that no other user can look into.
+    pub fn create_private_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
+        self.err("create", name, self.raw.create_dir(name, 0o700))
     }
 
     /// Makes a symbolic link `name` to `target`.
@@ -427,6 +461,11 @@ impl Dir {
     /// Tells about this folder itself.
     pub fn stat_self(&self) -> Result<Stat> {
         self.err_self("examine", self.raw.stat_self())
+    }
+
+    /// Sets the permission bits of this folder itself.
+    pub fn set_mode_self(&self, mode: u32) -> Result<()> {
+        self.err_self("set the mode of", self.raw.set_mode_self(mode))
     }
 
     /// Lists the names sorted by their bytes, with what they stand for where that costs nothing.
@@ -594,6 +633,21 @@ impl File {
     /// Sets the permission bits.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         self.err("set the mode of", self.raw.set_mode(mode))
+    }
+
+    /// Gives the file to another user, if one is named, and to a group.
+    pub fn set_owner(&self, owner: Option<u32>, group: u32) -> Result<()> {
+        self.err("change the owner of", self.raw.set_owner(owner, group))
+    }
+
+    /// Returns the extended attributes that can be read; none where the file system has none.
+    pub fn attributes(&self) -> Result<Vec<Attribute>> {
+        self.err("read the attributes of", self.raw.attributes())
+    }
+
+    /// Sets an extended attribute.
+    pub fn set_attribute(&self, attribute: &Attribute) -> Result<()> {
+        self.err("set an attribute of", self.raw.set_attribute(attribute))
     }
 
     /// Makes content and length durable. After a failure nothing on this file is to be trusted.

@@ -16,7 +16,10 @@ use std::sync::Arc;
 use rustix::fs::IFlags;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
-use super::{Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
+use super::{Attribute, Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
+
+/// The longest extended attribute that is read.
+const ATTRIBUTE_BYTES_MAX: usize = 4 << 20;
 
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +36,10 @@ impl Disk for RealDisk {
 
     fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
         fs::canonicalize(path).map_err(|source| Error { action: "find", path: path.to_path_buf(), source })
+    }
+
+    fn user(&self) -> u32 {
+        rustix::process::geteuid().as_raw()
     }
 }
 
@@ -70,6 +77,36 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     }
 }
 
+/// Calls with a buffer that grows until all of the answer fits.
+fn filled(mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; 1 << 10];
+    loop {
+        match retry(|| call(&mut buffer)) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::RANGE.raw_os_error()) => {
+                if buffer.len() >= ATTRIBUTE_BYTES_MAX {
+                    return Err(error);
+                }
+                buffer.resize(buffer.len() * 8, 0);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_no_attribute_of_ours(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const GONE: Errno = Errno::NODATA;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const GONE: Errno = Errno::NOATTR;
+    let known = [GONE, Errno::ACCESS, Errno::PERM, Errno::OPNOTSUPP];
+    known.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 fn kind_of(file_type: FileType) -> Option<FileKind> {
     match file_type {
         FileType::RegularFile => Some(FileKind::File),
@@ -86,6 +123,8 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         kind: kind_of(FileType::from_raw_mode(stat.st_mode as _)).unwrap_or(FileKind::Special),
         size: stat.st_size as u64,
         mode: u32::from(stat.st_mode) & 0o7777,
+        owner: stat.st_uid as u32,
+        group: stat.st_gid as u32,
         mtime_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec as i64),
         ctime_ns: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec as i64),
         inode: stat.st_ino as u64,
@@ -113,8 +152,8 @@ impl RawDir for RealDir {
         self.open_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
     }
 
-    fn create_dir(&self, name: &OsStr) -> io::Result<()> {
-        retry(|| rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)))
+    fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
+        retry(|| rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode as _)))
     }
 
     fn symlink(&self, target: &[u8], name: &OsStr) -> io::Result<()> {
@@ -131,6 +170,10 @@ impl RawDir for RealDir {
 
     fn stat_self(&self) -> io::Result<Stat> {
         retry(|| rustix::fs::fstat(&self.fd)).map(|s| stat_of(&s))
+    }
+
+    fn set_mode_self(&self, mode: u32) -> io::Result<()> {
+        retry(|| rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode as _)))
     }
 
     fn list(&self) -> io::Result<Vec<(OsString, Option<FileKind>)>> {
@@ -237,6 +280,35 @@ impl RawFile for RealFile {
         retry(|| rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode as _)))
     }
 
+    fn set_owner(&self, owner: Option<u32>, group: u32) -> io::Result<()> {
+        let owner = owner.map(rustix::fs::Uid::from_raw);
+        retry(|| rustix::fs::fchown(&self.file, owner, Some(rustix::fs::Gid::from_raw(group))))
+    }
+
+    fn attributes(&self) -> io::Result<Vec<Attribute>> {
+        let names = match filled(|buffer| rustix::fs::flistxattr(&self.file, buffer)) {
+            // Neither the system nor the file system needs to know of such things.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut attributes = Vec::new();
+        for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            let name = OsStr::from_bytes(name);
+            match filled(|buffer| rustix::fs::fgetxattr(&self.file, name, buffer)) {
+                Ok(value) => attributes.push(Attribute { name: name.to_owned(), value }),
+                // One that went meanwhile, or that only others may read.
+                Err(error) if is_no_attribute_of_ours(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(attributes)
+    }
+
+    fn set_attribute(&self, attribute: &Attribute) -> io::Result<()> {
+        let flags = rustix::fs::XattrFlags::empty();
+        retry(|| rustix::fs::fsetxattr(&self.file, attribute.name.as_os_str(), &attribute.value, flags))
+    }
+
     #[cfg(target_vendor = "apple")]
     fn sync(&self) -> io::Result<()> {
         retry(|| rustix::fs::fcntl_fullfsync(&self.file))
@@ -268,7 +340,7 @@ impl RawFile for RealFile {
         if self.file.metadata()?.len() == 0 {
             return Ok(Map::Read(Vec::new()));
         }
-        // SAFETY: only packs are mapped. A pack is mode 0444, complete before it gets its name, and
+        // SAFETY: only packs are mapped. A pack is mode 0400, complete before it gets its name, and
         // leaves by unlink alone, which keeps mapped pages alive; nothing of ours truncates it.
         let map = unsafe { memmap2::Mmap::map(&self.file) }?;
         Ok(Map::Mapped(map))

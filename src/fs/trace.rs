@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::{Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
+use super::{Attribute, Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
 
 /// A disk whose changes are written down in a file.
 #[derive(Debug)]
@@ -63,6 +63,10 @@ impl Disk for TracedDisk {
     fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
         self.disk.canonicalize(path)
     }
+
+    fn user(&self) -> u32 {
+        self.disk.user()
+    }
 }
 
 #[derive(Debug)]
@@ -101,8 +105,8 @@ impl RawDir for TracedDir {
         Ok(self.file(name, self.tell("create", name, self.raw.create_new(name, mode))?))
     }
 
-    fn create_dir(&self, name: &OsStr) -> io::Result<()> {
-        self.tell("mkdir", name, self.raw.create_dir(name))
+    fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
+        self.tell("mkdir", name, self.raw.create_dir(name, mode))
     }
 
     fn symlink(&self, target: &[u8], name: &OsStr) -> io::Result<()> {
@@ -119,6 +123,10 @@ impl RawDir for TracedDir {
 
     fn stat_self(&self) -> io::Result<Stat> {
         self.raw.stat_self()
+    }
+
+    fn set_mode_self(&self, mode: u32) -> io::Result<()> {
+        self.trace.tell(format_args!("chmod {:?} to {mode:o}", self.path), self.raw.set_mode_self(mode))
     }
 
     fn list(&self) -> io::Result<Vec<(OsString, Option<FileKind>)>> {
@@ -194,6 +202,18 @@ impl RawFile for TracedFile {
 
     fn set_mode(&self, mode: u32) -> io::Result<()> {
         self.trace.tell(format_args!("chmod {:?} to {mode:o}", self.path), self.raw.set_mode(mode))
+    }
+
+    fn set_owner(&self, owner: Option<u32>, group: u32) -> io::Result<()> {
+        self.trace.tell(format_args!("chown {:?}", self.path), self.raw.set_owner(owner, group))
+    }
+
+    fn attributes(&self) -> io::Result<Vec<Attribute>> {
+        self.raw.attributes()
+    }
+
+    fn set_attribute(&self, attribute: &Attribute) -> io::Result<()> {
+        self.trace.tell(format_args!("setxattr {:?}", self.path), self.raw.set_attribute(attribute))
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -59,6 +59,13 @@ struct Writer {
 }
 
 impl OpLog {
+    /// Returns the users that the log's folder and its segments belong to.
+    pub fn owners(&self) -> Result<Vec<u32>> {
+        let segments = starts(&self.dir)?.into_iter();
+        let owners = segments.map(|start| Ok(self.dir.stat(segment::name(start))?.owner));
+        [Ok(self.dir.stat_self()?.owner)].into_iter().chain(owners).collect()
+    }
+
     /// Makes the log in a vault's own folder, with its first operation; durable when this returns.
     pub fn create(dot: &Dir, first: NewOperation) -> Result<OpLog> {
         let dir = dot.open_or_create_dir(FOLDER)?;
@@ -73,7 +80,7 @@ impl OpLog {
         let mut operation = first.follow(Anchor::START, &Refs::default())?;
         let mut bytes = segment::encode_checkpoint(Anchor::START, &Refs::default());
         bytes.extend(encode(&mut operation)?);
-        replace_file(&dir, segment::name(operation.seq), &bytes, 0o644)?;
+        replace_file(&dir, segment::name(operation.seq), &bytes, 0o600)?;
         let mut log = OpLog::load(dot, None)?;
         log.writer.durable = true;
         Ok(log)
@@ -192,7 +199,7 @@ impl OpLog {
         let name = segment::name(self.newest.start);
         let bytes = self.dir.read(&name, SEGMENT_BYTES_READ_MAX)?;
         self.writer.poisoned = true;
-        replace_file(&self.dir, &name, &bytes, 0o644)?;
+        replace_file(&self.dir, &name, &bytes, 0o600)?;
         self.writer.poisoned = false;
         self.known = Some(self.last());
         self.writer.durable = self.newest.torn.is_empty() && !self.newest.newline_missing;
@@ -379,7 +386,7 @@ impl OpLog {
     fn publish(&mut self, start: u64, bytes: &[u8], old: Option<&[u8]>) -> Result<()> {
         let name = segment::name(start);
         let newest = segment::parse(start, bytes, Role::Closed).map_err(|fault| damaged(start, &fault))?;
-        if let Err(error) = replace_file(&self.dir, &name, bytes, 0o644) {
+        if let Err(error) = replace_file(&self.dir, &name, bytes, 0o600) {
             return Err(self.take_back(error, &name, bytes, old));
         }
         self.newest = newest;
@@ -410,13 +417,13 @@ impl OpLog {
             return Error::NotWritten(error);
         }
         let taken_back = match old {
-            Some(old) => replace_file(&self.dir, name, old, 0o644),
+            Some(old) => replace_file(&self.dir, name, old, 0o600),
             None => self.dir.remove_file(name).and_then(|()| self.dir.sync()),
         };
         if taken_back.is_err() {
             // What is seen now may change back in a power cut, and nobody could tell. So let the new
             // operation be seen: nobody vouches for it, and the next append makes sure.
-            let _as_good_as_it_gets = replace_file(&self.dir, name, bytes, 0o644);
+            let _as_good_as_it_gets = replace_file(&self.dir, name, bytes, 0o600);
         }
         not_written(error, taken_back)
     }

@@ -97,7 +97,7 @@ impl OpenGate {
     pub fn pass(root: &Dir) -> Result<OpenGate, LockError> {
         let dir = root.open_or_create_dir(GATE)?;
         let file = match dir.open_write(LOCK) {
-            Err(error) if error.is_not_found() => match dir.create_new(LOCK, 0o644) {
+            Err(error) if error.is_not_found() => match dir.create_new(LOCK, 0o600) {
                 Err(error) if error.is_exists() => dir.open_write(LOCK)?,
                 other => other?,
             },

@@ -173,7 +173,7 @@ impl Target {
     ) -> Result<Written> {
         self.remove_unfinished();
         let temp = OsString::from(format!("{UNFINISHED}{}", hex::encode(vault.env.random16())));
-        let file = self.folder.create_new(&temp, 0o644)?;
+        let file = self.folder.create_new(&temp, 0o600)?;
         let done = file
             .try_lock(LockKind::Exclusive)
             .map_err(Error::from)

@@ -135,13 +135,17 @@ fn save_edits(vault: &Vault, index: &Index, from: TreeId) -> Result<(RefName, u6
 
 /// Carries a journal out whose operation is in the log.
 fn carry_out(vault: &mut Vault, lock: &VaultLock, journal: &Journal, index: &Index) -> Result<()> {
-    let Finished { tree, updates, displaced, stayed, absent } =
+    let Finished { tree, updates, displaced, stayed, absent, attributes_lost } =
         worktree::finish(&vault.root, &vault.dot, journal, &StoredContent(vault))?;
     if !displaced.is_empty() {
         store_displaced(vault, lock, tree, displaced)?;
     }
     for path in stayed {
         vault.notices.push(format!("{path} was being written and stays as it is"));
+    }
+    for (path, lost) in attributes_lost {
+        let notice = format!("{path} was replaced and lost its extended attributes {}", lost.join(", "));
+        vault.notices.push(notice);
     }
     for path in absent {
         vault.notices.push(format!("{path} cannot exist on this file system; it stays in the vault"));

@@ -296,12 +296,16 @@ impl Gathered {
 
 impl Vault {
     /// Puts a whole file in place of what stands at `path`, in its folder `dir`: written aside, synced, read
-    /// again and compared, renamed over, the folder synced. After a crash it is the old or the new one.
+    /// again and compared, renamed over, the folder synced. After a crash it is the old or the new one. It keeps
+    /// the permissions and attributes of a file that stands there; `mode` is for a new one, before the umask.
     pub(super) fn place_file(&self, dir: &Dir, path: &VaultPath, bytes: &[u8], mode: u32) -> Result<()> {
         let aside = self.dot.open_or_create_dir("tmp")?;
         let temp = fs::temp_name();
         let file = aside.create_new(&temp, mode)?;
-        let placed = file.write_at(bytes, 0).and_then(|()| file.set_mode(mode)).and_then(|()| file.sync());
+        let placed = file
+            .write_at(bytes, 0)
+            .and_then(|()| self.keep_attributes(dir, path, &file))
+            .and_then(|()| file.sync());
         let placed = placed.and_then(|()| file.read_all(bytes.len() as u64 + 1));
         let placed = placed.map_err(super::Error::from).and_then(|read| {
             if read != bytes {
@@ -318,6 +322,16 @@ impl Vault {
             let _rubbish_is_harmless = aside.remove_file(&temp);
         }
         placed
+    }
+
+    fn keep_attributes(&self, dir: &Dir, path: &VaultPath, new: &fs::File) -> fs::Result<()> {
+        let name = os(path.name());
+        if dir.try_stat(name)?.is_none_or(|stat| stat.kind != FileKind::File) {
+            return Ok(());
+        }
+        let old = worktree::FileAttributes::of(&dir.open(name)?)?;
+        // An attribute that this file system let the old file have and not the new one: nothing can be done.
+        old.put_on(new, None).map(|_lost| ())
     }
 }
 

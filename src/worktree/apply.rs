@@ -8,7 +8,7 @@ use std::io;
 
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use crate::fs::{self, Dir, File, FileKind};
+use crate::fs::{self, Dir, File, FileKind, Stat};
 use crate::object::{BlobId, Kind, Mode, ObjectHasher, SourceError, VaultPath, hash_object};
 use crate::store::Store;
 
@@ -39,6 +39,20 @@ pub fn pending_journal(dot: &Dir) -> Result<Option<Pending>> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Tells whose the journal is that an earlier command left, before anything of it is read: its folder, as it was
+/// opened, and the list in it. Nothing if there is no journal.
+pub fn journal_stats(dot: &Dir) -> Result<Vec<Stat>> {
+    let folder = match dot.open_dir(JOURNAL_DIR) {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let list = match folder.open(ACTIONS_FILE) {
+        Err(error) if error.is_not_found() => None,
+        other => Some(other?.stat()?),
+    };
+    Ok([folder.stat_self()?].into_iter().chain(list).collect())
 }
 
 /// Removes the journal, first what makes it complete: after it is finished, or if its operation never
@@ -90,7 +104,11 @@ pub fn stage(dot: &Dir, plan: &Plan, content: &dyn Content, nonce: Nonce) -> Res
         actions: plan.actions.clone(),
         complete_ns: i128::MIN,
     };
-    let folder = dot.open_or_create_dir(JOURNAL_DIR)?;
+    match dot.create_private_dir(JOURNAL_DIR) {
+        Err(error) if !error.is_exists() => return Err(error.into()),
+        _ => dot.sync()?,
+    }
+    let folder = dot.open_dir(JOURNAL_DIR)?;
     let staged = stage_all(&folder, &journal, content).and_then(|()| journal.save(&folder));
     match staged {
         Ok(()) => Ok(journal),

@@ -8,7 +8,7 @@
 //!   never touched: that is an error which names it, and the journal stays.
 //! - When it returns, everything is durable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::{ParallelIterator, ParallelSlice};
@@ -17,6 +17,7 @@ use crate::fs::{self, Dir, File, FileKind, Stat};
 use crate::object::{BlobId, Kind, Mode, TreeId, VaultPath, hash_object};
 
 use super::apply::{Content, stage_one};
+use super::attributes::{FileAttributes, Modes};
 use super::folders::Folders;
 use super::index::{IndexEntry, StatStamp};
 use super::journal::{Action, Expected, JOURNAL_DIR, Journal};
@@ -73,6 +74,8 @@ pub struct Finished {
     pub stayed: Vec<VaultPath>,
     /// Files that turned out to be impossible here.
     pub absent: Vec<VaultPath>,
+    /// Files that lost extended attributes when they were replaced, and which.
+    pub attributes_lost: Vec<(VaultPath, Vec<String>)>,
 }
 
 /// What became of one action.
@@ -88,7 +91,20 @@ enum Done {
 pub fn finish(root: &Dir, dot: &Dir, journal: &Journal, content: &dyn Content) -> Result<Finished> {
     let folder = dot.open_dir(JOURNAL_DIR)?;
     let staged = journal.open_staged(&folder)?;
-    let work = Work { root, folder: &folder, staged: &staged, journal, content, making_room: Mutex::new(()) };
+    let moved_from = moved_from(journal);
+    let work = Work {
+        root,
+        folder: &folder,
+        staged: &staged,
+        journal,
+        content,
+        making_room: Mutex::new(()),
+        modes: note_what_goes(root, dot, journal),
+        moved: moved_from.values().copied().collect(),
+        moved_from,
+        taken_away: Mutex::default(),
+        attributes_lost: Mutex::default(),
+    };
     let actions: Vec<(usize, &Action)> = journal.actions.iter().enumerate().collect();
     let mut done = Vec::with_capacity(actions.len());
     // Removals that make room, writes, other removals: each stage over before the next begins.
@@ -121,6 +137,56 @@ struct Work<'a> {
     content: &'a dyn Content,
     /// Held while a file that took a folder's place is moved: two threads may need the same folder.
     making_room: Mutex<()>,
+    /// What private files were like that moves took away.
+    modes: Modes,
+    /// For writes of files that are new at their path: the path that the file had before.
+    moved_from: BTreeMap<usize, &'a VaultPath>,
+    /// The same paths.
+    moved: BTreeSet<&'a VaultPath>,
+    /// What files were like that made room in this run and come back at another path.
+    taken_away: Mutex<BTreeMap<VaultPath, FileAttributes>>,
+    attributes_lost: Mutex<Vec<(VaultPath, Vec<String>)>>,
+}
+
+/// Remembers, before anything goes, which of the files that go are private: after a crash they may be gone.
+fn note_what_goes(root: &Dir, dot: &Dir, journal: &Journal) -> Modes {
+    let mut modes = Modes::load(dot);
+    let mut folders = Folders::new(root);
+    for action in &journal.actions {
+        let Action::Remove { path, .. } = action else { continue };
+        let found = folders.parent_of(path).and_then(|dir| dir.try_stat(os(path.name())));
+        if let Ok(Some(stat)) = found
+            && stat.kind == FileKind::File
+        {
+            modes.note(path, &stat);
+        }
+    }
+    // A full disk must not keep a move from its end, which may be what makes room.
+    let _only_a_help = modes.save(dot);
+    modes
+}
+
+/// Finds out where files come from that are new at their path: the one that goes and has the same bytes, or else
+/// the only one that goes and has the same name.
+fn moved_from(journal: &Journal) -> BTreeMap<usize, &VaultPath> {
+    let mut by_id: BTreeMap<BlobId, &VaultPath> = BTreeMap::new();
+    let mut by_name: BTreeMap<&[u8], Option<&VaultPath>> = BTreeMap::new();
+    for action in &journal.actions {
+        if let Action::Remove { path, expected } = action
+            && expected.mode != Mode::Symlink
+        {
+            by_id.entry(expected.id).or_insert(path);
+            by_name.entry(path.name()).and_modify(|one| *one = None).or_insert(Some(path));
+        }
+    }
+    let mut from = BTreeMap::new();
+    for (at, action) in journal.actions.iter().enumerate() {
+        if let Action::Write { path, entry, expected: None } = action {
+            let found = by_id.get(&entry.id).or_else(|| by_name.get(path.name()).and_then(Option::as_ref));
+            from.extend(found.map(|found| (at, *found)));
+        }
+    }
+    from
 }
 
 impl Work<'_> {
@@ -160,6 +226,9 @@ impl Work<'_> {
         }
         let acceptable = [Some(entry.id), expected.map(|e| e.id)];
         let displaced = self.look_at_old(&dir, at, path, &acceptable)?;
+        if entry.mode != Mode::Symlink {
+            self.keep_attributes(folders, at, path, entry.mode, displaced.as_ref().map(|(old, _)| old))?;
+        }
         match self.staged.rename(&staged, &dir, os(path.name())) {
             Ok(()) => {}
             Err(error) if error.is_bad_name() => return Ok(Done::Absent),
@@ -173,6 +242,47 @@ impl Work<'_> {
             self.look_again(&old, at, path)?;
         }
         Ok(Done::InPlace(self.stamp(&dir, path, staged_stat)?))
+    }
+
+    /// Gives the file that is staged for `path` what the one it replaces has besides its bytes, or what it had
+    /// itself under the path it comes from.
+    fn keep_attributes(
+        &self,
+        folders: &Folders,
+        at: usize,
+        path: &VaultPath,
+        mode: Mode,
+        old: Option<&File>,
+    ) -> Result<()> {
+        let found = match (old, self.moved_from.get(&at)) {
+            (Some(old), _) => Some(FileAttributes::of(old)?),
+            (None, Some(from)) => self.attributes_at(folders, from),
+            (None, None) => None,
+        };
+        let executable = mode == Mode::Executable;
+        let Some(found) = found else {
+            let path = self.moved_from.get(&at).copied().unwrap_or(path);
+            if self.modes.knows(path) {
+                self.modes.put_on(path, &self.staged.open(at.to_string())?, executable)?;
+            }
+            return Ok(());
+        };
+        let lost = found.put_on(&self.staged.open(at.to_string())?, Some(executable))?;
+        if !lost.is_empty() {
+            let mut all = self.attributes_lost.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push((path.clone(), lost));
+        }
+        Ok(())
+    }
+
+    /// Returns what a file has, or had before it made room in this run.
+    fn attributes_at(&self, folders: &Folders, path: &VaultPath) -> Option<FileAttributes> {
+        let file = folders.clone().parent_of(path).and_then(|dir| dir.open(os(path.name())));
+        let found = file.and_then(|file| Ok((file.stat()?.kind, FileAttributes::of(&file)?)));
+        match found {
+            Ok((FileKind::File, found)) => Some(found),
+            _ => self.taken_away.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned(),
+        }
     }
 
     /// Opens the folder of `path`, making it; a file that took the place of a folder on the way since the
@@ -274,7 +384,7 @@ impl Work<'_> {
         if self.folder.try_stat(&partial)?.is_some() {
             self.folder.remove_file(&partial)?;
         }
-        let mode = if file.stat()?.is_executable() { 0o755 } else { 0o644 };
+        let mode = if file.stat()?.is_executable() { 0o700 } else { 0o600 };
         let copy = self.folder.create_new(&partial, mode)?;
         copy_file(file, &copy)?;
         copy.sync()?;
@@ -295,6 +405,7 @@ impl Work<'_> {
             let file = self.staged.open(&staged)?;
             let copy = dir.create_new(&temp, file.stat()?.mode & 0o777)?;
             copy_file(&file, &copy)?;
+            FileAttributes::of(&file)?.put_on(&copy, None)?;
             copy.sync()?;
         }
         dir.rename(&temp, dir, os(path.name()))?;
@@ -333,6 +444,11 @@ impl Work<'_> {
                 let file = dir.open(name)?;
                 match hash_file(&file).map_err(|e| unreadable(path, e))? {
                     Some((id, stat)) if id == expected.id => {
+                        if self.moved.contains(path) {
+                            let found = FileAttributes::of(&file)?;
+                            let mut taken = self.taken_away.lock().unwrap_or_else(PoisonError::into_inner);
+                            taken.insert(path.clone(), found);
+                        }
                         dir.remove_file(name)?;
                         self.look_again(&(file, stat), at, path)?;
                         Ok(Done::Gone)
@@ -408,6 +524,9 @@ impl Work<'_> {
             displaced: self.displaced()?,
             stayed: Vec::new(),
             absent: Vec::new(),
+            attributes_lost: std::mem::take(
+                &mut *self.attributes_lost.lock().unwrap_or_else(PoisonError::into_inner),
+            ),
         };
         // A restore of single paths leaves the index on its tree: what was written is an edit to it.
         let moved = self.journal.moves;

@@ -251,10 +251,10 @@ impl Index {
 
     /// Writes the index into `.mvault`. It is not synced: an index that a crash tore is none.
     pub fn save(&self, dot: &Dir) -> fs::Result<()> {
-        let file = match dot.create_new(INDEX_TEMP, 0o644) {
+        let file = match dot.create_new(INDEX_TEMP, 0o600) {
             Err(error) if error.is_exists() => {
                 dot.remove_file(INDEX_TEMP)?;
-                dot.create_new(INDEX_TEMP, 0o644)?
+                dot.create_new(INDEX_TEMP, 0o600)?
             }
             other => other?,
         };

@@ -142,7 +142,7 @@ fn damaged(why: impl Into<String>) -> Error {
 impl Journal {
     /// Writes the journal; when this returns it is complete and durable.
     pub(super) fn save(&mut self, folder: &Dir) -> Result<()> {
-        replace_file(folder, ACTIONS_FILE, &self.encode(), 0o644)?;
+        replace_file(folder, ACTIONS_FILE, &self.encode(), 0o600)?;
         self.complete_ns = folder.stat(ACTIONS_FILE)?.mtime_ns;
         Ok(())
     }

@@ -12,6 +12,7 @@
 //! (there is no portable exchange of two names). Times come from the file system, never from our clock.
 
 mod apply;
+mod attributes;
 mod finish;
 mod folders;
 mod ignore;
@@ -29,7 +30,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Content, discard, pending_journal, stage};
+pub use apply::{Content, discard, journal_stats, pending_journal, stage};
+pub use attributes::FileAttributes;
 pub use finish::{Displaced, DisplacedBody, Finished, finish};
 pub use folders::Folders;
 pub use ignore::{IGNORE_FILE, IgnoreRules};

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 pub use plan::{Act, Call, Effect, Failure, Fault, Which};
 
-use super::{Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
+use super::{Attribute, Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
 use plan::Armed;
 use world::{Body, DirChange, FileChange, Leave, ROOT, World};
 
@@ -212,6 +212,10 @@ impl Disk for SimDisk {
         let real = resolve_real(&self.lock(), path);
         real.map(|(_, real)| real).map_err(|source| error("find", path, source))
     }
+
+    fn user(&self) -> u32 {
+        self.lock().user
+    }
 }
 
 #[derive(Debug)]
@@ -283,9 +287,9 @@ impl RawDir for SimDir {
         Ok(self.handle(&mut world, node, name, true))
     }
 
-    fn create_dir(&self, name: &OsStr) -> io::Result<()> {
+    fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
         let mut world = self.begin_new(Act::CreateDir, name)?;
-        let node = world.new_dir();
+        let node = world.new_dir(mode);
         world.link(self.node, name, node);
         Ok(())
     }
@@ -314,6 +318,15 @@ impl RawDir for SimDir {
         let mut world = lock(&self.world);
         world.begin(Act::Stat, &self.path, None, 0)?;
         Ok(world.stat(self.node))
+    }
+
+    fn set_mode_self(&self, mode: u32) -> io::Result<()> {
+        let mut world = lock(&self.world);
+        world.begin(Act::SetMode, &self.path, None, 0)?;
+        let now = world.now_ns;
+        let node = &mut world.nodes[self.node];
+        (node.mode, node.ctime_ns) = (mode & 0o7777, now);
+        Ok(())
     }
 
     fn list(&self) -> io::Result<Vec<(OsString, Option<FileKind>)>> {
@@ -452,6 +465,32 @@ impl RawFile for SimFile {
         let now = world.now_ns;
         let node = &mut world.nodes[self.node];
         (node.mode, node.ctime_ns) = (mode & 0o7777, now);
+        Ok(())
+    }
+
+    fn set_owner(&self, owner: Option<u32>, group: u32) -> io::Result<()> {
+        let (mut world, _) = self.begin(Act::SetMode, 0)?;
+        let (now, user) = (world.now_ns, world.user);
+        let node = &mut world.nodes[self.node];
+        if owner.is_some_and(|owner| owner != node.owner) && user != 0 {
+            return Err(Errno::PERM.into());
+        }
+        (node.owner, node.group, node.ctime_ns) = (owner.unwrap_or(node.owner), group, now);
+        Ok(())
+    }
+
+    fn attributes(&self) -> io::Result<Vec<Attribute>> {
+        let (world, _) = self.begin(Act::Stat, 0)?;
+        Ok(world.nodes[self.node].attributes.clone())
+    }
+
+    fn set_attribute(&self, attribute: &Attribute) -> io::Result<()> {
+        let (mut world, _) = self.begin(Act::SetMode, 0)?;
+        let now = world.now_ns;
+        let node = &mut world.nodes[self.node];
+        node.attributes.retain(|other| other.name != attribute.name);
+        node.attributes.push(attribute.clone());
+        node.ctime_ns = now;
         Ok(())
     }
 

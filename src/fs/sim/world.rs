@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::plan::{Act, Armed, Call, Effect};
-use crate::fs::{FileKind, LockKind, Stat};
+use crate::fs::{Attribute, FileKind, LockKind, Stat};
 
 /// What will become of an unsynced change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +157,9 @@ pub(super) enum Body {
 pub(super) struct Node {
     pub body: Body,
     pub mode: u32,
+    pub owner: u32,
+    pub group: u32,
+    pub attributes: Vec<Attribute>,
     pub mtime_ns: i128,
     pub ctime_ns: i128,
     pub locks: Vec<(u64, LockKind)>,
@@ -166,6 +169,8 @@ pub(super) struct Node {
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub nodes: Vec<Node>,
+    /// Who acts: what is made belongs to this user, and to the group of the same number.
+    pub user: u32,
     pub now_ns: i128,
     pub handles: u64,
     pub tickets: u64,
@@ -188,6 +193,7 @@ impl World {
     pub fn new() -> World {
         let mut world = World {
             nodes: Vec::new(),
+            user: 1000,
             now_ns: 1_700_000_000_000_000_000,
             handles: 0,
             tickets: 0,
@@ -201,7 +207,16 @@ impl World {
 
     pub fn add(&mut self, body: Body, mode: u32) -> usize {
         let now = self.now_ns;
-        self.nodes.push(Node { body, mode, mtime_ns: now, ctime_ns: now, locks: Vec::new() });
+        self.nodes.push(Node {
+            body,
+            mode,
+            owner: self.user,
+            group: self.user,
+            attributes: Vec::new(),
+            mtime_ns: now,
+            ctime_ns: now,
+            locks: Vec::new(),
+        });
         self.nodes.len() - 1
     }
 
@@ -209,8 +224,8 @@ impl World {
         self.add(Body::File(Image::new(Vec::new())), mode & !0o022)
     }
 
-    pub fn new_dir(&mut self) -> usize {
-        self.add(Body::Dir(Image::new(Names::new())), 0o755)
+    pub fn new_dir(&mut self, mode: u32) -> usize {
+        self.add(Body::Dir(Image::new(Names::new())), mode & !0o022)
     }
 
     /// Records a call and asks the plan about it.
@@ -370,6 +385,8 @@ impl World {
             kind,
             size: size as u64,
             mode: here.mode,
+            owner: here.owner,
+            group: here.group,
             mtime_ns: here.mtime_ns,
             ctime_ns: here.ctime_ns,
             inode: node as u64 + 1,

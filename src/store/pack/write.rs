@@ -416,15 +416,15 @@ impl Source for PackWriter {
     }
 }
 
-/// Makes a locked temporary file. Mode 0444 from the start: the open file can be written all the same,
-/// and what it becomes never is.
+/// Makes a locked temporary file. Mode 0400 from the start: the open file can be written all the same,
+/// and what it becomes never is, nor read by other users.
 fn create_temp(dot: &Dir) -> Result<(Temp, File)> {
     let dir = dot.open_or_create_dir(TEMP)?;
     remove_rubbish(&dir)?;
     loop {
         let mut name = OsString::from(TEMP_NAME_PREFIX);
         name.push(fs::temp_name());
-        let file = match dir.create_new(&name, 0o444) {
+        let file = match dir.create_new(&name, 0o400) {
             Err(error) if error.is_exists() => continue,
             other => other?,
         };

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::fs::{self, Dir, File, FileKind, LockKind, Map, RawDir, RawFile, Stat};
+use crate::fs::{self, Attribute, Dir, File, FileKind, LockKind, Map, RawDir, RawFile, Stat};
 
 /// What goes wrong.
 #[derive(Debug, Default)]
@@ -136,7 +136,7 @@ impl RawDir for FaultDir {
         Ok(self.file(plain(self.inner.create_new(name, mode))?))
     }
 
-    fn create_dir(&self, name: &OsStr) -> io::Result<()> {
+    fn create_dir(&self, name: &OsStr, _mode: u32) -> io::Result<()> {
         self.plan.change()?;
         plain(self.inner.create_dir(name))
     }
@@ -156,6 +156,11 @@ impl RawDir for FaultDir {
 
     fn stat_self(&self) -> io::Result<Stat> {
         plain(self.inner.stat_self())
+    }
+
+    fn set_mode_self(&self, mode: u32) -> io::Result<()> {
+        self.plan.change()?;
+        plain(self.inner.set_mode_self(mode))
     }
 
     fn list(&self) -> io::Result<Vec<(OsString, Option<FileKind>)>> {
@@ -215,6 +220,20 @@ impl RawFile for FaultFile {
     fn set_mode(&self, mode: u32) -> io::Result<()> {
         self.plan.change()?;
         plain(self.inner.set_mode(mode))
+    }
+
+    fn set_owner(&self, owner: Option<u32>, group: u32) -> io::Result<()> {
+        self.plan.change()?;
+        plain(self.inner.set_owner(owner, group))
+    }
+
+    fn attributes(&self) -> io::Result<Vec<Attribute>> {
+        plain(self.inner.attributes())
+    }
+
+    fn set_attribute(&self, attribute: &Attribute) -> io::Result<()> {
+        self.plan.change()?;
+        plain(self.inner.set_attribute(attribute))
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -115,6 +115,8 @@ fn stamp_of_the_moment_of_reading_is_not_kept() {
         kind: crate::fs::FileKind::File,
         size: 1,
         mode: 0o644,
+        owner: 0,
+        group: 0,
         mtime_ns: 100,
         ctime_ns: 200,
         inode: 1,
