@@ -163,6 +163,9 @@ _mvault() {
             mvault,tag)
                 cmd="mvault__subcmd__tag"
                 ;;
+            mvault,trust)
+                cmd="mvault__subcmd__trust"
+                ;;
             mvault,undo)
                 cmd="mvault__subcmd__undo"
                 ;;
@@ -272,7 +275,7 @@ _mvault() {
 
     case "${cmd}" in
         mvault)
-            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag remote clone fetch pull push sync bundle serve reconcile conflicts resolve audit purge verify fsck gc repair stats doctor cat note events write seal rejections quarantine boot standup handoff mcp memory import session hook hooks hash git completions man"
+            opts="-C -q -h -V --json --quiet --color --no-pager --help --version demo init commit status log show diff checkout rollback undo branch switch tag trust remote clone fetch pull push sync bundle serve reconcile conflicts resolve audit purge verify fsck gc repair stats doctor cat note events write seal rejections quarantine boot standup handoff mcp memory import session hook hooks hash git completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2396,6 +2399,32 @@ _mvault() {
                 return 0
             fi
             case "${prev}" in
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__trust)
+            opts="-C -q -h --list --remove --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --remove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

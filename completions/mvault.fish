@@ -46,6 +46,7 @@ complete -c mvault -n "__fish_mvault_needs_command" -f -a "undo" -d 'Take an ope
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "branch" -d 'List or make branches'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "switch" -d 'Go to another branch'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "tag" -d 'List, set or remove names for commits'
+complete -c mvault -n "__fish_mvault_needs_command" -f -a "trust" -d 'Confirm a vault that was not made on this device'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "remote" -d 'Name other devices'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "clone" -d 'Make a new device of a vault'
 complete -c mvault -n "__fish_mvault_needs_command" -f -a "fetch" -d 'Bring what other devices have, and leave the files alone'
@@ -208,6 +209,16 @@ complete -c mvault -n "__fish_mvault_using_subcommand tag" -l json -d 'Tell ever
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand tag" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -l remove -d 'Stop trusting a vault; its folder may be gone' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -l list -d 'List the trusted vaults'
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand trust" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

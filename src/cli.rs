@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{self, CommandError, CommandResult, Context, ErrorKind, VaultStart};
+use crate::commands::{self, Caller, CommandError, CommandResult, Context, ErrorKind, VaultStart};
 use crate::env::{Env, Moment};
 use crate::fs::{Disk, RealDisk, TracedDisk, local_zone, terminal_columns};
 use crate::ui::graph::Glyphs;
@@ -96,6 +96,8 @@ enum Verb {
     Switch(commands::branch::SwitchArgs),
     /// List, set or remove names for commits
     Tag(commands::branch::TagArgs),
+    /// Confirm a vault that was not made on this device
+    Trust(commands::trust::TrustArgs),
     /// Name other devices
     Remote(commands::remote::RemoteArgs),
     /// Make a new device of a vault
@@ -191,6 +193,7 @@ impl Verb {
             Verb::Branch(args) => commands::branch::run_branch(cx, args),
             Verb::Switch(args) => commands::branch::run_switch(cx, args),
             Verb::Tag(args) => commands::branch::run_tag(cx, args),
+            Verb::Trust(args) => commands::trust::run(cx, args),
             Verb::Remote(args) => commands::remote::run(cx, args),
             Verb::Clone(args) => commands::remote::run_clone(cx, args),
             Verb::Fetch(args) => commands::sync::run_fetch(cx, args),
@@ -291,6 +294,7 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
         ui,
         dir,
         vault_start,
+        caller: Caller::Person,
         vars,
         args,
         definition,

@@ -28,6 +28,7 @@ pub struct SessionVault {
     folder: PathBuf,
     options: OpenOptions,
     finisher: Finisher,
+    passed_over: Vec<String>,
 }
 
 fn failed(error: vault::Error) -> HookError {
@@ -43,7 +44,13 @@ fn failed(error: vault::Error) -> HookError {
 impl SessionVault {
     /// Makes the side of the vault in `folder`.
     pub fn new(folder: PathBuf, options: OpenOptions, finisher: Finisher) -> SessionVault {
-        SessionVault { folder, options, finisher }
+        SessionVault { folder, options, finisher, passed_over: Vec::new() }
+    }
+
+    /// Adds what the person is to read of vaults that were not used.
+    pub fn passed_over(mut self, lines: Vec<String>) -> SessionVault {
+        self.passed_over = lines;
+        self
     }
 
     fn open(&self) -> Result<Vault, HookError> {
@@ -119,7 +126,7 @@ pub fn finish(vault: &mut Vault, id: &SessionId) -> vault::Result<Option<vault::
 impl HookVault for SessionVault {
     fn boot(&mut self, caller: &Caller, kind: BootKind, units_max: usize) -> Result<Briefing, HookError> {
         let mut vault = self.open()?;
-        let mut told = Vec::new();
+        let mut told = std::mem::take(&mut self.passed_over);
         if let Some(id) = &caller.session
             && let Err(error) = vault.begin_session(id, self.origin(caller))
         {

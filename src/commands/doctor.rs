@@ -10,7 +10,7 @@ use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::agent::boot::{LastBoot, last_boot};
 use crate::agent::transcript::{self, Delivery};
 use crate::ui::harmless_line;
-use crate::vault::{self, Access, Check, Weight};
+use crate::vault::{self, Access, Check, Trust, Weight};
 
 /// The first git that reads repositories with SHA-256 ids.
 const GIT_FIRST: (u32, u32) = (2, 29);
@@ -32,6 +32,7 @@ pub fn run(cx: &mut Context<'_>, _args: &DoctorArgs) -> CommandResult {
             last = last_boot(&vault).unwrap_or_default();
             let place = format!("{}, on the device {}", vault.root().path().display(), vault.config().device);
             let mut checks = vec![Check::ok("vault", Weight::Needed, place)];
+            checks.push(check_trust(cx, vault.root().path()));
             match vault::examine(&vault) {
                 Ok(tried) => checks.extend(tried),
                 Err(error) => {
@@ -41,6 +42,10 @@ pub fn run(cx: &mut Context<'_>, _args: &DoctorArgs) -> CommandResult {
                 }
             }
             checks
+        }
+        Err(error) if error.kind == ErrorKind::Untrusted => {
+            let hint = "`mvault trust` confirms it, if you trust everything in it";
+            vec![Check::bad("vault", Weight::Needed, error.message, hint)]
         }
         Err(error) if error.kind == ErrorKind::NotAVault => {
             let hint = error.hint.unwrap_or_else(|| "`mvault init` makes a vault here".into());
@@ -92,6 +97,18 @@ fn tell(cx: &mut Context<'_>, checks: &[Check]) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// Tells whether what acts by itself uses this vault.
+fn check_trust(cx: &Context<'_>, path: &Path) -> Check {
+    const NAME: &str = "trust";
+    match vault::check_trust(&*cx.disk, path, &Trust::Program { home: cx.home() }) {
+        Ok(()) => Check::ok(NAME, Weight::Useful, "made or confirmed on this device: hooks and MCP use it"),
+        Err(error) => {
+            let message = format!("hooks, MCP and `memory` do not use this vault: {error}");
+            Check::bad(NAME, Weight::Useful, message, "if it is yours, run `mvault trust` here")
+        }
+    }
 }
 
 /// Looks at the settings of agents that are wired to mvault.

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Conflicts,
     /// What was wanted was purged.
     Purged,
+    /// The vault may be a stranger's: it was not made or confirmed on this device.
+    Untrusted,
     /// A bundle cannot be used; the vault is as it was.
     BadBundle,
     /// A bundle builds on commits that are not here.
@@ -76,6 +78,7 @@ impl ErrorKind {
             ErrorKind::ReadOnly => "read_only",
             ErrorKind::Conflicts => "conflicts",
             ErrorKind::Purged => "purged",
+            ErrorKind::Untrusted => "untrusted",
             ErrorKind::BadBundle => "bad_bundle",
             ErrorKind::MissingCommits => "missing_commits",
             ErrorKind::Damaged => "damaged",
@@ -224,6 +227,7 @@ impl From<vault::Error> for CommandError {
             vault::ErrorKind::Stale => ErrorKind::Stale,
             vault::ErrorKind::Conflict => ErrorKind::Conflicts,
             vault::ErrorKind::Purged => ErrorKind::Purged,
+            vault::ErrorKind::Untrusted => ErrorKind::Untrusted,
             vault::ErrorKind::Damage => ErrorKind::Damaged,
             vault::ErrorKind::Locked => ErrorKind::Locked,
             vault::ErrorKind::Settings => ErrorKind::Failed,

@@ -15,15 +15,15 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{CommandError, CommandResult, Context, ErrorKind, Exit, VaultStart};
+use super::{Caller, CommandError, CommandResult, Context, ErrorKind, Exit, VaultStart};
 use crate::agent::hooks::run::{HookError, HookVault, Request, deadline, respond};
-use crate::agent::hooks::{Agent, Caller, Event, HookInput, STDIN_BYTES_MAX, Surroundings};
+use crate::agent::hooks::{self, Agent, Event, HookInput, STDIN_BYTES_MAX, Surroundings};
 use crate::agent::sessions::SessionVault;
 use crate::fs::Disk;
 use crate::object::SessionId;
 use crate::ui::harmless_line;
 use crate::vault::config::default_vault;
-use crate::vault::{self, Access, OpenOptions};
+use crate::vault::{self, Access, OpenOptions, Trust};
 
 /// What is answered to words that make no sense: valid for every host and event.
 pub const EMPTY_ANSWER: &[u8] = b"{}\n";
@@ -68,6 +68,7 @@ pub fn is_asked(words: &[OsString]) -> bool {
 
 /// Answers a host.
 pub fn run(cx: &mut Context<'_>, args: &HookArgs) -> CommandResult {
+    cx.caller = Caller::Program;
     let agent = args.agent.as_deref().and_then(Agent::parse);
     let event = args.event.as_deref().and_then(Event::parse);
     let (Some(agent), Some(event)) = (agent, event) else {
@@ -134,6 +135,7 @@ struct Opener {
     disk: Arc<dyn Disk>,
     start: VaultStart,
     home: Option<PathBuf>,
+    trust: Trust,
     options: Result<OpenOptions, String>,
 }
 
@@ -142,46 +144,86 @@ impl Opener {
         Opener {
             disk: cx.disk.clone(),
             start: cx.vault_start.clone(),
-            home: cx.var("HOME").map(PathBuf::from),
+            home: cx.home(),
+            trust: cx.trust(),
             options: cx.open_options(Access::Tree).map_err(|error| error.message),
         }
     }
 
     fn open(self, input: &HookInput) -> Result<Box<dyn HookVault>, HookError> {
-        let folder = self.find(&input.caller)?;
+        let Found { folder, passed_over } = self.find(&input.caller)?;
         let mut options = self.options.map_err(HookError::Vault)?;
         options.session = input.caller.session.clone().or(options.session);
-        Ok(Box::new(SessionVault::new(folder, options, Box::new(finish_detached))))
+        let vault = SessionVault::new(folder, options, Box::new(finish_detached));
+        Ok(Box::new(vault.passed_over(passed_over)))
     }
 
     /// Returns the vault's folder.
-    fn find(&self, caller: &Caller) -> Result<PathBuf, HookError> {
-        let found = find_vault(&*self.disk, &self.start, &caller.folders, self.home.as_deref());
-        found.map_err(|error| HookError::Vault(error.message))?.ok_or_else(|| {
-            let (VaultStart::Exactly(start) | VaultStart::Search(start)) = &self.start;
-            HookError::NoVault { folder: caller.folders.first().unwrap_or(start).clone() }
-        })
+    fn find(&self, caller: &hooks::Caller) -> Result<Found<PathBuf>, HookError> {
+        let home = self.home.as_deref();
+        let found = find_vault(&*self.disk, &self.start, &caller.folders, home, &self.trust);
+        let Found { folder, passed_over } = found.map_err(|error| HookError::Vault(error.message))?;
+        match (folder, passed_over.first()) {
+            (Some(folder), _) => Ok(Found { folder, passed_over }),
+            (None, Some(_)) => Err(HookError::Untrusted(passed_over.join("; "))),
+            (None, None) => {
+                let (VaultStart::Exactly(start) | VaultStart::Search(start)) = &self.start;
+                Err(HookError::NoVault { folder: caller.folders.first().unwrap_or(start).clone() })
+            }
+        }
     }
 }
 
+/// Where a program's vault is, and which were not used on the way to it.
+pub(super) struct Found<T> {
+    /// The vault's folder.
+    pub folder: T,
+    /// A line for each vault that nobody confirmed on this device, with what to type.
+    pub passed_over: Vec<String>,
+}
+
 /// Finds the vault of a program that a host of agents started: the one that `MVAULT_DIR` names; the nearest around
-/// the folder it runs in, or the session's own folders; the user's default.
+/// the folder it runs in, or the session's own folders; the user's default. One that nobody made or confirmed on this
+/// device is passed over, as if it were not there.
 pub(super) fn find_vault(
     disk: &dyn Disk,
     start: &VaultStart,
     folders: &[PathBuf],
     home: Option<&Path>,
-) -> Result<Option<PathBuf>, CommandError> {
+    trust: &Trust,
+) -> Result<Found<Option<PathBuf>>, CommandError> {
+    let mut passed_over = Vec::new();
+    let mut is_trusted = |folder: &Path| match vault::check_trust(disk, folder, trust) {
+        Err(error) if error.kind() == vault::ErrorKind::Untrusted => {
+            let line = format!("{error}: {}", error.hint());
+            if !passed_over.contains(&line) {
+                passed_over.push(line);
+            }
+            false
+        }
+        // Any other failure is told by whoever opens it.
+        _ => true,
+    };
     let start = match start {
-        VaultStart::Exactly(folder) => return Ok(Some(folder.clone())),
+        VaultStart::Exactly(folder) => {
+            let folder = is_trusted(folder).then(|| folder.clone());
+            return Ok(Found { folder, passed_over });
+        }
         VaultStart::Search(start) => start,
     };
-    let folders = std::iter::once(start).chain(folders).filter(|folder| folder.is_absolute());
-    if let Some(found) = folders.filter_map(|folder| vault::find(disk, folder).ok()).next() {
-        return Ok(Some(found));
+    for folder in std::iter::once(start).chain(folders).filter(|folder| folder.is_absolute()) {
+        let mut above = Some(folder.clone());
+        while let Some(found) = above.and_then(|above| vault::find(disk, &above).ok()) {
+            if is_trusted(&found) {
+                return Ok(Found { folder: Some(found), passed_over });
+            }
+            above = found.parent().map(Path::to_path_buf);
+        }
     }
-    home.map_or(Ok(None), |home| default_vault(disk, home))
-        .map_err(|error| CommandError::from_error(ErrorKind::Failed, &error))
+    let default = home.map_or(Ok(None), |home| default_vault(disk, home));
+    let default = default.map_err(|error| CommandError::from_error(ErrorKind::Failed, &error))?;
+    let folder = default.filter(|folder| is_trusted(folder));
+    Ok(Found { folder, passed_over })
 }
 
 /// Starts a process of its own that closes the session: hosts allow the end of a session too little time for a

@@ -33,6 +33,7 @@ pub fn run(cx: &mut Context<'_>, args: &InitArgs) -> CommandResult {
     let options = cx.open_options(Access::Tree)?;
     let new = InitOptions { device: device.clone(), origin: Origin::New };
     let vault = vault::init(&path, new, options)?;
+    remember_as_made(cx, &vault);
     remember_as_default(cx, &vault);
     let shown = vault.root().path().to_string_lossy().into_owned();
     if cx.ui.is_json() {
@@ -43,6 +44,21 @@ pub fn run(cx: &mut Context<'_>, args: &InitArgs) -> CommandResult {
         cx.ui.note("`mvault commit` keeps the files that are there");
     }
     Ok(Exit::Done)
+}
+
+/// Puts the vault on the list of those that were made on this device.
+pub fn remember_as_made(cx: &mut Context<'_>, vault: &vault::Vault) {
+    let path = vault.root().path();
+    let at = cx.env.clock.now().rfc3339();
+    let noted = cx.home().map(|home| vault::trust_vault(&*cx.disk, &home, path, at));
+    let why = match noted {
+        Some(Ok(_)) => return,
+        Some(Err(error)) => super::error::chain(&error),
+        None => "HOME is not set".to_owned(),
+    };
+    cx.ui.warn(format_args!(
+        "hooks and MCP will not use this vault, because it was not noted as made here: {why}"
+    ));
 }
 
 /// Names the vault as the one that other devices reach by this one's name alone, unless there is one.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 
-use super::{CommandError, CommandResult, Context, ErrorKind, Exit, VaultStart, hook};
+use super::{Caller, CommandError, CommandResult, Context, ErrorKind, Exit, VaultStart, hook};
 use crate::agent::mcp::{self, Granted, Outcome, Runs, Scope, Tool, Toolbox};
 use crate::agent::memory::answer_object;
 use crate::agent::neutral::neutralise;
@@ -151,10 +151,14 @@ fn revoke(cx: &mut Context<'_>, name: &str) -> CommandResult {
 }
 
 fn serve(cx: &mut Context<'_>, narrowed: &[Scope]) -> CommandResult {
+    cx.caller = Caller::Program;
     let folders: Vec<PathBuf> = cx.var("CLAUDE_PROJECT_DIR").map(PathBuf::from).into_iter().collect();
-    let home = cx.var("HOME").map(PathBuf::from);
-    let found = hook::find_vault(&*cx.disk, &cx.vault_start, &folders, home.as_deref())?;
-    let folder = found.map_or_else(|| cx.find_vault(), Ok)?;
+    let home = cx.home();
+    let found = hook::find_vault(&*cx.disk, &cx.vault_start, &folders, home.as_deref(), &cx.trust())?;
+    let folder = found.folder.map_or_else(|| cx.find_vault(), Ok)?;
+    for line in found.passed_over {
+        cx.ui.warn(harmless_line(line.as_bytes()));
+    }
     let mut vars = cx.vars.clone();
     if cx.var("MVAULT_SESSION").is_none()
         && let Some(session) = cx.vars.get(&OsString::from("CLAUDE_CODE_SESSION_ID"))
@@ -231,6 +235,7 @@ impl Verbs<'_> {
             ui: &mut ui,
             dir: self.folder.clone(),
             vault_start: VaultStart::Exactly(self.folder.clone()),
+            caller: Caller::Program,
             vars: self.vars.clone(),
             args: vec!["mcp".to_owned(), name.to_owned()],
             definition: self.definition,

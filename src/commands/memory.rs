@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::commit::session_id;
-use super::{CommandResult, Context, Exit};
+use super::{Caller, CommandResult, Context, Exit};
 use crate::agent::memory::{INPUT_BYTES_MAX, answer};
 use crate::vault::Access;
 
@@ -27,6 +27,8 @@ pub struct MemoryArgs {
 
 /// Carries out one input.
 pub fn run(cx: &mut Context<'_>, args: &MemoryArgs) -> CommandResult {
+    // A model asks for it, in whatever folder its program runs.
+    cx.caller = Caller::Program;
     let input = cx.read_stdin(INPUT_BYTES_MAX)?;
     let mut vault = cx.open_vault(Access::Tree)?;
     if let Some(text) = &args.session {

@@ -51,6 +51,7 @@ pub mod status;
 pub mod sync;
 mod telling;
 mod temporary;
+pub mod trust;
 pub mod undo;
 pub mod verify;
 pub mod write;
@@ -67,7 +68,7 @@ use crate::env::Env;
 use crate::fs::Disk;
 use crate::object::{SessionId, VaultPath};
 use crate::ui::{Ui, harmless_line};
-use crate::vault::{self, Access, OpenOptions, Vault};
+use crate::vault::{self, Access, OpenOptions, Trust, Vault};
 
 /// What a command gets besides its own arguments.
 pub struct Context<'a> {
@@ -81,12 +82,23 @@ pub struct Context<'a> {
     pub dir: PathBuf,
     /// Where the search for the vault starts: `-C`, else `MVAULT_DIR`, else the current folder.
     pub vault_start: VaultStart,
+    /// Who asks.
+    pub caller: Caller,
     /// The environment variables.
     pub vars: BTreeMap<OsString, OsString>,
     /// The words on the command line after the program's name, for the audit trail.
     pub args: Vec<String>,
     /// The definition of the whole command line, for completions and manual pages.
     pub definition: fn() -> clap::Command,
+}
+
+/// Who asks for a command, which decides what vaults it may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A person who typed it.
+    Person,
+    /// A program: it uses only vaults that were made or confirmed on this device.
+    Program,
 }
 
 /// Where the vault is looked for.
@@ -104,12 +116,27 @@ impl Context<'_> {
         self.dir.join(given)
     }
 
-    /// Returns the folder of the vault that the command is about.
+    /// Returns the folder of the vault that the command is about, if it may be used.
     pub fn find_vault(&self) -> Result<PathBuf, CommandError> {
-        Ok(match &self.vault_start {
+        let path = match &self.vault_start {
             VaultStart::Exactly(path) => path.clone(),
             VaultStart::Search(start) => vault::find(&*self.disk, start)?,
-        })
+        };
+        vault::check_trust(&*self.disk, &path, &self.trust())?;
+        Ok(path)
+    }
+
+    /// Returns what it takes for a vault to be used by this command.
+    pub fn trust(&self) -> Trust {
+        match self.caller {
+            Caller::Person => Trust::Person { home: self.home() },
+            Caller::Program => Trust::Program { home: self.home() },
+        }
+    }
+
+    /// Returns the user's home folder.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.var("HOME").map(PathBuf::from)
     }
 
     /// Opens the vault that the command is about, and tells what a person should know of it first.
@@ -137,6 +164,7 @@ impl Context<'_> {
             args: logged_args(&self.args),
             session,
             access,
+            trust: self.trust(),
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::init::{device_name, remember_as_default};
+use super::init::{device_name, remember_as_default, remember_as_made};
 use super::reconcile::exit_of;
 use super::sync::call;
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
@@ -183,6 +183,8 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
     let new = InitOptions { device: device.clone(), origin: Origin::Clone { source: url.clone() } };
     let mut vault = vault::init_clone(&dir, new, cx.open_options(Access::Tree)?)?;
     cx.tell_notices(&mut vault);
+    // Before the first file: what is cut after this is finished by the next command.
+    remember_as_made(cx, &vault);
     let mut remote =
         Remote { name: "origin".to_owned(), url, binary: args.far_program.clone(), device: None };
     let mut endpoint = VaultEndpoint::new(vault, Verb::Pull, false);
@@ -190,7 +192,13 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
     let done = match call(cx, &mut endpoint, &remote, args.far_program.clone(), intent) {
         Ok(done) => done,
         Err(error) => {
+            let root = endpoint.vault.root().clone();
             vault::abandon_clone(endpoint.vault)?;
+            if let Some(home) = cx.home()
+                && root.try_stat(vault::DOT)?.is_none()
+            {
+                let _entry_of_no_vault = vault::distrust_vault(&*cx.disk, &home, root.path());
+            }
             if !had_folder {
                 remove_if_empty(cx, &dir);
             }
@@ -203,6 +211,8 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
     endpoint.vault.config_mut().set_unfinished_clone(None);
     endpoint.vault.save_config()?;
     cx.tell_notices(&mut endpoint.vault);
+    // Again, now that the vault's id is known.
+    remember_as_made(cx, &endpoint.vault);
     remember_as_default(cx, &endpoint.vault);
     let head = endpoint.vault.head()?;
     let received = done.summary.received.as_ref().map_or(0, |received| received.commits.len());

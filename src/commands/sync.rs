@@ -203,6 +203,7 @@ pub fn restore(
                     bundle::restore(endpoint, &wanted, bundle)
                 })
             } else {
+                check_local(cx, &path)?;
                 let options = cx.open_options(Access::Tree)?;
                 local::restore(endpoint, wanted, vault::opener_of(path, options, Verb::Serve))
             }
@@ -255,6 +256,7 @@ pub fn call(
                 });
                 return read.map_err(|error| told(&remote.name, error));
             }
+            check_local(cx, &path)?;
             let options = cx.open_options(Access::Tree)?;
             let caller = CallerOptions { intent, path: None, incoming_name };
             let (summary, _served) =
@@ -262,6 +264,14 @@ pub fn call(
                     .map_err(|error| told(&remote.name, error))?;
             Ok(Exchanged { summary, bytes: 0 })
         }
+    }
+}
+
+/// Refuses a vault on this machine that may be a stranger's. What else can be wrong with it is told by the session.
+fn check_local(cx: &Context<'_>, path: &Path) -> Result<(), CommandError> {
+    match vault::check_trust(&*cx.disk, path, &cx.trust()) {
+        Err(error) if error.kind() == vault::ErrorKind::Untrusted => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

@@ -12,6 +12,8 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use crate::fs::{self, Abilities, Dir, Disk};
 use crate::object::{DeviceName, VaultId};
 
+/// The folder of the user's settings, below the home folder.
+pub(super) const CONFIG_FOLDER: &str = ".config/mvault";
 const CONFIG: &str = "config.toml";
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 const LOCK_WAIT_S: i64 = 60;
@@ -268,7 +270,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<DocumentMut, ConfigError> {
 
 /// Returns the default vault that `home`'s settings name, if any.
 pub fn default_vault(disk: &dyn Disk, home: &Path) -> Result<Option<PathBuf>, ConfigError> {
-    let folder = home.join(".config/mvault");
+    let folder = home.join(CONFIG_FOLDER);
     let dir = match disk.open_dir(&folder) {
         Err(error) if error.is_not_found() => return Ok(None),
         other => other?,
@@ -283,7 +285,7 @@ pub fn offer_default_vault(disk: &dyn Disk, home: &Path, vault: &Path) -> Result
     if default_vault(disk, home)?.is_some() {
         return Ok(());
     }
-    let folder = home.join(".config/mvault");
+    let folder = home.join(CONFIG_FOLDER);
     let dir = disk.create_dir_all(&folder)?;
     let bytes = dir.try_read(CONFIG, CONFIG_BYTES_MAX)?.unwrap_or_default();
     let mut document = parse(&folder.join(CONFIG), &bytes)?;

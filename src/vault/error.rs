@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Disk,
     /// Settings or rules are invalid.
     Settings,
+    /// The vault, or an unfinished checkout in it, may be a stranger's.
+    Untrusted,
 }
 
 /// What went wrong with a vault.

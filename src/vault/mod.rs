@@ -41,6 +41,7 @@ mod standing;
 mod streams;
 mod tokens;
 mod transaction;
+mod trust;
 mod undo;
 mod verify;
 mod ways;
@@ -86,6 +87,7 @@ pub use standing::{Reliable, Standing, reliable, standing};
 pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, stream_path, stream_paths};
 pub use tokens::{Token, create_token, revoke_token};
 pub use transaction::VaultLock;
+pub use trust::{Trust, Trusted, check_trust, distrust_vault, trust_vault, trusted_vaults};
 pub use undo::{UndoOutcome, undo};
 pub use verify::{Depth, Lost, Problem, Verified, verify};
 pub use write::{
@@ -117,6 +119,7 @@ pub struct Vault {
     actor: String,
     args: Vec<String>,
     session: Option<SessionId>,
+    trust: Trust,
     notices: Vec<String>,
     /// The tombstones, sorted by commit and blob.
     purged: Vec<purge::Listed>,

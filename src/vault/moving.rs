@@ -7,7 +7,7 @@ use super::commit::write_tree;
 use super::gather::gather;
 use super::sealing::broken_seals;
 use super::transaction::CommitDraft;
-use super::{Access, Error, Result, Vault, VaultLock};
+use super::{Access, Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs::LockError;
 use crate::object::{BlobId, Kind, Mode, SourceError, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName};
@@ -265,8 +265,15 @@ impl Vault {
     /// Finishes a checkout that was cut, as every command does first. If one is under way now, a reader
     /// of the store goes on and a reader of the tree waits for it.
     pub(super) fn finish_cut_checkout(&mut self, access: Access) -> Result<()> {
-        if worktree::pending_journal(&self.dot)?.is_none() {
+        if worktree::journal_stats(&self.dot)?.is_empty() {
             return Ok(());
+        }
+        match self.check_journal() {
+            Err(error) if error.kind() == ErrorKind::Untrusted && access == Access::Store => {
+                self.notices.push(format!("{error}; {}", error.hint()));
+                return Ok(());
+            }
+            other => other?,
         }
         let wait = match access {
             Access::Store => std::time::Duration::ZERO,
@@ -286,6 +293,9 @@ impl Vault {
 
     /// Under the lock: carries out what a killed command had made so, and clears what it had not.
     pub(super) fn resume_checkout(&mut self, lock: &VaultLock) -> Result<()> {
+        if !worktree::journal_stats(&self.dot)?.is_empty() {
+            self.check_journal()?;
+        }
         let journal = match worktree::pending_journal(&self.dot)? {
             None => return Ok(()),
             Some(Pending::Rubbish) => return Ok(worktree::discard(&self.dot)?),

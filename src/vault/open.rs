@@ -11,9 +11,10 @@ use super::config::Config;
 use super::memory::Remembered;
 use super::purge::{LIST, empty_list};
 use super::remains::{self, EMPTY_FOLDERS, Remains};
-use super::{DOT, Error, ErrorKind, Result, Vault};
+use super::trust::{Opened, open_checked, refuse_foreign};
+use super::{DOT, Error, ErrorKind, Result, Trust, Vault};
 use crate::env::Env;
-use crate::fs::{self, Dir, Disk, Lock};
+use crate::fs::{self, Dir, Disk, FileKind, Lock};
 use crate::object::{Commit, DeviceName, Kind, Lamport, SessionId, Signature, TreeId, VaultId};
 use crate::oplog::{Label, NewOperation, OpLog, RefName, RefTarget};
 use crate::store::Store;
@@ -47,6 +48,8 @@ pub struct OpenOptions {
     pub session: Option<SessionId>,
     /// What is needed of the working tree.
     pub access: Access,
+    /// Who asks, and so which vaults may be opened.
+    pub trust: Trust,
 }
 
 /// Where a new vault's history begins.
@@ -74,11 +77,20 @@ pub fn find(disk: &dyn Disk, start: &Path) -> Result<PathBuf> {
     let start = disk.canonicalize(start)?;
     for folder in start.ancestors() {
         let Ok(dir) = disk.open_dir(folder) else { continue };
-        if dir.open_dir(DOT).is_ok() {
+        // Also one that cannot be opened: it is the vault here, and another user's.
+        if dir.try_stat(DOT).is_ok_and(|found| found.is_some_and(|stat| stat.kind == FileKind::Dir)) {
             return Ok(folder.to_path_buf());
         }
     }
     Err(Error::NotAVault(start))
+}
+
+/// Returns the nearest vault of this user at `start` or above it. Where others can make folders, theirs are no reason
+/// to do without one.
+fn find_own(disk: &dyn Disk, start: &Path) -> Option<PathBuf> {
+    let found = find(disk, start).ok()?;
+    let dot = disk.open_dir(&found).and_then(|root| root.stat(DOT)).ok()?;
+    if dot.owner == disk.user() { Some(found) } else { find_own(disk, found.parent()?) }
 }
 
 /// Makes a vault in `path`; files that are there stay and are not committed.
@@ -86,14 +98,15 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     let disk = options.disk.clone();
     let root = disk.create_dir_all(path)?;
     let path = disk.canonicalize(path)?;
-    if let Some(outer) = path.parent().and_then(|parent| find(&*disk, parent).ok()) {
+    if let Some(outer) = path.parent().and_then(|parent| find_own(&*disk, parent)) {
         return Err(Error::refused(
             ErrorKind::Refused,
             format!("{} is inside the vault {}", path.display(), outer.display()),
             "choose a folder outside of it; one vault cannot keep another",
         ));
     }
-    let dot = root.open_or_create_dir(DOT)?;
+    let dot = open_or_create_dot(&root)?;
+    refuse_foreign(&*disk, &path, &dot)?;
     let lock = Lock::acquire(&dot, LOCK, Duration::from_secs(10), "init")?;
     let lacks_format = dot.try_stat(FORMAT)?.is_none();
     let (config, log) = match if lacks_format { remains::look(&dot)? } else { Remains::Vault(FORMAT.into()) }
@@ -118,16 +131,22 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     if log.is_none() {
         begin_log(&dot, &config, &options)?;
     }
-    fs::replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o644)?;
+    fs::replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o600)?;
     root.sync()?;
     drop(lock);
-    Vault::open(&path, options)
+    let trust = options.trust.clone();
+    let mut vault = Vault::open(&path, OpenOptions { trust: Trust::Given, ..options })?;
+    vault.trust = trust;
+    Ok(vault)
 }
 
 /// Goes on with a clone in `path` that was cut short, or makes a new vault there for one.
 pub fn init_clone(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault> {
-    let opened = options.disk.open_dir(path).and_then(|root| root.open_dir(DOT));
-    if let Ok(dot) = opened
+    let opened = match open_checked(&*options.disk, path, &options.trust) {
+        Err(error) if error.kind() == ErrorKind::Untrusted => return Err(error),
+        other => other.ok(),
+    };
+    if let Some(Opened { dot, .. }) = opened
         && check_format(path, &dot).is_ok()
         && let Ok(config) = Config::load(&dot)
         && config.unfinished_clone().is_some()
@@ -220,14 +239,19 @@ fn begin_log(dot: &Dir, config: &Config, options: &OpenOptions) -> Result<()> {
     Ok(())
 }
 
+/// Opens the vault's own folder, made so that no other user looks into it.
+fn open_or_create_dot(root: &Dir) -> Result<Dir> {
+    match root.create_private_dir(DOT) {
+        Err(error) if !error.is_exists() => return Err(error.into()),
+        _ => {}
+    }
+    Ok(root.open_or_create_dir(DOT)?)
+}
+
 impl Vault {
     /// Opens the vault in `path` and finishes a checkout or purge that was cut.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Vault> {
-        let root = options.disk.open_dir(path)?;
-        let dot = match root.open_dir(DOT) {
-            Err(error) if error.is_not_found() => return Err(Error::NotAVault(path.to_path_buf())),
-            other => other?,
-        };
+        let Opened { root, dot } = open_checked(&*options.disk, path, &options.trust)?;
         check_format(path, &dot)?;
         // Before the log: who appends remembers afterwards.
         let remembered = Remembered::read(&dot)?;
@@ -257,6 +281,7 @@ impl Vault {
             actor: options.actor,
             args: options.args,
             session: options.session,
+            trust: options.trust,
             notices: Vec::new(),
             purged: Vec::new(),
         })

@@ -39,6 +39,8 @@ impl Vault {
         let session = self.session.as_ref().map(|s| format!(" in session {s}")).unwrap_or_default();
         let holder = format!("`mvault {act}`{session}, process {}", std::process::id());
         let lock = VaultLock { _lock: Lock::acquire(&self.dot, LOCK, wait, &holder)? };
+        // Before anything that is found there is believed.
+        self.make_private()?;
         self.log.refresh()?;
         // While this one waited a compaction may have dropped what was listed: it would count as stored.
         self.store.refresh()?;

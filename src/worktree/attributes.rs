@@ -12,8 +12,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::fs::{self, Attribute, Dir, File, Stat, replace_file};
-use crate::object::VaultPath;
+use super::folders::Folders;
+use super::journal::{Action, Journal};
+use super::traits::os;
+use crate::fs::{self, Attribute, Dir, File, FileKind, Stat, replace_file};
+use crate::object::{BlobId, Mode, VaultPath};
 
 /// The file in `.mvault` that remembers the permissions of private files which a move took away.
 const MODES_FILE: &str = "modes";
@@ -164,6 +167,47 @@ impl Modes {
     pub fn knows(&self, path: &VaultPath) -> bool {
         self.known.contains_key(path)
     }
+}
+
+/// Remembers, before anything goes, which of the files that go are private: after a crash they may be gone.
+pub(super) fn note_what_goes(root: &Dir, dot: &Dir, journal: &Journal) -> Modes {
+    let mut modes = Modes::load(dot);
+    let mut folders = Folders::new(root);
+    for action in &journal.actions {
+        let Action::Remove { path, .. } = action else { continue };
+        let found = folders.parent_of(path).and_then(|dir| dir.try_stat(os(path.name())));
+        if let Ok(Some(stat)) = found
+            && stat.kind == FileKind::File
+        {
+            modes.note(path, &stat);
+        }
+    }
+    // A full disk must not keep a move from its end, which may be what makes room.
+    let _only_a_help = modes.save(dot);
+    modes
+}
+
+/// Finds out where files come from that are new at their path: the one that goes and has the same bytes, or else
+/// the only one that goes and has the same name.
+pub(super) fn moved_from(journal: &Journal) -> BTreeMap<usize, &VaultPath> {
+    let mut by_id: BTreeMap<BlobId, &VaultPath> = BTreeMap::new();
+    let mut by_name: BTreeMap<&[u8], Option<&VaultPath>> = BTreeMap::new();
+    for action in &journal.actions {
+        if let Action::Remove { path, expected } = action
+            && expected.mode != Mode::Symlink
+        {
+            by_id.entry(expected.id).or_insert(path);
+            by_name.entry(path.name()).and_modify(|one| *one = None).or_insert(Some(path));
+        }
+    }
+    let mut from = BTreeMap::new();
+    for (at, action) in journal.actions.iter().enumerate() {
+        if let Action::Write { path, entry, expected: None } = action {
+            let found = by_id.get(&entry.id).or_else(|| by_name.get(path.name()).and_then(Option::as_ref));
+            from.extend(found.map(|found| (at, *found)));
+        }
+    }
+    from
 }
 
 fn encode(path: &VaultPath, access: Access) -> String {

@@ -17,7 +17,7 @@ use crate::fs::{self, Dir, File, FileKind, Stat};
 use crate::object::{BlobId, Kind, Mode, TreeId, VaultPath, hash_object};
 
 use super::apply::{Content, stage_one};
-use super::attributes::{FileAttributes, Modes};
+use super::attributes::{FileAttributes, Modes, moved_from, note_what_goes};
 use super::folders::Folders;
 use super::index::{IndexEntry, StatStamp};
 use super::journal::{Action, Expected, JOURNAL_DIR, Journal};
@@ -146,47 +146,6 @@ struct Work<'a> {
     /// What files were like that made room in this run and come back at another path.
     taken_away: Mutex<BTreeMap<VaultPath, FileAttributes>>,
     attributes_lost: Mutex<Vec<(VaultPath, Vec<String>)>>,
-}
-
-/// Remembers, before anything goes, which of the files that go are private: after a crash they may be gone.
-fn note_what_goes(root: &Dir, dot: &Dir, journal: &Journal) -> Modes {
-    let mut modes = Modes::load(dot);
-    let mut folders = Folders::new(root);
-    for action in &journal.actions {
-        let Action::Remove { path, .. } = action else { continue };
-        let found = folders.parent_of(path).and_then(|dir| dir.try_stat(os(path.name())));
-        if let Ok(Some(stat)) = found
-            && stat.kind == FileKind::File
-        {
-            modes.note(path, &stat);
-        }
-    }
-    // A full disk must not keep a move from its end, which may be what makes room.
-    let _only_a_help = modes.save(dot);
-    modes
-}
-
-/// Finds out where files come from that are new at their path: the one that goes and has the same bytes, or else
-/// the only one that goes and has the same name.
-fn moved_from(journal: &Journal) -> BTreeMap<usize, &VaultPath> {
-    let mut by_id: BTreeMap<BlobId, &VaultPath> = BTreeMap::new();
-    let mut by_name: BTreeMap<&[u8], Option<&VaultPath>> = BTreeMap::new();
-    for action in &journal.actions {
-        if let Action::Remove { path, expected } = action
-            && expected.mode != Mode::Symlink
-        {
-            by_id.entry(expected.id).or_insert(path);
-            by_name.entry(path.name()).and_modify(|one| *one = None).or_insert(Some(path));
-        }
-    }
-    let mut from = BTreeMap::new();
-    for (at, action) in journal.actions.iter().enumerate() {
-        if let Action::Write { path, entry, expected: None } = action {
-            let found = by_id.get(&entry.id).or_else(|| by_name.get(path.name()).and_then(Option::as_ref));
-            from.extend(found.map(|found| (at, *found)));
-        }
-    }
-    from
 }
 
 impl Work<'_> {

@@ -14,7 +14,7 @@ use mvault::fs::RealDisk;
 use mvault::object::{Commit, CommitId, Kind, Lamport, ObjectId, Signature, TreeId};
 use mvault::oplog::{Label, RefName};
 use mvault::store::PackWriter;
-use mvault::vault::{Access, OpenOptions, Vault};
+use mvault::vault::{Access, OpenOptions, Trust, Vault};
 
 use super::Done;
 use super::side::Side;
@@ -143,6 +143,7 @@ fn make_vault(side: &Side, commits: u64) -> Done {
         args: Vec::new(),
         session: None,
         access: Access::Tree,
+        trust: Trust::Given,
     };
     let mut vault = Vault::open(&side.folder, options)?;
     let lock = vault.lock("bench")?;

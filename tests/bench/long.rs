@@ -11,7 +11,7 @@ use mvault::env::{Env, Moment};
 use mvault::fs::RealDisk;
 use mvault::object::{CommitId, Kind, Mode, ObjectId, SessionId, Tree, TreeEntry, TreeId};
 use mvault::oplog::{Label, RefName};
-use mvault::vault::{Access, OpenOptions, Vault};
+use mvault::vault::{Access, OpenOptions, Trust, Vault};
 
 /// So many notes, of which each commit changes one.
 pub const NOTES: usize = 20;
@@ -45,6 +45,7 @@ pub fn open(folder: &Path) -> Vault {
         args: vec!["commit".into()],
         session: None,
         access: Access::Tree,
+        trust: Trust::Given,
     };
     Vault::open(folder, options).expect("a vault opens")
 }

@@ -8,7 +8,7 @@ use mvault::env::{Env, Moment};
 use mvault::fs::RealDisk;
 use mvault::object::{CommitId, DeviceName, Kind, Mode, ObjectId, Tree, TreeEntry, TreeId, VaultPath};
 use mvault::oplog::{Label, RefName, RefTarget};
-use mvault::vault::{Accepts, Access, OpenOptions, ReconcileOutcome, Vault, reconcile_locked};
+use mvault::vault::{Accepts, Access, OpenOptions, ReconcileOutcome, Trust, Vault, reconcile_locked};
 use mvault::worktree::{TreeChange, write_tree};
 
 /// Opens a vault as a person at 2026-11-22 plus `minute` minutes.
@@ -21,6 +21,7 @@ pub fn open(root: &Path, minute: i128) -> Vault {
         args: Vec::new(),
         session: None,
         access: Access::Tree,
+        trust: Trust::Given,
     };
     Vault::open(root, options).expect("a vault opens")
 }

@@ -60,6 +60,9 @@ pub enum HookError {
         /// Where it was looked for.
         folder: PathBuf,
     },
+    /// The only vaults around are ones that nobody made or confirmed on this device.
+    #[error("{0}")]
+    Untrusted(String),
     /// The vault failed.
     #[error("{0}")]
     Vault(String),
@@ -208,6 +211,11 @@ fn act(input: &HookInput, vault: &mut dyn HookVault) -> Result<Done, HookError> 
 fn degraded(event: Event, failure: &Failure) -> Reply {
     if matches!(failure, Failure::Error(HookError::NoVault { .. })) {
         return Reply::default();
+    }
+    // One line for the person, once a session; nothing of such a vault is for the agent.
+    if let Failure::Error(HookError::Untrusted(line)) = failure {
+        let message = (event == Event::SessionStart).then(|| format!("mvault: {line}"));
+        return Reply { context: None, message };
     }
     let what = match (event, failure) {
         (Event::SessionStart, Failure::Late { deadline }) => {

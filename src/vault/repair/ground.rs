@@ -18,7 +18,8 @@ use crate::store::Store;
 use crate::vault::config::Config;
 use crate::vault::memory::WITNESS;
 use crate::vault::open::{FORMAT, FORMAT_LINE, LOCK, check_format};
-use crate::vault::{DOT, Error, ErrorKind, OpenOptions, Result, Vault};
+use crate::vault::trust::{Opened, open_checked};
+use crate::vault::{Error, ErrorKind, OpenOptions, Result, Vault};
 
 const LOCK_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 /// More than a format line or settings take.
@@ -27,11 +28,7 @@ const BYTES_MAX: u64 = 1 << 20;
 /// Puts right what keeps the vault in `path` from being opened. With `is_dry` only says what would be done.
 /// Returns what was done; nothing if the vault can be opened, or if this is not what keeps it from that.
 pub fn repair_ground(path: &Path, options: &OpenOptions, is_dry: bool) -> Result<Vec<Tidied>> {
-    let root = options.disk.open_dir(path)?;
-    let dot = match root.open_dir(DOT) {
-        Err(error) if error.is_not_found() => return Err(Error::NotAVault(path.to_path_buf())),
-        other => other?,
-    };
+    let Opened { root, dot } = open_checked(&*options.disk, path, &options.trust)?;
     let lacks_format = match check_format(path, &dot) {
         Ok(()) => false,
         Err(error) if error.kind() == ErrorKind::Damage => true,
@@ -55,7 +52,7 @@ pub fn repair_ground(path: &Path, options: &OpenOptions, is_dry: bool) -> Result
         let _lock = Lock::acquire(&dot, LOCK, LOCK_WAIT, "`mvault repair`")?;
         if lacks_format {
             set_aside(&dot, FORMAT)?;
-            replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o644)?;
+            replace_file(&dot, FORMAT, FORMAT_LINE.as_bytes(), 0o600)?;
             done.push(format_told());
         }
         if lacks_settings {
