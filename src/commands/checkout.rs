@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, Exit};
-use crate::vault::{self, Access, CheckoutOutcome, Moved};
+use crate::ui::harmless_line;
+use crate::vault::{self, Access, CheckoutOutcome, Moved, Refused};
+
+/// The number of withheld files that are listed one by one.
+const WITHHELD_TOLD_MAX: usize = 20;
 
 /// Arguments of `checkout`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +26,8 @@ pub struct CheckoutArgs {
     /// A commit: branch, tag, id, main~2, @{yesterday}, op:17
     #[arg(value_name = "REV")]
     revision: String,
+    #[command(flatten)]
+    allow: AllowArgs,
     /// Only these files and folders, as edits that are not committed
     #[arg(value_name = "PATH", last = true)]
     paths: Vec<PathBuf>,
@@ -30,11 +37,12 @@ pub struct CheckoutArgs {
 pub fn run(cx: &mut Context<'_>, args: &CheckoutArgs) -> CommandResult {
     let mut vault = cx.open_vault(Access::Tree)?;
     let target = vault.resolve(&args.revision)?;
+    let allowed = args.allow.parse(cx, &vault, &[])?;
     let outcome = if args.paths.is_empty() {
-        vault::checkout(&mut vault, target)?
+        vault::checkout(&mut vault, target, &allowed)?
     } else {
         let paths = args.paths.iter().map(|p| cx.vault_path(&vault, p)).collect::<Result<Vec<_>, _>>()?;
-        vault::checkout_paths(&mut vault, target, &paths)?
+        vault::checkout_paths(&mut vault, target, &paths, &allowed)?
     };
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {
@@ -66,6 +74,7 @@ pub fn outcome_json(outcome: &CheckoutOutcome) -> serde_json::Value {
         "written": moved.written,
         "removed": moved.removed,
         "saved": moved.saved.map(|n| format!("saved/{n}")),
+        "withheld": moved.withheld.iter().map(refused_json).collect::<Vec<_>>(),
         "unwritable": moved.unwritable.iter().map(|u| u.path.to_string()).collect::<Vec<_>>(),
     })
 }
@@ -80,6 +89,17 @@ pub fn files(moved: &Moved) -> String {
     }
 }
 
+/// Lists the files that are not put in place before somebody accepts what they run.
+pub fn tell_withheld(cx: &mut Context<'_>, withheld: &[Refused]) {
+    for one in withheld.iter().take(WITHHELD_TOLD_MAX) {
+        cx.ui.warn(format_args!("{} was not put in place: {}", harmless_line(&one.path), one.words()));
+        cx.ui.note(format_args!("  {}", one.hint()));
+    }
+    if let more @ 1.. = withheld.len().saturating_sub(WITHHELD_TOLD_MAX) {
+        cx.ui.warn(format_args!("and {more} more: `mvault status` lists them"));
+    }
+}
+
 /// Tells where edits went that gave way, and what cannot exist here.
 pub fn tell_saved(cx: &mut Context<'_>, moved: &Moved) -> Result<(), CommandError> {
     if let Some(number) = moved.saved {
@@ -87,6 +107,7 @@ pub fn tell_saved(cx: &mut Context<'_>, moved: &Moved) -> Result<(), CommandErro
             "your edits are kept as saved/{number}: `mvault checkout saved/{number} -- PATH` brings them back"
         ))?;
     }
+    tell_withheld(cx, &moved.withheld);
     for unwritable in &moved.unwritable {
         let path = &unwritable.path;
         cx.ui.warn(if unwritable.is_purged {

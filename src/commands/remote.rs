@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::checkout::tell_withheld;
+use super::commit::refused_json;
 use super::init::{device_name, remember_as_default, remember_as_made};
 use super::reconcile::exit_of;
 use super::sync::call;
@@ -216,8 +218,16 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
     remember_as_default(cx, &endpoint.vault);
     let head = endpoint.vault.head()?;
     let received = done.summary.received.as_ref().map_or(0, |received| received.commits.len());
+    let moved = endpoint.reconciled.as_ref().and_then(|outcome| outcome.moved.as_ref());
+    let withheld = moved.map_or(&[][..], |moved| &moved.withheld);
     if cx.ui.is_json() {
-        cx.ui.json(&json!({"head": head.to_string(), "device": device.as_str(), "received": received, "bytes": done.bytes}))?;
+        cx.ui.json(&json!({
+            "head": head.to_string(),
+            "device": device.as_str(),
+            "received": received,
+            "bytes": done.bytes,
+            "withheld": withheld.iter().map(refused_json).collect::<Vec<_>>(),
+        }))?;
     } else {
         let shown = harmless_line(endpoint.vault.root().path().as_os_str().as_encoded_bytes());
         cx.ui
@@ -225,6 +235,9 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
         if endpoint.reconciled.as_ref().is_some_and(|outcome| !outcome.conflicts.is_empty()) {
             cx.ui.note("conflicts are pending there: `mvault conflicts` shows them");
         }
+    }
+    if !cx.ui.is_json() {
+        tell_withheld(cx, withheld);
     }
     endpoint.reconciled.as_ref().map_or(Ok(Exit::Done), exit_of)
 }

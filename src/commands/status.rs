@@ -10,7 +10,7 @@ use super::{CommandError, CommandResult, Context, Exit};
 use crate::merge::{AheadBehind, Conflict, History};
 use crate::object::{CommitId, VaultPath};
 use crate::ui::{harmless_line, json};
-use crate::vault::{self, Access, Oddity, Vault};
+use crate::vault::{self, Access, Oddity, Refused, Vault};
 use crate::worktree::{Change, LocalChanges, Status};
 
 /// Arguments of `status`.
@@ -32,6 +32,8 @@ struct Report {
     refused: BTreeSet<VaultPath>,
     /// What was odd about other devices.
     oddities: Vec<(String, Oddity)>,
+    /// Files of the tree that are not put in place yet.
+    waiting: Vec<Refused>,
 }
 
 /// Another device, and how far apart the heads are, counted in authored commits.
@@ -54,6 +56,7 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         parked: vault.parked().map(|_| vault.at()).transpose()?,
         renames: local.renames(),
         refused: refused(&vault, &local)?,
+        waiting: vault.waiting_files()?,
         local,
         conflicts: vault::pending(&vault)?.conflicts,
         devices: devices(&vault)?,
@@ -113,6 +116,15 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         .iter()
         .map(|(old, new)| json!({"old": old.to_string(), "new": new.to_string()}))
         .collect();
+    let mut waiting = Vec::new();
+    for one in &report.waiting {
+        let mut object = Map::new();
+        json::put_path(&mut object, "path", &one.path);
+        object.insert("why".into(), one.reason.code().into());
+        object.insert("message".into(), one.words().into());
+        object.insert("hint".into(), one.hint().into());
+        waiting.push(Value::Object(object));
+    }
     let pending: Vec<Value> = report.conflicts.iter().map(pending_json).collect();
     let remotes: Vec<Value> = report
         .devices
@@ -135,6 +147,7 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         "renames": renames,
         "skipped": skipped,
         "pending": pending,
+        "waiting": waiting,
         "remotes": remotes,
         "oddities": report.oddities.iter().map(|(device, oddity)| {
             json!({"device": device, "text": oddity.text, "noticed": oddity.noticed})
@@ -165,6 +178,10 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
     }
     for conflict in &report.conflicts {
         cx.ui.line(format_args!("  conflict  {} ({})", conflict.path, conflict.kind))?;
+    }
+    for one in &report.waiting {
+        cx.ui.line(format_args!("  waiting   {} ({})", harmless_line(&one.path), one.words()))?;
+        cx.ui.note(format_args!("    {}", one.hint()));
     }
     let is_renamed = |path: &VaultPath| report.renames.iter().any(|(old, new)| old == path || new == path);
     for (old, new) in &report.renames {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::secrets::{Scanner, Secret};
 use super::sidecar::Digest256;
+use crate::object::BlobId;
 
 /// The longest file whose syntax is looked at, in bytes; it is held in memory for that.
 pub const SYNTAX_BYTES_MAX: usize = 64 << 20;
@@ -53,7 +54,14 @@ pub struct Seen {
     pub secrets: Vec<Secret>,
     /// The hash of the plain bytes, if it was asked for.
     pub digest: Option<Digest256>,
+    /// The first bytes, at most [`BEGINS_BYTES`].
+    pub begins: Vec<u8>,
+    /// The id as a blob, if it was stored while it was looked at.
+    pub blob: Option<BlobId>,
 }
+
+/// How much of the beginning of a file is kept, in bytes.
+pub const BEGINS_BYTES: usize = 4096;
 
 impl Seen {
     /// Tells whether there is nothing but zero bytes, and some of them.
@@ -115,6 +123,8 @@ impl ContentJudge {
             self.markers.update(self.seen.size, bytes);
         }
         self.seen.size += bytes.len() as u64;
+        let room = BEGINS_BYTES - self.seen.begins.len();
+        self.seen.begins.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
         }

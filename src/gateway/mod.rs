@@ -8,6 +8,7 @@ pub mod content;
 pub mod foreign;
 pub mod link;
 pub mod name;
+pub mod obeyed;
 pub mod rejection;
 pub mod secrets;
 pub mod sidecar;

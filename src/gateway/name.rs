@@ -12,32 +12,6 @@ const DEVICES: [&str; 22] = [
     "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// Files that a program runs or obeys as soon as it finds them, by their last parts.
-const OBEYED: [&str; 22] = [
-    ".envrc",
-    ".claude/settings.json",
-    ".claude/settings.local.json",
-    ".mcp.json",
-    ".codex/config.toml",
-    ".codex/hooks.json",
-    ".gemini/settings.json",
-    ".cursor/hooks.json",
-    ".cursor/mcp.json",
-    ".vscode/tasks.json",
-    ".vscode/settings.json",
-    ".vscode/launch.json",
-    ".idea/workspace.xml",
-    ".zed/tasks.json",
-    ".zed/settings.json",
-    ".exrc",
-    ".nvim.lua",
-    ".vimrc",
-    ".npmrc",
-    ".yarnrc.yml",
-    "desktop.ini",
-    "autorun.inf",
-];
-
 /// Tells whether a name can be written on the systems a vault travels to. Names that only some tools
 /// dislike (a line break, a leading dash) are kept; they are quoted whenever they are shown.
 pub fn is_portable(name: &[u8]) -> bool {
@@ -53,19 +27,8 @@ pub fn is_portable_path(path: &VaultPath) -> bool {
     path.parts().all(is_portable)
 }
 
-/// Tells whether some program runs or obeys a file at this path on sight.
-pub fn is_obeyed(path: &VaultPath) -> bool {
-    let text = path.as_bytes();
-    OBEYED.iter().any(|obeyed| {
-        let start = text.len().checked_sub(obeyed.len());
-        start.is_some_and(|start| {
-            text[start..].eq_ignore_ascii_case(obeyed.as_bytes()) && (start == 0 || text[start - 1] == b'/')
-        })
-    })
-}
-
 /// Folds a name as the least discerning file system does. What is not text is compared byte by byte everywhere.
-fn fold(name: &[u8]) -> Vec<u8> {
+pub fn fold(name: &[u8]) -> Vec<u8> {
     name.to_str().map_or_else(|_| name.to_vec(), |text| fold_name(text).into_bytes())
 }
 
@@ -105,16 +68,6 @@ mod tests {
             assert!(is_portable(name.as_bytes()), "{name:?}");
         }
         assert!(!is_portable_path(&path("a/aux/b")));
-    }
-
-    #[test]
-    fn obeyed_files_are_known_wherever_they_lie() {
-        for name in [".envrc", "x/.envrc", ".CLAUDE/settings.json", "a/b/.mcp.json", ".vscode/tasks.json"] {
-            assert!(is_obeyed(&path(name)), "{name}");
-        }
-        for name in ["envrc", "x.envrc", "claude/settings.json", "notes/mcp.json", "vscode/tasks.json"] {
-            assert!(!is_obeyed(&path(name)), "{name}");
-        }
     }
 
     #[test]

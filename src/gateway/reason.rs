@@ -32,7 +32,7 @@ pub enum Reason {
     NameCollides,
     /// A link leads out of the vault, or into its own folder.
     LinkOutside,
-    /// A new file that some program obeys or runs on sight.
+    /// A file of which programs run or obey a part that was not accepted here.
     ObeyedFile,
     /// A large part of the vault would be removed at once.
     MassDelete,
@@ -157,7 +157,7 @@ impl Reason {
             Reason::NameNotPortable => "other systems cannot write its name",
             Reason::NameCollides => "some file systems take its name for another one here",
             Reason::LinkOutside => "the link leads out of the vault",
-            Reason::ObeyedFile => "some programs run or obey such a file on sight",
+            Reason::ObeyedFile => "programs run or obey what is in it",
             Reason::MassDelete => "a large part of the vault is gone at once",
             Reason::Purged => "this content was purged from the vault",
             Reason::TornLine => "a line was torn; it is kept as it is",

@@ -9,14 +9,16 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::growth::Growth;
+use super::obeyed::{Acceptance, Accepted, Origin};
 use super::protection::Protections;
 use super::rules::{Class, RULES_FILE};
 use super::ways::Ways;
 use super::{Error, Result, Vault, checkout};
 use crate::events::{self, Content, Stream};
 use crate::fs;
-use crate::gateway::content::{Demands, Seen, Syntax, has_markers};
-use crate::gateway::name::{FoldedNames, is_obeyed, is_portable_path};
+use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
+use crate::gateway::name::{FoldedNames, is_portable_path};
+use crate::gateway::obeyed;
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
@@ -44,13 +46,15 @@ pub struct Finding {
     pub reason: Reason,
     /// Where in the file, in bytes.
     pub offset: Option<u64>,
-    /// More words: which rule, how many. Never any content.
+    /// More words: which rule, how many. Never any content but a command that would run.
     pub detail: Option<String>,
+    /// What is accepted if it is let through.
+    pub(super) accepts: Option<Acceptance>,
 }
 
 impl Finding {
     pub(super) fn new(reason: Reason) -> Finding {
-        Finding { reason, offset: None, detail: None }
+        Finding { reason, offset: None, detail: None, accepts: None }
     }
 
     fn at(mut self, offset: u64) -> Finding {
@@ -84,7 +88,9 @@ pub(super) enum Body<'a> {
 
 /// What holds for one command.
 pub(super) struct Admission<'a> {
-    vault: &'a Vault,
+    pub vault: &'a Vault,
+    /// Where the vault lies.
+    pub place: obeyed::Place,
     /// The tree that the change is one of.
     pub base: TreeId,
     pub protections: Protections,
@@ -92,13 +98,27 @@ pub(super) struct Admission<'a> {
     /// What was let through because it was asked for, as `CODE:PATH`, or the code alone.
     used: Mutex<BTreeSet<String>>,
     before: Mutex<checkout::Lookup<'a, Store>>,
+    /// What was accepted on this device of files that programs run, read when it is asked for.
+    pub accepted: Mutex<Option<Arc<Accepted>>>,
+    /// What of them is accepted now.
+    pub accepting: Mutex<BTreeSet<Acceptance>>,
 }
 
 impl<'a> Admission<'a> {
     pub fn new(vault: &'a Vault, base: TreeId, allowed: &'a [Allowance]) -> Result<Admission<'a>> {
         let protections = vault.protections(base)?;
         let before = Mutex::new(checkout::Lookup::new(&vault.store, base));
-        Ok(Admission { vault, base, protections, allowed, used: Mutex::default(), before })
+        Ok(Admission {
+            vault,
+            place: vault.place(),
+            base,
+            protections,
+            allowed,
+            used: Mutex::default(),
+            before,
+            accepted: Mutex::default(),
+            accepting: Mutex::default(),
+        })
     }
 
     /// Tells whether a reason does not count at a path, and remembers that it was asked for.
@@ -146,8 +166,14 @@ impl<'a> Admission<'a> {
         self.vault.store.is_removed(blob.object())
     }
 
-    fn refuse(&self, path: &VaultPath, finding: Finding) -> Option<Finding> {
-        (!self.permits(finding.reason, path)).then_some(finding)
+    pub fn refuse(&self, path: &VaultPath, finding: Finding) -> Option<Finding> {
+        if !self.permits(finding.reason, path) {
+            return Some(finding);
+        }
+        if let Some(acceptance) = finding.accepts {
+            self.accept(acceptance);
+        }
+        None
     }
 
     /// Judges names and lengths, before anything is read.
@@ -174,9 +200,6 @@ impl<'a> Admission<'a> {
                     && let Some(part) = folders.collision(path)?
                 {
                     findings.push(Finding::new(Reason::NameCollides).detail(part));
-                }
-                if is_obeyed(path) {
-                    findings.push(Finding::new(Reason::ObeyedFile));
                 }
             }
             if let Some(finding) = findings.into_iter().find_map(|finding| self.refuse(path, finding)) {
@@ -291,25 +314,63 @@ impl<'a> Admission<'a> {
             return Ok(verdict);
         }
         let before = Before::of(self.vault, candidate);
-        let checks: [&dyn Fn() -> Result<Option<Finding>>; 5] = [
-            &|| self.emptied(seen, &before),
-            &|| self.zeros(path, seen, &before),
-            &|| self.rewritten(path, body, &before),
-            &|| self.syntax(seen, &before),
-            &|| self.secret(seen, body, &before),
-        ];
-        for check in checks {
-            if let Some(finding) = check()?
-                && let Some(finding) = self.refuse(path, finding)
-            {
-                verdict.refused = Some(finding);
-                return Ok(verdict);
-            }
-        }
-        if self.protections.is(path, Class::Stream) {
+        let findings = self.findings(candidate, seen, body, &before, Origin::Here)?;
+        verdict.refused = findings.into_iter().find_map(|finding| self.refuse(path, finding));
+        if verdict.refused.is_none() && self.protections.is(path, Class::Stream) {
             verdict.noticed = torn(body, &before)?;
         }
         Ok(verdict)
+    }
+
+    /// Judges the content of a file: everything that is the matter with it, for every door alike. What follows from it
+    /// is the door's affair.
+    fn findings(
+        &self,
+        candidate: &Candidate,
+        seen: &Seen,
+        body: Body<'_>,
+        before: &Before<'_>,
+        origin: Origin,
+    ) -> Result<Vec<Finding>> {
+        let path = &candidate.path;
+        let found = [
+            self.emptied(seen, before)?,
+            self.zeros(path, seen, before)?,
+            self.rewritten(path, body, before, origin)?,
+            self.syntax(seen, before)?,
+            self.secret(seen, body, before)?,
+            self.runs(candidate, seen, body, origin)?,
+        ];
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Judges the content of a file that other devices made, or a merge.
+    pub fn arriving(&self, candidate: &Candidate, bytes: &[u8]) -> Result<Vec<Finding>> {
+        let seen = ContentJudge::judge(self.demands(candidate), bytes);
+        let before = Before::of(self.vault, candidate);
+        self.findings(candidate, &seen, Body::Whole(bytes), &before, Origin::Elsewhere)
+    }
+
+    fn runs(
+        &self,
+        candidate: &Candidate,
+        seen: &Seen,
+        body: Body<'_>,
+        origin: Origin,
+    ) -> Result<Option<Finding>> {
+        let (blob, content) = match body {
+            Body::Whole(bytes) if bytes.len() as u64 <= obeyed::PART_BYTES_MAX => {
+                (BlobId::new(hash_object(Kind::Blob, bytes)), obeyed::Content::Whole(bytes))
+            }
+            Body::Whole(bytes) => (BlobId::new(hash_object(Kind::Blob, bytes)), obeyed::Content::Long(bytes)),
+            // Without an id it was not stored, and is not committed.
+            Body::Large(_) => match seen.blob {
+                Some(blob) => (blob, obeyed::Content::Long(&seen.begins)),
+                None => return Ok(None),
+            },
+        };
+        let new = (candidate.mode, blob);
+        self.obeyed(&candidate.path, new, candidate.old, content, origin)
     }
 
     /// Judges a link, which may stand where a file was.
@@ -358,7 +419,13 @@ impl<'a> Admission<'a> {
         Ok((was_text && counts).then_some(filled))
     }
 
-    fn rewritten(&self, path: &VaultPath, body: Body<'_>, before: &Before<'_>) -> Result<Option<Finding>> {
+    fn rewritten(
+        &self,
+        path: &VaultPath,
+        body: Body<'_>,
+        before: &Before<'_>,
+        origin: Origin,
+    ) -> Result<Option<Finding>> {
         if before.is_none() || !self.protections.is(path, Class::Stream) {
             return Ok(None);
         }
@@ -379,8 +446,11 @@ impl<'a> Admission<'a> {
                 let lost = shrinkage.lost.len();
                 Some(finding.detail(format!("{lost} lines are lost, the first is line {first}")))
             }
-            (None, Some(line)) => Some(finding.detail(format!("line {line} was moved"))),
-            (None, None) => None,
+            // A merge sorts what both sides added.
+            (None, Some(line)) if origin == Origin::Here => {
+                Some(finding.detail(format!("line {line} was moved")))
+            }
+            (None, _) => None,
         })
     }
 

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use super::admission::{Admission, Allowance};
 use super::book::merge_rules;
 use super::commit::describe_paths;
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::obeyed::Arrivals;
 use super::purge::without_purged;
 use super::rules::{Class, RULES_FILE, VaultRules};
 use super::transaction::CommitDraft;
@@ -16,7 +18,7 @@ use crate::merge::History;
 use crate::object::{
     BlobId, CommitId, Kind, Overlay, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath,
 };
-use crate::oplog::{Label, RefName, RefTarget};
+use crate::oplog::{Label, NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
 use crate::worktree::{self, TreeChange};
 
@@ -44,7 +46,7 @@ pub enum Streams {
 
 /// Moves the whole tree to a commit: parks it there, or takes it back to the branch if the commit is the
 /// branch's head.
-pub fn checkout(vault: &mut Vault, target: CommitId) -> Result<CheckoutOutcome> {
+pub fn checkout(vault: &mut Vault, target: CommitId, allowed: &[Allowance]) -> Result<CheckoutOutcome> {
     let lock = vault.lock("checkout")?;
     let head = vault.head()?;
     let at = vault.at()?;
@@ -70,13 +72,19 @@ pub fn checkout(vault: &mut Vault, target: CommitId) -> Result<CheckoutOutcome> 
             keep_streams(vault, &mut content, vault.tree_of(target)?, now)?
         }
     };
-    let moved =
-        move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Save })?;
+    let (content, operation) = accept_arriving(vault, content, operation, tree, allowed)?;
+    let request = Move { tree, content, operation, edits: Edits::Save, arrivals: Arrivals::New };
+    let moved = move_tree(vault, &lock, request)?;
     Ok(CheckoutOutcome { operation: Some(vault.log.last().seq), head, parked, moved })
 }
 
 /// Restores files and folders as they are in a commit, as edits that are not committed.
-pub fn checkout_paths(vault: &mut Vault, from: CommitId, paths: &[VaultPath]) -> Result<CheckoutOutcome> {
+pub fn checkout_paths(
+    vault: &mut Vault,
+    from: CommitId,
+    paths: &[VaultPath],
+    allowed: &[Allowance],
+) -> Result<CheckoutOutcome> {
     let lock = vault.lock("checkout")?;
     let standing = vault.standing_tree()?;
     let source = vault.tree_of(from)?;
@@ -110,9 +118,31 @@ pub fn checkout_paths(vault: &mut Vault, from: CommitId, paths: &[VaultPath]) ->
     let tree = write_changes(vault, &mut content, standing, changes)?;
     let operation = vault.operation("checkout").detail("from", from.to_string());
     let edits = Edits::SaveWithin(paths.iter().cloned().chain(sidecars).collect());
-    let moved = move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits })?;
+    let (content, operation) = accept_arriving(vault, content, operation, tree, allowed)?;
+    let moved = move_tree(vault, &lock, Move { tree, content, operation, edits, arrivals: Arrivals::New })?;
     let parked = vault.parked().map(|_| vault.at()).transpose()?;
     Ok(CheckoutOutcome { operation: Some(vault.log.last().seq), head: vault.head()?, parked, moved })
+}
+
+/// Accepts what a person lets through of what programs would run in a tree.
+fn accept_arriving(
+    vault: &Vault,
+    content: PackWriter,
+    operation: NewOperation,
+    tree: TreeId,
+    allowed: &[Allowance],
+) -> Result<(Option<PackWriter>, NewOperation)> {
+    if allowed.is_empty() {
+        return Ok((Some(content), operation));
+    }
+    content.publish()?;
+    let from = vault.standing_tree()?;
+    let withheld = vault.withheld(from, tree, &vault.index(from)?, Arrivals::New)?;
+    let admission = Admission::new(vault, from, allowed)?;
+    vault.accept_withheld(&admission, &withheld)?;
+    let overrides = admission.overrides();
+    let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
+    Ok((None, operation))
 }
 
 /// What a rollback did.
@@ -181,8 +211,11 @@ pub fn rollback(
     if vault.parked().is_some() {
         operation = operation.remove(RefName::Parked);
     }
-    let moved =
-        move_tree(vault, &lock, Move { tree, content: Some(content), operation, edits: Edits::Save })?;
+    let moved = move_tree(
+        vault,
+        &lock,
+        Move { tree, content: Some(content), operation, edits: Edits::Save, arrivals: Arrivals::New },
+    )?;
     let checkout = CheckoutOutcome { operation: Some(vault.log.last().seq), head: id, parked: None, moved };
     Ok(RollbackOutcome { checkout, commit: Some(id), taken_back })
 }
@@ -218,7 +251,11 @@ pub fn switch(vault: &mut Vault, branch: &Label, create: Option<CommitId>) -> Re
         operation = operation.remove(RefName::Parked);
     }
     let tree = vault.tree_of(target)?;
-    let moved = move_tree(vault, &lock, Move { tree, content: None, operation, edits: Edits::Save })?;
+    let moved = move_tree(
+        vault,
+        &lock,
+        Move { tree, content: None, operation, edits: Edits::Save, arrivals: Arrivals::New },
+    )?;
     Ok(CheckoutOutcome { operation: Some(vault.log.last().seq), head: target, parked: None, moved })
 }
 

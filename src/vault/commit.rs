@@ -81,6 +81,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     if request.is_strict && !gathered.refused.is_empty() {
         return Err(strict_refusal(&gathered.refused));
     }
+    admission.keep_accepted()?;
     gathered.write_sidecars(vault)?;
     if gathered.changes.is_empty() {
         vault.save_index(&index, base_tree, &gathered.refreshed, &gathered.listed);
@@ -101,6 +102,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     }
     let writer = std::mem::replace(&mut gathered.writer, vault.store.writer()?);
     vault.publish(lock, Some(writer), operation)?;
+    vault.wait_no_more(gathered.changes.iter().map(|change| &change.path))?;
     // Of two entries for one path the last counts: a sidecar that was read anew may have been rewritten since.
     let entries = [gathered.refreshed.as_slice(), &gathered.changes].concat();
     vault.save_index(&index, tree, &entries, &gathered.listed);
@@ -251,7 +253,10 @@ impl Vault {
                 let index = Index::from_tree(&self.store, tree)?;
                 // Where nothing can be written nothing can be tried out, and nothing committed either.
                 Ok(match self.dot.open_or_create_dir("tmp") {
-                    Ok(scratch) => index.mark_impossible(&self.store, &mut self.look(&scratch))?,
+                    Ok(scratch) => {
+                        let mut look = self.look(&scratch).withholding(self.waiting_blobs()?);
+                        index.mark_impossible(&self.store, &mut look)?
+                    }
                     Err(_) => index,
                 })
             }

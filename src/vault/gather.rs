@@ -496,8 +496,9 @@ fn store(
     let mut judging = Judging { judge, growth: admission.growth(candidate), rests_on_itself };
     let id = writer.add_seen(Kind::Blob, size, reader, base, &mut judging);
     let Judging { judge, mut growth, .. } = judging;
+    let mut seen = judge.finish();
+    seen.blob = id.as_ref().ok().map(|id| BlobId::new(*id));
     let verdict = growth.finish().map_err(|error| admission::unread_before(candidate, error));
-    let verdict =
-        verdict.and_then(|()| admission.judge(candidate, &judge.finish(), admission::Body::Large(&growth)));
+    let verdict = verdict.and_then(|()| admission.judge(candidate, &seen, admission::Body::Large(&growth)));
     (id, verdict)
 }

@@ -8,16 +8,17 @@ use std::collections::BTreeSet;
 
 use super::Result;
 use super::admission::{Admission, Finding};
+use super::obeyed::Origin;
 use super::refusal::{Door, Refused};
 use super::rules::Class;
 use super::sealing::seal_holds;
-use crate::events;
-use crate::gateway::content::has_markers;
-use crate::gateway::name::{is_obeyed, is_portable_path};
-use crate::gateway::{Reason, secrets};
+use crate::fs::Stat;
+use crate::gateway::Reason;
+use crate::gateway::name::is_portable_path;
+use crate::gateway::obeyed::Content;
 use crate::object::{BlobId, Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
 use crate::store::Store;
-use crate::worktree::{self, TreeDiff};
+use crate::worktree::{self, Candidate, TreeDiff};
 
 /// The longest incoming file that is looked into, in bytes.
 const LOOKED_AT_BYTES_MAX: u64 = 64 << 20;
@@ -83,6 +84,13 @@ pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) 
     Ok(guard.guarded)
 }
 
+/// What follows from a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    Hold,
+    Report,
+}
+
 struct Guard<'a, 'b> {
     admission: &'a Admission<'b>,
     source: &'a dyn Source,
@@ -94,7 +102,7 @@ struct Guard<'a, 'b> {
 
 impl Guard<'_, '_> {
     fn hold(&mut self, path: &VaultPath, blob: ObjectId, finding: Finding) {
-        if !self.admission.permits(finding.reason, path) {
+        if let Some(finding) = self.admission.refuse(path, finding) {
             let mut refused = Refused::by(Door::Pull, path.as_bytes(), finding);
             refused.blob = Some(BlobId::new(blob));
             self.guarded.held.push(refused);
@@ -122,19 +130,15 @@ impl Guard<'_, '_> {
     fn look(&mut self, diff: &TreeDiff) -> Result<()> {
         let Some((mode, id)) = diff.new else { return Ok(()) };
         let path = &diff.path;
-        if diff.old.is_none() {
-            if is_obeyed(path) {
-                self.hold(path, id, Finding::new(Reason::ObeyedFile));
-            }
-            if !is_portable_path(path) {
-                self.tell(path, id, Finding::new(Reason::NameNotPortable));
-            }
+        if diff.old.is_none() && !is_portable_path(path) {
+            self.tell(path, id, Finding::new(Reason::NameNotPortable));
         }
-        if diff.old.is_some_and(|old| old.1 == id) {
-            return Ok(());
-        }
-        let Some(bytes) = self.read(id)? else { return Ok(()) };
+        let bytes = self.read(id)?;
         if mode == Mode::Symlink {
+            if diff.old == diff.new {
+                return Ok(());
+            }
+            let Some(bytes) = bytes else { return Ok(()) };
             let was_file = diff.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
             if was_file && let Some(finding) = self.admission.replacement(path) {
                 self.hold(path, id, finding);
@@ -145,25 +149,28 @@ impl Guard<'_, '_> {
             }
             return Ok(());
         }
-        let old = match diff.old {
-            Some((mode, id)) if mode != Mode::Symlink => self.read(id)?,
-            _ => None,
+        let old = diff.old.map(|(mode, id)| (mode, BlobId::new(id)));
+        let Some(bytes) = bytes else {
+            // Too long to be looked into: what runs it by its name alone is known all the same.
+            let found = (mode, BlobId::new(id));
+            let content = Content::Long(&[]);
+            if let Some(finding) = self.admission.obeyed(path, found, old, content, Origin::Elsewhere)? {
+                self.hold(path, id, finding);
+            }
+            return Ok(());
         };
-        let old = old.as_deref().unwrap_or_default();
-        if self.admission.protections.is(path, Class::Canonical) {
-            self.canonical(path, id, old, &bytes);
-        }
-        if self.admission.protections.is(path, Class::Stream) && diff.old.is_some() {
-            // Only what is lost counts: a merge sorts what both sides added.
-            let lost = events::shrinkage(old, &bytes).lost;
-            if !lost.is_empty() {
-                let detail = format!("{} lines would be lost", lost.len());
-                self.hold(path, id, Finding::new(Reason::StreamRewritten).detail(detail));
+        let stat = Stat { size: bytes.len() as u64, ..Stat::none() };
+        let candidate = Candidate { path: path.clone(), mode, stat, old };
+        for finding in self.admission.arriving(&candidate, &bytes)? {
+            match self.policy(path, finding.reason) {
+                Policy::Hold => self.hold(path, id, finding),
+                Policy::Report => self.tell(path, id, finding),
             }
         }
-        let found = secrets::scan(&bytes);
-        if found.len() > secrets::scan(old).len() {
-            self.tell(path, id, Finding::new(Reason::Secret).detail(found[0].what));
+        if diff.old.is_none() && self.admission.steers(path, mode, BlobId::new(id), &bytes) {
+            let finding =
+                Finding::new(Reason::ObeyedFile).detail("agents follow this text; it runs nothing itself");
+            self.tell(path, id, finding);
         }
         Ok(())
     }
@@ -192,15 +199,15 @@ impl Guard<'_, '_> {
         Ok(())
     }
 
-    fn canonical(&mut self, path: &VaultPath, id: ObjectId, old: &[u8], new: &[u8]) {
-        if new.is_empty() && !old.is_empty() {
-            self.hold(path, id, Finding::new(Reason::Emptied));
-        }
-        if !new.is_empty() && new.iter().all(|b| *b == 0) {
-            self.hold(path, id, Finding::new(Reason::NulFilled));
-        }
-        if has_markers(new) && !has_markers(old) {
-            self.hold(path, id, Finding::new(Reason::ConflictMarkers));
+    /// What follows here from what is the matter with a file. A commit refuses all of it; of what is in the history
+    /// already only what would do damage here is held.
+    fn policy(&self, path: &VaultPath, reason: Reason) -> Policy {
+        let is = |class| self.admission.protections.is(path, class);
+        match reason {
+            Reason::ObeyedFile | Reason::LinkOutside | Reason::StreamRewritten => Policy::Hold,
+            Reason::Secret => Policy::Report,
+            _ if is(Class::Canonical) || is(Class::Stream) => Policy::Hold,
+            _ => Policy::Report,
         }
     }
 

@@ -23,6 +23,7 @@ mod intake;
 mod memory;
 mod moving;
 mod naming;
+mod obeyed;
 mod open;
 mod peers;
 mod protection;

@@ -5,6 +5,8 @@
 
 use super::commit::write_tree;
 use super::gather::gather;
+use super::obeyed::Arrivals;
+use super::refusal::{Door, Refused};
 use super::sealing::broken_seals;
 use super::transaction::CommitDraft;
 use super::{Access, Error, ErrorKind, Result, Vault, VaultLock};
@@ -44,6 +46,8 @@ pub struct Move {
     pub operation: NewOperation,
     /// What happens to edits.
     pub edits: Edits,
+    /// Whether what programs would run of it was judged.
+    pub arrivals: Arrivals,
 }
 
 /// What happened in the working tree.
@@ -57,11 +61,13 @@ pub struct Moved {
     pub saved: Option<u64>,
     /// Files of the tree that cannot exist here.
     pub unwritable: Vec<Unwritable>,
+    /// Files of the tree that are not put in place before somebody accepted what they run.
+    pub withheld: Vec<Refused>,
 }
 
 /// Moves the working tree and appends the operation. Nothing is changed if anything is in the way.
 pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<Moved> {
-    let Move { tree, content, mut operation, edits } = request;
+    let Move { tree, content, mut operation, edits, arrivals } = request;
     if let Some(content) = content {
         content.publish()?;
     }
@@ -71,6 +77,9 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
     let paths: &[VaultPath] = if let Edits::SaveWithin(paths) = &edits { paths } else { &[] };
     let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths: &[] };
     let local = worktree::hash_candidates(&vault.root, &vault.scan_what_is_read(input)?, Some(seen));
+    let mut withheld = vault.withheld(from, tree, &index, arrivals)?;
+    let withheld_blobs = withheld.iter().map(|one| (one.path.clone(), one.blob));
+    let scratch = vault.dot.open_or_create_dir("tmp")?;
     let plan = worktree::plan(
         PlanInput {
             source: &vault.store,
@@ -86,18 +95,26 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
             },
             paths,
         },
-        &mut vault.look(&vault.dot.open_or_create_dir("tmp")?),
+        &mut vault.look(&scratch).withholding(withheld_blobs),
     )?;
     if !plan.in_the_way.is_empty() {
         let paths = plan.in_the_way.iter().map(|found| found.path.clone()).collect();
         return Err(Error::InTheWay { what: "the files cannot be changed", paths });
     }
-    let mut moved = Moved { unwritable: plan.unwritable.clone(), ..Moved::default() };
+    let (kept_back, unwritable) = plan.unwritable.iter().cloned().partition(|one| one.is_withheld);
+    let kept_back: Vec<Unwritable> = kept_back;
+    withheld.retain(|one| kept_back.iter().any(|back| back.path == one.path));
+    let door = if plan.moves { Door::Withheld } else { Door::Restore };
+    let refused = withheld.iter().map(|one| one.refused(door)).collect();
+    let mut moved = Moved { unwritable, withheld: refused, ..Moved::default() };
     (moved.written, moved.removed) = plan.counts();
     if !plan.replaced_edits.is_empty() {
         let (name, number, id) = save_edits(vault, &index, from)?;
         operation = operation.set(name, id);
         moved.saved = Some(number);
+    }
+    if plan.moves {
+        vault.keep_waiting(&withheld, false)?;
     }
     let nonce = Nonce::new(vault.env.random16());
     let journal = worktree::stage(&vault.dot, &plan, &StoredContent(vault), nonce)?;
@@ -107,6 +124,9 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
         return Err(error);
     }
     carry_out(vault, lock, &journal, &index).map_err(|cause| Error::Unfinished(Box::new(cause)))?;
+    if plan.moves {
+        vault.keep_waiting(&withheld, true)?;
+    }
     tell_broken_seals(vault, from, tree)?;
     Ok(moved)
 }
@@ -128,6 +148,8 @@ fn save_edits(vault: &Vault, index: &Index, from: TreeId) -> Result<(RefName, u6
     let commit = vault.draft_commit(tree, vec![vault.at()?], draft)?;
     let id = vault.write_commit(&mut gathered.writer, &commit)?;
     gathered.writer.publish()?;
+    let kept = gathered.changes.iter().filter_map(|change| Some((change.path.clone(), change.new?)));
+    vault.accept_own(kept.map(|(path, entry)| (path, entry.mode, entry.id)))?;
     let name = vault.log.refs().next_saved();
     let RefName::Saved(number) = name else { unreachable!("the next saved state has a number") };
     Ok((name, number, id))
@@ -212,6 +234,8 @@ impl Vault {
         changes: Vec<worktree::TreeChange>,
         message: &str,
     ) -> Result<RefName> {
+        let own = changes.iter().filter_map(|change| Some((change.path.clone(), change.entry?)));
+        let own: Vec<_> = own.map(|(path, (mode, id))| (path, mode, BlobId::new(id))).collect();
         let saved = worktree::write_tree(&self.store, base, changes, &mut |bytes, replaced| {
             Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
         })?;
@@ -221,6 +245,7 @@ impl Vault {
         let name = self.log.refs().next_saved();
         let operation = self.operation("save").set(name.clone(), id);
         self.publish(lock, Some(writer), operation)?;
+        self.accept_own(own)?;
         Ok(name)
     }
 }

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::admission::{Admission, Allowance};
 use super::guard;
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::obeyed::Arrivals;
 use super::refusal::{Door, Refused};
 use super::transaction::CommitDraft;
 use super::write::refuse_content;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs;
+use crate::gateway::Reason;
 use crate::merge::{self, Choices, Conflict, Reconciled, Take};
 use crate::object::{BlobId, CommitId, DeviceName, Kind, Object, ObjectId, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName};
@@ -113,6 +115,7 @@ pub fn reconcile_locked(
         told: Vec::new(),
     };
     if result.head == own {
+        outcome.moved = place_accepted(vault, lock, &operation, accepts)?;
         append_if_news(vault, lock, operation)?;
         return Ok(outcome);
     }
@@ -130,6 +133,7 @@ pub fn reconcile_locked(
     let admission = Admission::new(vault, vault.tree_of(own)?, &accepts.allowed)?;
     let guarded = guard::judge(&admission, &guard::with_objects(&vault.store, &result.objects), tree)?;
     let overrides = admission.overrides();
+    admission.keep_accepted()?;
     outcome.told = guarded.told;
     if !guarded.held.is_empty() {
         vault.log_rejections(&guarded.held)?;
@@ -140,7 +144,7 @@ pub fn reconcile_locked(
     }
     let held = operation.clone();
     let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
-    match move_to(vault, lock, operation, &result, tree) {
+    match move_to(vault, lock, operation, &result, (tree, Arrivals::Judged)) {
         Ok(moved) => {
             outcome.head = result.head;
             outcome.derived = result.objects.contains_key(&result.head.object()).then_some(result.head);
@@ -179,7 +183,7 @@ fn move_to(
     lock: &VaultLock,
     operation: NewOperation,
     result: &Reconciled,
-    tree: TreeId,
+    (tree, arrivals): (TreeId, Arrivals),
 ) -> Result<Moved> {
     let mut content = vault.store.writer()?;
     add_objects(&mut content, &result.objects)?;
@@ -187,7 +191,7 @@ fn move_to(
         .set(vault.branch_ref(), result.head)
         .set(RefName::At, result.head)
         .frontier(result.folded.clone());
-    move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })
+    move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry, arrivals })
 }
 
 /// Gives a clone its first head, from what was offered, and its files. Nothing is overwritten: what is in
@@ -211,7 +215,7 @@ pub fn begin_locked(
         Some(object) => decode_tree(result.head, object)?,
         None => vault.tree_of(result.head)?,
     };
-    let moved = move_to(vault, lock, operation, &result, tree)?;
+    let moved = move_to(vault, lock, operation, &result, (tree, Arrivals::New))?;
     // Whoever makes a clone takes the vault as it is.
     vault.accept_rules(tree)?;
     Ok(ReconcileOutcome {
@@ -223,6 +227,27 @@ pub fn begin_locked(
         moved: Some(moved),
         told: Vec::new(),
     })
+}
+
+/// Puts files in place that were withheld, as far as a person now accepts what they run.
+fn place_accepted(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    operation: &NewOperation,
+    accepts: &Accepts,
+) -> Result<Option<Moved>> {
+    if !accepts.allowed.iter().any(|allowance| allowance.reason == Reason::ObeyedFile) {
+        return Ok(None);
+    }
+    let tree = vault.standing_tree()?;
+    let withheld = vault.withheld(tree, tree, &vault.index(tree)?, Arrivals::Judged)?;
+    let admission = Admission::new(vault, tree, &accepts.allowed)?;
+    if !vault.accept_withheld(&admission, &withheld)? {
+        return Ok(None);
+    }
+    let operation = operation.clone().detail("allowed", admission.overrides());
+    let arrivals = Arrivals::Judged;
+    move_tree(vault, lock, Move { tree, content: None, operation, edits: Edits::Carry, arrivals }).map(Some)
 }
 
 /// Appends an operation that only keeps what was fetched, unless it says nothing.
@@ -410,8 +435,11 @@ fn commit_resolution(
         .frontier(vec![id])
         .lamport(commit.lamport);
     let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
-    let moved =
-        move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Carry })?;
+    let moved = move_tree(
+        vault,
+        lock,
+        Move { tree, content: Some(content), operation, edits: Edits::Carry, arrivals: Arrivals::Judged },
+    )?;
     keep_choices(vault, &[])?;
     let (remaining, held) = (Vec::new(), Vec::new());
     Ok(ResolveOutcome { remaining, head: id, commit: Some(id), moved: Some(moved), held })
@@ -429,8 +457,13 @@ fn judge_resolution(
     let objects = guard::with_objects(&vault.store, &resolution.objects);
     let mut held = guard::judge(&admission, &objects, tree)?.held;
     // What was chosen was looked at.
-    held.retain(|one| !resolution.chosen.iter().any(|(conflict, _)| conflict.path.as_bytes() == one.path));
+    // To choose a text is not yet to let programs run it.
+    held.retain(|one| {
+        one.reason == Reason::ObeyedFile
+            || !resolution.chosen.iter().any(|(conflict, _)| conflict.path.as_bytes() == one.path)
+    });
     held.iter_mut().for_each(|one| one.door = Door::Resolve);
+    admission.keep_accepted()?;
     if held.is_empty() {
         return Ok(Ok(admission.overrides()));
     }

@@ -44,6 +44,10 @@ pub enum Door {
     History,
     /// In a bundle, of which nothing was taken.
     Bundle,
+    /// Into the working tree, from a tree that this device stands on.
+    Withheld,
+    /// Into the working tree, from another commit, as an edit.
+    Restore,
 }
 
 /// A file that was not taken, or that a word is due about.
@@ -77,7 +81,7 @@ impl Refused {
 
     /// The same for what wanted in elsewhere.
     pub(super) fn by(door: Door, path: &[u8], finding: Finding) -> Refused {
-        let Finding { reason, offset, detail } = finding;
+        let Finding { reason, offset, detail, accepts: _ } = finding;
         let path = path.to_vec();
         Refused { door, path, reason, offset, detail, size: None, sha256: None, blob: None, is_kept: false }
     }
@@ -109,6 +113,12 @@ impl Refused {
             Door::Resolve => format!(
                 "mend it on the other device; if it is meant, the same `mvault resolve` with `{allow}` lets it in"
             ),
+            Door::Withheld => {
+                format!("if you know what it does, `mvault reconcile {allow}` puts it in place")
+            }
+            Door::Restore => {
+                format!("if you know what it does, the same command with `{allow}` puts it in place")
+            }
             Door::History => "it is in the history of both devices; it holds nothing up".to_owned(),
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::checkout::{Streams, keep_streams};
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::obeyed::Arrivals;
 use super::purge::without_purged;
 use super::reconcile::add_objects;
 use super::transaction::CommitDraft;
@@ -163,7 +164,11 @@ fn move_back(vault: &mut Vault, lock: &VaultLock, target: Operation) -> Result<U
     let moves_tree = target.change(&RefName::At).is_some() && !keeps_files;
     let moved = if moves_tree {
         let tree = standing_tree_after(vault, &operation)?;
-        move_tree(vault, lock, Move { tree, content: None, operation, edits: Edits::Save })?
+        move_tree(
+            vault,
+            lock,
+            Move { tree, content: None, operation, edits: Edits::Save, arrivals: Arrivals::New },
+        )?
     } else {
         vault.publish(lock, None, operation)?;
         Moved::default()
@@ -265,7 +270,11 @@ fn commit_back(
     let id = vault.write_commit(&mut content, &commit)?;
     let operation =
         operation.set(vault.branch_ref(), id).set(RefName::At, id).frontier(vec![id]).lamport(commit.lamport);
-    let moved = move_tree(vault, lock, Move { tree, content: Some(content), operation, edits: Edits::Save })?;
+    let moved = move_tree(
+        vault,
+        lock,
+        Move { tree, content: Some(content), operation, edits: Edits::Save, arrivals: Arrivals::New },
+    )?;
     outcome(vault, target, Some(id), BTreeSet::new(), moved)
 }
 

@@ -171,7 +171,7 @@ impl Index {
             // What could not be tried is taken as possible.
             let can_exist = path.parts().all(|part| look.can_exist(part).unwrap_or(true))
                 && can_be_made(look, source, entry.mode, entry.id).unwrap_or(true);
-            if !can_exist || look.is_purged(entry.id) {
+            if !can_exist || look.is_purged(entry.id) || look.is_withheld(&path, entry.id) {
                 changes.push((path, Some(IndexEntry { absent_here: true, ..entry })));
             }
         }

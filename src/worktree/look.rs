@@ -52,6 +52,11 @@ pub trait Look {
     fn is_purged(&mut self, _id: BlobId) -> bool {
         false
     }
+
+    /// Returns `true` if a file must not be put there before somebody accepted it.
+    fn is_withheld(&mut self, _path: &VaultPath, _id: BlobId) -> bool {
+        false
+    }
 }
 
 /// Looks at a working tree.
@@ -61,6 +66,7 @@ pub struct RealLook {
     scratch: Dir,
     names: HashMap<Vec<u8>, bool>,
     purged: HashSet<BlobId>,
+    withheld: HashMap<VaultPath, BlobId>,
 }
 
 impl RealLook {
@@ -74,6 +80,7 @@ impl RealLook {
             scratch: scratch.clone(),
             names: HashMap::new(),
             purged: HashSet::new(),
+            withheld: HashMap::new(),
         }
     }
 
@@ -81,6 +88,13 @@ impl RealLook {
     #[must_use]
     pub fn without(mut self, purged: impl IntoIterator<Item = BlobId>) -> RealLook {
         self.purged.extend(purged);
+        self
+    }
+
+    /// Says which files must not be put in place.
+    #[must_use]
+    pub fn withholding(mut self, withheld: impl IntoIterator<Item = (VaultPath, BlobId)>) -> RealLook {
+        self.withheld.extend(withheld);
         self
     }
 
@@ -192,6 +206,10 @@ impl Look for RealLook {
 
     fn is_purged(&mut self, id: BlobId) -> bool {
         self.purged.contains(&id)
+    }
+
+    fn is_withheld(&mut self, path: &VaultPath, id: BlobId) -> bool {
+        self.withheld.get(path) == Some(&id)
     }
 }
 

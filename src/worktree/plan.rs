@@ -83,6 +83,8 @@ pub struct Unwritable {
     pub same_as: Option<VaultPath>,
     /// Whether it is its content that cannot be had: it was purged.
     pub is_purged: bool,
+    /// Whether it is not put there before somebody accepted it.
+    pub is_withheld: bool,
 }
 
 /// What a move would do.
@@ -401,11 +403,12 @@ impl Planner<'_> {
         if can && !is_there && !is_purged {
             can = can_be_made(self.look, self.input.source, new.mode, new.id)?;
         }
-        if !can || is_purged {
+        let is_withheld = can && !is_there && !is_purged && self.look.is_withheld(path, new.id);
+        if !can || is_purged || is_withheld {
             let same_as = same.map(|path| VaultPath::parse(path.as_slice())).transpose()?;
-            self.plan.unwritable.push(Unwritable { path: path.clone(), same_as, is_purged });
+            self.plan.unwritable.push(Unwritable { path: path.clone(), same_as, is_purged, is_withheld });
         }
-        Ok(can && !is_purged)
+        Ok(can && !is_purged && !is_withheld)
     }
 
     /// Tells whether `path` can be written once the plan's removals are done, and says what is in the way.

@@ -7,6 +7,7 @@ mod kept;
 mod killed;
 #[cfg(target_os = "linux")]
 mod mounts;
+mod obeyed;
 mod pull;
 mod reasons;
 mod seals;

@@ -243,7 +243,7 @@ fn half_of_the_files_or_twenty_may_go() {
 #[test]
 fn obeyed_files_and_links_outside_are_held() {
     let place = two();
-    place.write("pixel/.claude/settings.json", "{}\n");
+    place.write("pixel/.claude/settings.json", "{\"hooks\": {\"Stop\": [{\"command\": \"id\"}]}}\n");
     symlink("../../elsewhere", place.work().join("pixel/notes/away")).expect("a link");
     symlink("a.md", place.work().join("pixel/notes/beside")).expect("a link");
     commit_there(&place, &["obeyed-file", "link-outside"]);

@@ -425,7 +425,7 @@ warning: notes/own was left out: the link leads out of the vault
 #[test]
 fn obeyed_file() {
     Case::added("obeyed-file", "sub/.envrc", "echo hello\n").check(str![[r#"
-warning: sub/.envrc was left out: some programs run or obey such a file on sight
+warning: sub/.envrc was left out: programs run or obey what is in it: shells: `echo hello`
   if you know what it does, `mvault commit --allow obeyed-file:sub/.envrc` takes it
 
 "#]]);
@@ -437,11 +437,13 @@ warning: sub/.envrc was left out: some programs run or obey such a file on sight
 }
 
 #[test]
-fn an_obeyed_file_that_is_there_already_may_change() {
+fn an_obeyed_file_that_is_there_already_is_asked_about_when_what_runs_changes() {
     let place = vault();
     place.write(".envrc", "echo one\n");
     place.mvault(["commit", "--allow", "obeyed-file"]).ok();
     place.write(".envrc", "echo two\n");
+    place.mvault(["commit"]).code(3);
+    place.write(".envrc", "echo one\n");
     place.mvault(["commit"]).code(0);
 }
 

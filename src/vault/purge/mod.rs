@@ -20,6 +20,7 @@ pub use survey::{Survey, Version, survey};
 
 use self::list::OPERATION;
 use super::moving::{Edits, Move, Moved, move_tree};
+use super::obeyed::Arrivals;
 use super::transaction::CommitDraft;
 use super::verify::named_commits;
 use super::{Error, ErrorKind, Result, Vault};
@@ -101,7 +102,8 @@ pub fn purge(
         .lamport(commit.lamport)
         .detail("purged", ids(blobs.iter().map(|blob| blob.object())));
     vault.forget_purged()?;
-    let request = Move { tree, content: Some(content), operation, edits: Edits::Stay };
+    let request =
+        Move { tree, content: Some(content), operation, edits: Edits::Stay, arrivals: Arrivals::Judged };
     let moved = move_tree(vault, &lock, request)?;
     let agreed = blobs.iter().map(|blob| blob.object()).collect();
     vault.note_purges(&[(id, commit)], &agreed)?;

@@ -254,7 +254,12 @@ impl Look<'_> {
     /// Fills in what a file is to be: the last version that holds, and what a stream has besides.
     fn restored(&self, mut plan: Plan, class: Class, mended: Option<Vec<u8>>) -> Result<Option<Plan>> {
         let Some(version) = reliable(self.vault, &plan.fix.path)? else { return Ok(Some(plan)) };
-        let Reliable { bytes, commit, instead_of, .. } = version;
+        let Reliable { bytes, id, commit, instead_of } = version;
+        let mode = if plan.mode & 0o111 == 0 { Mode::File } else { Mode::Executable };
+        if let Some(words) = self.vault.withheld_version(&plan.fix.path, mode, BlobId::new(id))? {
+            plan.fix.why = words;
+            return Ok(Some(plan));
+        }
         plan.wanted = bytes.to_vec();
         if class == Class::Stream
             && let Some(here) = mended.as_ref().or(plan.found.as_ref())
