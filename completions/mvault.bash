@@ -475,12 +475,16 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__checkout)
-            opts="-C -q -h --json --quiet --color --no-pager --help"
+            opts="-C -q -h --allow --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -156,6 +156,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand diff" -l json -d 'Tell eve
 complete -c mvault -n "__fish_mvault_using_subcommand diff" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand diff" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand diff" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand checkout" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
 complete -c mvault -n "__fish_mvault_using_subcommand checkout" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand checkout" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -351,28 +351,6 @@ impl<'a> Admission<'a> {
         self.findings(candidate, &seen, Body::Whole(bytes), &before, Origin::Elsewhere)
     }
 
-    fn runs(
-        &self,
-        candidate: &Candidate,
-        seen: &Seen,
-        body: Body<'_>,
-        origin: Origin,
-    ) -> Result<Option<Finding>> {
-        let (blob, content) = match body {
-            Body::Whole(bytes) if bytes.len() as u64 <= obeyed::PART_BYTES_MAX => {
-                (BlobId::new(hash_object(Kind::Blob, bytes)), obeyed::Content::Whole(bytes))
-            }
-            Body::Whole(bytes) => (BlobId::new(hash_object(Kind::Blob, bytes)), obeyed::Content::Long(bytes)),
-            // Without an id it was not stored, and is not committed.
-            Body::Large(_) => match seen.blob {
-                Some(blob) => (blob, obeyed::Content::Long(&seen.begins)),
-                None => return Ok(None),
-            },
-        };
-        let new = (candidate.mode, blob);
-        self.obeyed(&candidate.path, new, candidate.old, content, origin)
-    }
-
     /// Judges a link, which may stand where a file was.
     fn link(&self, path: &VaultPath, was_file: bool, body: Body<'_>) -> Result<Option<Finding>> {
         if was_file && let Some(finding) = self.replacement(path) {

@@ -12,16 +12,17 @@ use std::sync::{Arc, PoisonError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::admission::{Admission, Finding};
+use super::admission::{Admission, Body, Finding};
 use super::refusal::{Door, Refused};
 use super::{Result, Vault};
 use crate::fs;
 use crate::gateway::Reason;
+use crate::gateway::content::Seen;
 use crate::gateway::obeyed::{self, Content, Found, Look, PART_BYTES_MAX, Runs, When};
 use crate::gateway::sidecar::Digest256;
-use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath};
+use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, hash_object};
 use crate::store::Store;
-use crate::worktree::{self, Index};
+use crate::worktree::{self, Candidate, Index};
 
 const LIST: &str = "obeyed";
 const LIST_BYTES_MAX: u64 = 64 << 20;
@@ -161,6 +162,29 @@ pub(super) enum Origin {
 }
 
 impl Admission<'_> {
+    /// Judges a file by what was seen in it: whether programs would run or obey a part that was not accepted here.
+    pub(super) fn runs(
+        &self,
+        candidate: &Candidate,
+        seen: &Seen,
+        body: Body<'_>,
+        origin: Origin,
+    ) -> Result<Option<Finding>> {
+        let (blob, content) = match body {
+            Body::Whole(bytes) if bytes.len() as u64 <= PART_BYTES_MAX => {
+                (BlobId::new(hash_object(Kind::Blob, bytes)), Content::Whole(bytes))
+            }
+            Body::Whole(bytes) => (BlobId::new(hash_object(Kind::Blob, bytes)), Content::Long(bytes)),
+            // Without an id it was not stored, and is not committed.
+            Body::Large(_) => match seen.blob {
+                Some(blob) => (blob, Content::Long(&seen.begins)),
+                None => return Ok(None),
+            },
+        };
+        let new = (candidate.mode, blob);
+        self.obeyed(&candidate.path, new, candidate.old, content, origin)
+    }
+
     /// Judges whether programs would run or obey a file, or a part of it, that was not accepted here.
     pub(super) fn obeyed(
         &self,

@@ -126,14 +126,10 @@ pub fn reconcile_locked(
         outcome.pending = all_pending();
         return Ok(outcome);
     }
-    let tree = match result.objects.get(&result.head.object()) {
-        Some(object) => decode_tree(result.head, object)?,
-        None => vault.tree_of(result.head)?,
-    };
+    let tree = tree_of(vault, &result)?;
     let admission = Admission::new(vault, vault.tree_of(own)?, &accepts.allowed)?;
     let guarded = guard::judge(&admission, &guard::with_objects(&vault.store, &result.objects), tree)?;
     let overrides = admission.overrides();
-    admission.keep_accepted()?;
     outcome.told = guarded.told;
     if !guarded.held.is_empty() {
         vault.log_rejections(&guarded.held)?;
@@ -142,6 +138,7 @@ pub fn reconcile_locked(
         outcome.on_hold = Some(Hold::Guarded(guarded.held));
         return Ok(outcome);
     }
+    admission.keep_accepted()?;
     let held = operation.clone();
     let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
     match move_to(vault, lock, operation, &result, (tree, Arrivals::Judged)) {
@@ -211,10 +208,7 @@ pub fn begin_locked(
         ));
     };
     let result = merge::reconcile(&vault.store, &vault.book(), *first, &frontier)?;
-    let tree = match result.objects.get(&result.head.object()) {
-        Some(object) => decode_tree(result.head, object)?,
-        None => vault.tree_of(result.head)?,
-    };
+    let tree = tree_of(vault, &result)?;
     let moved = move_to(vault, lock, operation, &result, (tree, Arrivals::New))?;
     // Whoever makes a clone takes the vault as it is.
     vault.accept_rules(tree)?;
@@ -256,6 +250,13 @@ fn append_if_news(vault: &mut Vault, lock: &VaultLock, operation: NewOperation) 
         vault.publish(lock, None, operation)?;
     }
     Ok(())
+}
+
+fn tree_of(vault: &Vault, result: &Reconciled) -> Result<TreeId> {
+    match result.objects.get(&result.head.object()) {
+        Some(object) => decode_tree(result.head, object),
+        None => vault.tree_of(result.head),
+    }
 }
 
 fn decode_tree(id: CommitId, object: &Object) -> Result<TreeId> {
@@ -463,8 +464,8 @@ fn judge_resolution(
             || !resolution.chosen.iter().any(|(conflict, _)| conflict.path.as_bytes() == one.path)
     });
     held.iter_mut().for_each(|one| one.door = Door::Resolve);
-    admission.keep_accepted()?;
     if held.is_empty() {
+        admission.keep_accepted()?;
         return Ok(Ok(admission.overrides()));
     }
     vault.log_rejections(&held)?;

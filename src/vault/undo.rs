@@ -270,11 +270,8 @@ fn commit_back(
     let id = vault.write_commit(&mut content, &commit)?;
     let operation =
         operation.set(vault.branch_ref(), id).set(RefName::At, id).frontier(vec![id]).lamport(commit.lamport);
-    let moved = move_tree(
-        vault,
-        lock,
-        Move { tree, content: Some(content), operation, edits: Edits::Save, arrivals: Arrivals::New },
-    )?;
+    let (edits, arrivals) = (Edits::Save, Arrivals::New);
+    let moved = move_tree(vault, lock, Move { tree, content: Some(content), operation, edits, arrivals })?;
     outcome(vault, target, Some(id), BTreeSet::new(), moved)
 }
 

@@ -1,3 +1,5 @@
+//! Each name of the table in each place a vault can lie, and which part of a file counts.
+
 use super::*;
 use crate::object::{Kind, hash_object};
 
