@@ -90,7 +90,7 @@ impl Vault {
         line.resize(WITNESS_BYTES - 1, b' ');
         line.push(b'\n');
         let file = match self.dot.open_write(WITNESS) {
-            Err(error) if error.is_not_found() => self.dot.create_new(WITNESS, 0o644),
+            Err(error) if error.is_not_found() => self.dot.create_new(WITNESS, 0o600),
             other => other,
         };
         let _the_log_is_the_truth = file.and_then(|file| file.write_at(&line, 0));
