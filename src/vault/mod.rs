@@ -45,6 +45,7 @@ mod transaction;
 mod trust;
 mod undo;
 mod verify;
+mod waits;
 mod ways;
 mod write;
 
@@ -91,6 +92,7 @@ pub use transaction::VaultLock;
 pub use trust::{Trust, Trusted, check_trust, distrust_vault, trust_vault, trusted_vaults};
 pub use undo::{UndoOutcome, undo};
 pub use verify::{Depth, Lost, Problem, Verified, verify};
+pub use waits::waiting_paths;
 pub use write::{
     IfMatch, Restored, WRITE_BYTES_MAX, WriteMode, WriteOutcome, WriteRequest, drop_quarantined,
     restore_quarantined, seal_paths, write,

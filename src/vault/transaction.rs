@@ -46,6 +46,7 @@ impl Vault {
         self.store.refresh()?;
         self.recall_log()?;
         self.resume_checkout(&lock)?;
+        self.put_what_waits(&lock)?;
         self.resume_purge(&lock)?;
         Ok(lock)
     }

@@ -21,3 +21,4 @@ mod shortened;
 mod small;
 mod trust;
 mod verify;
+mod waiting;
