@@ -28,7 +28,7 @@ pub fn edit_conflict(cx: &Context<'_>, vault: &Vault, path: &VaultPath) -> Resul
             text.push(b'\n');
         }
     }
-    let name = format!("resolve-{}", std::process::id());
+    let name = crate::fs::owned_name("resolve", "");
     let folder = vault.dot().open_or_create_dir(FOLDER)?;
     crate::fs::replace_file(&folder, &name, &text, 0o600)?;
     let edited =

@@ -16,6 +16,7 @@ mod lock;
 mod probe;
 mod process;
 mod real;
+mod scratch;
 mod shell;
 pub mod sim;
 mod stat;
@@ -33,10 +34,11 @@ pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
 pub use process::process_mark;
 pub use real::{RealDisk, host_name, terminal_columns};
+pub use scratch::{owned_name, remove_abandoned};
 pub use shell::shell_word;
 pub use sim::SimDisk;
 pub use stat::{Attribute, FileKind, Stat};
-pub use trace::TracedDisk;
+pub use trace::{TracedDisk, Watcher};
 pub use zone::local_zone;
 
 /// What went wrong with a file: the act, the path and the cause.
@@ -225,10 +227,6 @@ pub trait RawDir: Send + Sync + fmt::Debug {
     /// Makes everything on this file system durable; `false` if the system cannot promise to report
     /// failures of it, and nothing was done.
     fn sync_file_system(&self) -> io::Result<bool>;
-    /// Returns `false` if the system says that names in this folder cannot be made or removed by this user.
-    fn may_change(&self) -> bool {
-        true
-    }
     /// Returns how many bytes this user can still store; `None` if nobody knows.
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         Ok(None)
@@ -448,12 +446,6 @@ impl Dir {
     /// and go this takes up to ten times as long as all else that making a file takes.
     pub fn spread_folders(&self) {
         self.raw.spread_folders();
-    }
-
-    /// Returns `false` if the system says that names in this folder cannot be made or removed by this user.
-    /// `true` is no promise.
-    pub fn may_change(&self) -> bool {
-        self.raw.may_change()
     }
 
     /// Returns how many bytes this user can still store here; `None` if nobody knows.

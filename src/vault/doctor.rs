@@ -58,7 +58,7 @@ impl Check {
 
 /// Tries what a vault needs of the place where it lies.
 pub fn examine(vault: &Vault) -> Result<Vec<Check>> {
-    let scratch = format!("doctor-{}", hex::encode(vault.env.random16()));
+    let scratch = fs::owned_name("doctor", &format!("-{}", hex::encode(vault.env.random16())));
     let temp = vault.dot.open_or_create_dir("tmp")?;
     temp.create_dir(&scratch)?;
     let dir = temp.open_dir(&scratch)?;

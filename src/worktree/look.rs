@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use crate::fs::{Dir, FileKind};
 use crate::object::{BlobId, Kind, Mode, Source, VaultPath, hash_object, link_target};
 
+use super::Result;
 use super::folders::Folders;
 use super::read::{Entry, hash_file};
 use super::traits::os;
-use super::{Error, Result};
 
 /// Targets of this many ASCII bytes fit everywhere, so that they need not be tried.
 const LINK_PLAIN_MAX: usize = 255;
@@ -25,10 +25,8 @@ pub enum OnDisk {
     File,
     /// A folder.
     Folder,
-    /// Something that is not kept.
+    /// Something that is not kept, or that cannot be examined.
     Other,
-    /// It cannot be examined: whether it can be changed, trying will show.
-    Unknown,
 }
 
 /// Answers what a plan asks of the disk.
@@ -36,7 +34,7 @@ pub trait Look {
     /// Tells what stands at `path`.
     fn kind(&mut self, path: &VaultPath) -> Result<OnDisk>;
 
-    /// Reads the file or link at `path`; `None` if it does not hold still, an error if it cannot be read.
+    /// Reads the file or link at `path`; `None` if it cannot be read or does not hold still.
     fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>>;
 
     /// Lists everything below a folder that is no folder, ignored or not.
@@ -104,10 +102,7 @@ impl RealLook {
         match self.folders.parent_of(path) {
             Ok(dir) => Ok(Some(dir)),
             Err(error) if error.is_gone() => Ok(None),
-            Err(error) => {
-                self.folders.forget();
-                Err(error.into())
-            }
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -134,12 +129,7 @@ fn is_plain(name: &[u8]) -> bool {
 
 impl Look for RealLook {
     fn kind(&mut self, path: &VaultPath) -> Result<OnDisk> {
-        let dir = match self.parent(path) {
-            Ok(Some(dir)) => dir,
-            Ok(None) => return Ok(OnDisk::Nothing),
-            Err(Error::Disk(error)) if !error.is_out_of_handles() => return Ok(OnDisk::Unknown),
-            Err(error) => return Err(error),
-        };
+        let Some(dir) = self.parent(path)? else { return Ok(OnDisk::Nothing) };
         Ok(match dir.stat(os(path.name())) {
             Ok(stat) => match stat.kind {
                 FileKind::File | FileKind::Symlink => OnDisk::File,
@@ -147,15 +137,12 @@ impl Look for RealLook {
                 FileKind::Special => OnDisk::Other,
             },
             Err(error) if error.is_gone() || error.is_bad_name() => OnDisk::Nothing,
-            Err(_) => OnDisk::Unknown,
+            Err(_) => OnDisk::Other,
         })
     }
 
     fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>> {
         let Some(dir) = self.parent(path)? else { return Ok(None) };
-        if dir.stat(os(path.name()))?.kind == FileKind::File {
-            dir.open(os(path.name()))?;
-        }
         Ok(read_entry(&dir, path.name()))
     }
 
@@ -185,10 +172,11 @@ impl Look for RealLook {
             return Ok(*known);
         }
         let can = match self.scratch.create_new(os(name), 0o600) {
-            Ok(_) => {
-                self.scratch.remove_file(os(name))?;
-                true
-            }
+            Ok(_) => match self.scratch.remove_file(os(name)) {
+                // Another command removed it as nobody's.
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => true,
+            },
             // Left over by one that was killed here.
             Err(error) if error.is_exists() => true,
             Err(error) if error.is_bad_name() => false,
