@@ -1993,7 +1993,7 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__repair)
-            opts="-C -q -h --from --far-program --dry-run --json --quiet --color --no-pager --help"
+            opts="-C -q -h --from --far-program --bring-back --dry-run --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -437,6 +437,7 @@ complete -c mvault -n "__fish_mvault_using_subcommand repair" -s C -d 'Act as if
 complete -c mvault -n "__fish_mvault_using_subcommand repair" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand repair" -l bring-back -d 'Name the commits that nothing leads to `saved/N`, so that they can be used again'
 complete -c mvault -n "__fish_mvault_using_subcommand repair" -l dry-run -d 'Say what would be done and change nothing'
 complete -c mvault -n "__fish_mvault_using_subcommand repair" -l json -d 'Tell everything as JSON: one object, or one a line'
 complete -c mvault -n "__fish_mvault_using_subcommand repair" -s q -l quiet -d 'Say nothing but data and errors'

@@ -1,5 +1,7 @@
 //! `repair`: what is whole is saved, what is damaged is set aside, what is lost comes back by its hash.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -7,10 +9,11 @@ use serde_json::{Value, json};
 use super::sync::{named, restore};
 use super::verify::{as_json, tell};
 use super::{CommandError, CommandResult, Context, Exit};
-use crate::object::{ObjectId, VaultPath};
+use crate::object::{CommitId, ObjectId, VaultPath};
 use crate::ui::{Unit, harmless, harmless_line};
 use crate::vault::{
-    self, Access, Depth, ErrorKind, FileFix, Fixed, StoreRepair, Tidied, Vault, VaultEndpoint, Verb, Verified,
+    self, Access, Depth, ErrorKind, FileFix, Fixed, StoreRepair, Tidied, Unled, Vault, VaultEndpoint, Verb,
+    Verified,
 };
 
 /// Problems with these words are the store's own.
@@ -23,6 +26,7 @@ const STORE_KINDS: [&str; 4] = ["file", "pack", "record", "object"];
   mvault repair --dry-run              only say what would be done
   mvault repair --from pixel           fetch what is lost here by its hash from another device
   mvault repair --from phone.bundle    the same from a file that `mvault bundle create` made
+  mvault repair --bring-back           keep commits that nothing leads to as saved/N
   mvault repair continuity.md          put this file back as it was last verified, whatever it is now
 
 What is damaged moves to quarantine, nothing is deleted, and the audit trail has it. Edits are left alone
@@ -39,6 +43,9 @@ pub struct RepairArgs {
     /// The far program, if it is not `mvault` on the far PATH
     #[arg(long, value_name = "PROGRAM")]
     far_program: Option<String>,
+    /// Name the commits that nothing leads to `saved/N`, so that they can be used again
+    #[arg(long, conflicts_with = "dry_run")]
+    bring_back: bool,
     /// Say what would be done and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -52,6 +59,7 @@ struct Report {
     tidied: Vec<Tidied>,
     files: Vec<FileFix>,
     commit: Option<String>,
+    brought_back: Vec<(u64, CommitId)>,
 }
 
 /// Puts the vault right as far as that can be done.
@@ -74,7 +82,11 @@ pub fn run(cx: &mut Context<'_>, args: &RepairArgs) -> CommandResult {
     let (mut report, verified) = match args.dry_run {
         true => (foresee(cx, &mut vault, &paths, &found)?, found),
         false => {
-            let (report, is_changed) = repair(cx, &mut vault, args, &paths, &found)?;
+            let (mut report, is_changed) = repair(cx, &mut vault, args, &paths, &found)?;
+            if args.bring_back {
+                report.brought_back = vault::bring_back(&mut vault)?;
+            }
+            let is_changed = is_changed || !report.brought_back.is_empty();
             let verified = if is_changed { verify(cx, &path, Depth::Full)? } else { found };
             (report, verified)
         }
@@ -136,36 +148,30 @@ fn repair(
     found: &Verified,
 ) -> Result<(Report, bool), CommandError> {
     let mut report = Report::default();
-    let mut lost = found.lost.clone();
-    if needs_store_repair(found) {
-        let bar = cx.ui.progress("saving", Some(0), Unit::Things);
-        report.store = vault::repair_store(vault, &|done, total| {
-            bar.set_total(total);
-            bar.set(done);
-        })?;
-        drop(bar);
-        lost = verify(cx, vault.root().path(), Depth::Quick)?.lost;
+    let mut now = Cow::Borrowed(found);
+    if needs_store_repair(&now) {
+        save_records(cx, vault, &mut report)?;
+        now = Cow::Owned(verify(cx, vault.root().path(), Depth::Full)?);
     }
     if let Some(from) = &args.from {
-        let configured = vault.config().remotes().map_err(vault::Error::from)?;
-        let remote = named(&configured, from);
+        let mut asked = BTreeSet::new();
         // What came can lead to more that is gone.
-        while !lost.is_empty() {
-            let wanted: Vec<ObjectId> = lost.iter().map(|lost| lost.id).collect();
-            let options = cx.open_options(Access::Store)?;
-            let reader = Vault::open(vault.root().path(), options)?;
-            let mut endpoint = VaultEndpoint::new(reader, Verb::Fetch, false);
-            let binary = args.far_program.clone().or_else(|| remote.binary.clone());
-            let brought = restore(cx, &mut endpoint, &remote, binary, wanted)?;
-            if brought.objects == 0 {
+        while wanted(&now).difference(&asked).next().is_some() {
+            asked = wanted(&now);
+            let objects = fetch(cx, vault, args, from, asked.iter().copied().collect())?;
+            if objects == 0 {
                 break;
             }
-            report.fetched += brought.objects;
-            vault.store().refresh().map_err(vault::Error::from)?;
-            vault::note_brought(vault, brought.peer.identity.device.as_str(), brought.objects)?;
-            lost = verify(cx, vault.root().path(), Depth::Quick)?.lost;
+            report.fetched += objects;
+            now = Cow::Owned(verify(cx, vault.root().path(), Depth::Full)?);
+        }
+        // With its base a record that waited can prove to be damaged.
+        if report.fetched > 0 && needs_store_repair(&now) {
+            save_records(cx, vault, &mut report)?;
+            now = Cow::Owned(verify(cx, vault.root().path(), Depth::Full)?);
         }
     }
+    let lost = &now.lost;
     report.tidied = vault::tidy(vault, &found.problems, false)?;
     let (files, commit) = match fix_files(vault, paths, false, found) {
         // The head itself is damaged: the files on disk are all there is of it, and stay.
@@ -182,6 +188,47 @@ fn repair(
         || !report.tidied.is_empty()
         || !report.files.is_empty();
     Ok((report, is_changed))
+}
+
+/// Returns what another device is asked for: what is lost, and what others here depend on.
+fn wanted(found: &Verified) -> BTreeSet<ObjectId> {
+    let lost = found.lost.iter().map(|lost| lost.id);
+    lost.chain(found.unreadable.iter().copied()).chain(found.absent_bases.iter().copied()).collect()
+}
+
+/// Moves damaged packs to quarantine and keeps what is not damaged in them.
+fn save_records(cx: &Context<'_>, vault: &mut Vault, report: &mut Report) -> Result<(), CommandError> {
+    let bar = cx.ui.progress("saving", Some(0), Unit::Things);
+    let done = vault::repair_store(vault, &|done, total| {
+        bar.set_total(total);
+        bar.set(done);
+    })?;
+    drop(bar);
+    report.store.saved += done.saved;
+    report.store.set_aside.extend(done.set_aside);
+    Ok(())
+}
+
+/// Fetches objects by their hashes, and what they lead to; returns how many came.
+fn fetch(
+    cx: &mut Context<'_>,
+    vault: &mut Vault,
+    args: &RepairArgs,
+    from: &str,
+    wanted: Vec<ObjectId>,
+) -> Result<u64, CommandError> {
+    let configured = vault.config().remotes().map_err(vault::Error::from)?;
+    let remote = named(&configured, from);
+    let options = cx.open_options(Access::Store)?;
+    let reader = Vault::open(vault.root().path(), options)?;
+    let mut endpoint = VaultEndpoint::new(reader, Verb::Fetch, false);
+    let binary = args.far_program.clone().or_else(|| remote.binary.clone());
+    let brought = restore(cx, &mut endpoint, &remote, binary, wanted)?;
+    if brought.objects > 0 {
+        vault.store().refresh().map_err(vault::Error::from)?;
+        vault::note_brought(vault, brought.peer.identity.device.as_str(), brought.objects)?;
+    }
+    Ok(brought.objects)
 }
 
 fn fix_files(
@@ -216,6 +263,15 @@ fn tell_all(
         let lost = verified.lost.iter();
         let lost = lost.map(|l| json!({"id": l.id.to_string(), "kind": l.kind.as_str(), "where": l.place}));
         object.insert("lost".into(), lost.collect());
+        let unled = verified.unled.iter().map(|one| {
+            let Unled { commit, title, device, at, commits } = one;
+            let id = commit.to_string();
+            json!({"id": id, "title": title, "device": device, "at": at, "commits": commits})
+        });
+        object.insert("found".into(), unled.collect());
+        let brought = report.brought_back.iter();
+        let brought = brought.map(|(n, id)| json!({"id": id.to_string(), "ref": format!("saved/{n}")}));
+        object.insert("brought_back".into(), brought.collect());
         return Ok(cx.ui.json(&Value::Object(object))?);
     }
     let would = if is_dry { "would be " } else { "" };
@@ -250,7 +306,30 @@ fn tell_all(
     if is_dry && !(report.store.set_aside.is_empty() && report.tidied.is_empty() && report.files.is_empty()) {
         cx.ui.note("nothing was changed: `mvault repair` does it");
     }
+    tell_found(cx, report, verified)?;
     tell(cx, verified)
+}
+
+/// Lists the commits that nothing leads to, and those that were given a name.
+fn tell_found(cx: &mut Context<'_>, report: &Report, verified: &Verified) -> Result<(), CommandError> {
+    for (number, id) in &report.brought_back {
+        cx.ui.line(format_args!("brought back {}: `mvault show saved/{number}`", id.short()))?;
+    }
+    for one in &verified.unled {
+        let others = match one.commits {
+            1 => String::new(),
+            2 => ", and 1 commit before it".to_owned(),
+            n => format!(", and {} commits before it", n - 1),
+        };
+        let device = one.device.as_deref().unwrap_or("?");
+        let text =
+            format!("found      {} of {device}, {}: {}{others}", one.commit.short(), one.at, one.title);
+        cx.ui.line(harmless(&text))?;
+    }
+    if !verified.unled.is_empty() {
+        cx.ui.note("no branch, tag or operation leads to what was found: `mvault repair --bring-back` keeps it as saved/N");
+    }
+    Ok(())
 }
 
 fn done_json(report: &Report) -> Vec<Value> {

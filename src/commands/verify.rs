@@ -65,6 +65,7 @@ pub fn as_json(verified: &Verified) -> Value {
         "commits": verified.commits,
         "operations": verified.operations,
         "purged": verified.purged,
+        "unreferenced_commits": verified.unled.len(),
     })
 }
 

@@ -124,6 +124,15 @@ impl Error {
         matches!(self, Error::Disk(error) if error.is_full())
     }
 
+    /// Tells whether nothing is damaged, and something is missing: the object, or what it depends on.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Error::Missing { .. } => true,
+            Error::Rests { source, .. } => source.is_absence(),
+            _ => false,
+        }
+    }
+
     /// Returns the next thing to do, as a command where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         if self.is_damage() {

@@ -29,7 +29,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -59,7 +59,7 @@ pub use recipe::Piece;
 pub use remove::Removed;
 pub use salvage::{Salvage, SetAside};
 pub use tombstone::{Stage, Tombstone, Tombstones};
-pub use verify::{Extent, Part, Problem, Progress};
+pub use verify::{Checkup, Extent, Part, Problem, Progress};
 
 const OBJECTS: &str = "objects";
 const TEMP: &str = "tmp";
@@ -261,15 +261,43 @@ impl Store {
         }
     }
 
-    /// Tells whether the packs listed so far have the object. Cheaper than [`Source::contains`]: does
-    /// not look for new packs, and a damaged pack counts as not having it. Right for deciding whether to
-    /// fetch or store something, where doing it twice is harmless.
+    /// Tells whether the packs listed so far have the object, with all bases that it is made on. Cheaper than
+    /// [`Source::contains`]: does not look for new packs, and a damaged pack counts as not having it. Right for
+    /// deciding whether to fetch or store something, where doing it twice is harmless.
     pub fn knows(&self, id: ObjectId) -> Result<bool> {
-        match self.locate(&id) {
-            Ok(found) => Ok(found.is_some()),
+        match self.has_chain(id) {
             Err(error) if error.is_damage() || may_be_stale(&error) => Ok(false),
-            Err(error) => Err(error),
+            other => other,
         }
+    }
+
+    /// Tells whether some record of `id` is there with its base, that with its own, and so on.
+    fn has_chain(&self, id: ObjectId) -> Result<bool> {
+        let mut at = id;
+        for _ in 0..read::CHAIN_MAX {
+            let Some(found) = self.locate(&at)? else { break };
+            match verify::base_of(&found.entry) {
+                Some(base) => at = base,
+                None => return Ok(true),
+            }
+        }
+        if at == id {
+            return Ok(false);
+        }
+        // The first copies do not lead anywhere; others may.
+        let (mut seen, mut open) = (HashSet::from([id]), vec![id]);
+        while let Some(id) = open.pop() {
+            let mut bases = Vec::new();
+            self.each_record(&id, &mut |copy| {
+                bases.push(verify::base_of(&copy.entry));
+                true
+            })?;
+            if bases.contains(&None) {
+                return Ok(true);
+            }
+            open.extend(bases.into_iter().flatten().filter(|base| seen.insert(*base)));
+        }
+        Ok(false)
     }
 
     /// Returns kind and length in bytes from the table alone.

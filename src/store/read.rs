@@ -27,7 +27,7 @@ use crate::object::{Kind, Object, ObjectHasher, ObjectId, hash_object};
 pub const OBJECT_IN_MEMORY_MAX: u64 = 64 << 20;
 
 /// More deltas on each other are refused. Writers stop at 50; copies from several packs may mix.
-const CHAIN_MAX: usize = 256;
+pub(super) const CHAIN_MAX: usize = 256;
 
 /// A store, and the pack that is being written to it if there is one.
 #[derive(Clone, Copy)]

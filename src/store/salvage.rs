@@ -2,15 +2,17 @@
 //!
 //! - The new pack is durable before the first damaged one is moved. Nothing is deleted: a damaged pack is
 //!   renamed into a folder that the caller names.
-//! - Afterwards every record in the store can be read. A recipe whose chunks are gone is left out, so that the
-//!   object counts as missing and can come again; a delta on such a recipe is stored whole.
+//! - Set aside is only what is provably damaged. A record whose base, dictionary or chunk is missing or damaged is
+//!   kept where it is, or copied as it is out of a damaged pack: it can be read as soon as that comes. Until then
+//!   the object counts as one that is not stored, see [`Store::knows`].
+//! - A recipe that is wrong although all its parts are there is left out; a delta on such a recipe is stored whole.
 //! - Cut anywhere and run again it comes to the same: what is in the new pack already is not written twice.
 //! - Readers beside it see packs vanish and list them again, as when packs are merged.
 //!
 //! Limits: what a damaged table does not name any more is not looked for; of a pack without its footer
 //! nothing is found.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 
 use super::cache::RecordKey;
@@ -19,22 +21,20 @@ use super::frame;
 use super::pack::format::{Entry, Form};
 use super::pack::plan::Record;
 use super::read::{Found, Place};
-use super::verify::{Extent, Progress, hash_file};
+use super::verify::{Extent, Progress, State, base_of, hash_file};
 use super::{PackId, PackWriter, Store};
 use crate::fs::{Dir, FileKind};
-use crate::object::{Kind, ObjectId};
+use crate::object::ObjectId;
 
 /// What is damaged in a store, and what of it can be saved.
 pub struct Salvage {
     store: Store,
     /// Packs to be set aside, and files in their folder that are none.
     files: Vec<OsString>,
-    /// Sound records that would go with them.
-    sound: Vec<Found>,
-    /// Large objects that lack chunks.
-    broken: std::collections::HashSet<ObjectId>,
-    /// Objects that are named in a table and cannot be read from any pack.
-    pub lost: BTreeMap<ObjectId, Kind>,
+    /// Records that would go with them and are not damaged, as far as can be told now.
+    kept: Vec<(Found, State)>,
+    /// Large objects whose recipe is another object's.
+    wrong: HashSet<ObjectId>,
 }
 
 /// A file that was set aside.
@@ -50,43 +50,38 @@ impl Store {
     /// Reads everything and says what would be saved and set aside.
     pub fn salvage(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<Salvage> {
         let checked = self.check(Extent::All, progress)?;
-        let (mut damaged, broken) = (checked.damaged, checked.broken);
-        let is_broken = |entry: &Entry| entry.is_recipe && broken.contains(&entry.id);
-        let rests_on_broken =
-            |entry: &Entry| entry.is_recipe && base_of(entry).is_some_and(|base| broken.contains(&base));
-        for (found, is_sound) in &checked.records {
-            if let (true, Place::Pack(_, pack)) = (*is_sound, &found.place)
-                && (is_broken(&found.entry) || rests_on_broken(&found.entry))
+        let (mut damaged, wrong) = (checked.damaged, checked.wrong);
+        let is_wrong = |entry: &Entry| entry.is_recipe && wrong.contains(&entry.id);
+        let is_on_wrong =
+            |entry: &Entry| entry.is_recipe && base_of(entry).is_some_and(|base| wrong.contains(&base));
+        for (found, state) in &checked.records {
+            if let (State::Sound, Place::Pack(_, pack)) = (*state, &found.place)
+                && (is_wrong(&found.entry) || is_on_wrong(&found.entry))
             {
                 damaged.insert(pack.id());
             }
         }
         let is_damaged =
             |found: &Found| matches!(&found.place, Place::Pack(_, pack) if damaged.contains(&pack.id()));
-        // A copy that lies deeper in its chain may rest on the very record that goes.
-        let mut best: HashMap<RecordKey, (u8, bool)> = HashMap::new();
-        let mut lost: BTreeMap<ObjectId, Kind> = BTreeMap::new();
-        for (found, is_sound) in &checked.records {
-            if *is_sound && !is_broken(&found.entry) {
-                let rank = (found.entry.depth, is_damaged(found));
+        // Of a record with copies a sound one is kept before one that waits, and of those the one that lies least
+        // deep in its chain: a deeper copy may be made on the very record that goes.
+        let rank_of = |found: &Found, state: State| {
+            let rank = (state != State::Sound, found.entry.depth, is_damaged(found));
+            (state != State::Damaged && !is_wrong(&found.entry)).then_some(rank)
+        };
+        let mut best: HashMap<RecordKey, (bool, u8, bool)> = HashMap::new();
+        for (found, state) in &checked.records {
+            if let Some(rank) = rank_of(found, *state) {
                 best.entry(key_of(&found.entry)).and_modify(|old| *old = rank.min(*old)).or_insert(rank);
-            } else if !found.entry.is_part {
-                lost.insert(found.entry.id, found.entry.kind);
             }
         }
-        lost.retain(|id, _| {
-            [false, true]
-                .iter()
-                .all(|is_recipe| !best.contains_key(&RecordKey { id: *id, is_recipe: *is_recipe }))
+        let kept = checked.records.into_iter().filter_map(|(found, state)| {
+            let rank = rank_of(&found, state)?;
+            (is_damaged(&found) && best.get(&key_of(&found.entry)) == Some(&rank)).then_some((found, state))
         });
-        let records = checked.records.into_iter().filter_map(|(found, is_sound)| {
-            let rank = (found.entry.depth, true);
-            (is_sound && is_damaged(&found) && best.get(&key_of(&found.entry)) == Some(&rank))
-                .then_some(found)
-        });
-        let sound = records.collect();
+        let kept = kept.collect();
         let files = damaged.iter().map(|id| OsString::from(id.file_name())).chain(checked.foreign).collect();
-        Ok(Salvage { store: self.clone(), files, sound, broken, lost })
+        Ok(Salvage { store: self.clone(), files, kept, wrong })
     }
 }
 
@@ -104,18 +99,19 @@ impl Salvage {
 
     /// Returns how many records would be saved.
     pub fn records(&self) -> usize {
-        self.sound.len()
+        self.kept.len()
     }
 
-    /// Writes what is sound into a new pack, durably. Nothing else is touched.
+    /// Writes what is not damaged into a new pack, durably. Nothing else is touched.
     pub fn save(&self) -> Result<Option<PackId>> {
         let mut writer = PackWriter::new(self.store.clone());
         let shelf = self.store.shelf();
-        for found in &self.sound {
+        for (found, state) in &self.kept {
             let Place::Pack(_, pack) = &found.place else { continue };
             let entry = found.entry;
-            let lost_its_base =
-                entry.is_recipe && base_of(&entry).is_some_and(|base| self.broken.contains(&base));
+            let lost_its_base = *state == State::Sound
+                && entry.is_recipe
+                && base_of(&entry).is_some_and(|base| self.wrong.contains(&base));
             writer.append(if lost_its_base {
                 let stored = frame::encode_whole(&shelf.record(found)?);
                 let entry = Entry { form: Form::Whole, depth: 0, ordinal: 0, ..entry };
@@ -156,11 +152,4 @@ impl Salvage {
 
 fn key_of(entry: &Entry) -> RecordKey {
     RecordKey { id: entry.id, is_recipe: entry.is_recipe }
-}
-
-fn base_of(entry: &Entry) -> Option<ObjectId> {
-    match entry.form {
-        Form::Whole => None,
-        Form::Delta(base) | Form::Dictionary(base) => Some(base),
-    }
 }

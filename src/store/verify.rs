@@ -107,6 +107,8 @@ pub struct Progress {
 
 const HINT_DAMAGE: &str = "what is whole stays readable; `mvault repair --from REMOTE` saves that and fetches the \
                            rest by hash from another device";
+const HINT_WAITING: &str = "its own bytes stay as they are; `mvault repair --from REMOTE` fetches what is missing from \
+                            another device";
 const HINT_FOREIGN: &str =
     "mvault did not put it there and does not use it: `mvault repair` moves it to quarantine";
 
@@ -129,10 +131,35 @@ pub(super) struct Checked {
     pub damaged: BTreeSet<PackId>,
     /// Names in the folder of packs that are none.
     pub foreign: Vec<OsString>,
-    /// All records that the tables name, and of each whether it can be read and is what it should be.
-    pub records: Vec<(Found, bool)>,
-    /// Large objects whose recipe is sound and that cannot be put together all the same.
-    pub broken: HashSet<ObjectId>,
+    /// All records that the tables name, and what is known of each.
+    pub records: Vec<(Found, State)>,
+    /// Large objects whose recipe is sound, with all its parts, and whose bytes are another object's all the same.
+    pub wrong: HashSet<ObjectId>,
+    /// Large objects whose recipe may be sound and that lack parts.
+    pub lacking: HashSet<ObjectId>,
+}
+
+/// What is known of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It can be read and is what it should be.
+    Sound,
+    /// What it depends on is missing or damaged: nothing can be said of its own bytes, and they may be needed as
+    /// soon as that comes.
+    Waiting,
+    /// Its own bytes are damaged.
+    Damaged,
+}
+
+/// What a check found, for those who look at what leads to the objects.
+#[derive(Clone, Debug, Default)]
+pub struct Checkup {
+    /// What is wrong, sorted by place.
+    pub problems: Vec<Problem>,
+    /// Objects that a table names and that cannot be read from any pack.
+    pub unreadable: BTreeSet<ObjectId>,
+    /// Objects that are not here and that deltas are made on.
+    pub absent_bases: BTreeSet<ObjectId>,
 }
 
 impl Store {
@@ -141,6 +168,13 @@ impl Store {
     /// thread.
     pub fn verify(&self, extent: Extent, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Problem>> {
         Ok(self.check(extent, progress)?.problems)
+    }
+
+    /// As [`Store::verify`], and says which objects cannot be had, as far as that was looked at.
+    pub fn checkup(&self, extent: Extent, progress: &(dyn Fn(Progress) + Sync)) -> Result<Checkup> {
+        let checked = self.check(extent, progress)?;
+        let (unreadable, absent_bases) = (checked.unreadable(), checked.absent_bases());
+        Ok(Checkup { problems: checked.problems, unreadable, absent_bases })
     }
 
     /// As [`Store::verify`], for those who want more than words.
@@ -190,16 +224,47 @@ impl Store {
             })
             .collect();
         let records = verifier.wanted(records);
-        let proven = verifier.records(&records, progress);
-        let broken = verifier.recipes(&records, &proven);
-        let mut is_sound = vec![false; records.len()];
-        proven.into_iter().for_each(|index| is_sound[index] = true);
+        let (proven, damaged_records) = verifier.records(&records, progress);
+        let (wrong, lacking) = verifier.recipes(&records, &proven);
+        let mut states = vec![State::Waiting; records.len()];
+        proven.into_iter().for_each(|index| states[index] = State::Sound);
+        damaged_records.into_iter().for_each(|index| states[index] = State::Damaged);
         let mut problems = verifier.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort();
         problems.dedup();
         let damaged = verifier.damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let records = records.into_iter().zip(is_sound).collect();
-        Ok(Checked { problems, damaged, foreign, records, broken })
+        let records = records.into_iter().zip(states).collect();
+        Ok(Checked { problems, damaged, foreign, records, wrong, lacking })
+    }
+}
+
+impl Checked {
+    /// Tells whether a record's object can be read from it.
+    fn is_whole(&self, (found, state): &(Found, State)) -> bool {
+        let id = &found.entry.id;
+        let is_broken = found.entry.is_recipe && (self.wrong.contains(id) || self.lacking.contains(id));
+        *state == State::Sound && !is_broken
+    }
+
+    fn unreadable(&self) -> BTreeSet<ObjectId> {
+        let whole: HashSet<ObjectId> =
+            self.records.iter().filter(|one| self.is_whole(one)).map(|(found, _)| found.entry.id).collect();
+        let objects = self.records.iter().map(|(found, _)| found.entry).filter(|entry| !entry.is_part);
+        objects.map(|entry| entry.id).filter(|id| !whole.contains(id)).collect()
+    }
+
+    fn absent_bases(&self) -> BTreeSet<ObjectId> {
+        let here: HashSet<ObjectId> = self.records.iter().map(|(found, _)| found.entry.id).collect();
+        let waiting = self.records.iter().filter(|(_, state)| *state == State::Waiting);
+        waiting.filter_map(|(found, _)| base_of(&found.entry)).filter(|base| !here.contains(base)).collect()
+    }
+}
+
+/// Returns what a record is made on.
+pub(super) fn base_of(entry: &Entry) -> Option<ObjectId> {
+    match entry.form {
+        Form::Whole => None,
+        Form::Delta(base) | Form::Dictionary(base) => Some(base),
     }
 }
 
@@ -341,9 +406,15 @@ impl Verifier<'_> {
         records.into_iter().zip(is_wanted).filter_map(|(found, wanted)| wanted.then_some(found)).collect()
     }
 
+    /// Reports a record that is whole as far as can be seen, and of no use without what it depends on. Its pack does
+    /// not count as damaged for that.
+    fn report_waiting(&self, found: &Found, what: String) {
+        self.report("missing", place_of(found), what, HINT_WAITING);
+    }
+
     /// Decodes and hashes the records, each after its base. Returns where the sound ones are, in the order of
-    /// their chains.
-    fn records(&self, records: &[Found], progress: &(dyn Fn(Progress) + Sync)) -> Vec<usize> {
+    /// their chains, and where the damaged ones are.
+    fn records(&self, records: &[Found], progress: &(dyn Fn(Progress) + Sync)) -> (Vec<usize>, Vec<usize>) {
         let mut on_base: HashMap<RecordKey, Vec<usize>> = HashMap::new();
         for (index, found) in records.iter().enumerate() {
             if let Form::Delta(id) = found.entry.form {
@@ -356,6 +427,7 @@ impl Verifier<'_> {
         let total = records.len() as u64;
         let shelf = self.store.shelf();
         let sound = Mutex::new(Vec::with_capacity(records.len()));
+        let damaged = Mutex::new(Vec::new());
         (0..records.len()).into_par_iter().filter(|i| !is_delta(&records[*i])).for_each(|root| {
             let mut stack: Vec<(usize, Option<Arc<[u8]>>)> = vec![(root, None)];
             let mut sound_here = Vec::new();
@@ -368,7 +440,14 @@ impl Verifier<'_> {
                     progress(Progress { done, total });
                 }
                 let found = &records[index];
-                let Some(bytes) = self.record(&shelf, found, base.as_deref()) else { continue };
+                let bytes = match self.record(&shelf, found, base.as_deref()) {
+                    Ok(bytes) => bytes,
+                    Err(State::Damaged) => {
+                        damaged.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+                        continue;
+                    }
+                    Err(_) => continue,
+                };
                 sound_here.push(index);
                 let key = key_of(found);
                 stack.extend(on_base.get(&key).into_iter().flatten().map(|i| (*i, Some(bytes.clone()))));
@@ -377,32 +456,50 @@ impl Verifier<'_> {
         });
         for (found, visited) in records.iter().zip(visited) {
             if let (false, Form::Delta(base)) = (visited.into_inner(), found.entry.form) {
-                let what = format!("object {} rests on {base}, which is missing or damaged", found.entry.id);
-                self.report_record("record", found, what);
+                let id = found.entry.id;
+                self.report_waiting(
+                    found,
+                    format!("object {id} depends on {base}, which is missing or damaged"),
+                );
             }
         }
-        sound.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let sound = sound.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (sound, damaged.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn record(&self, shelf: &Shelf<'_>, found: &Found, base: Option<&[u8]>) -> Option<Arc<[u8]>> {
+    fn record(
+        &self,
+        shelf: &Shelf<'_>,
+        found: &Found,
+        base: Option<&[u8]>,
+    ) -> std::result::Result<Arc<[u8]>, State> {
         let decoded = shelf.decode(found, base).and_then(|bytes| {
             shelf.check(found, &bytes)?;
             Ok(bytes)
         });
         match decoded {
-            Ok(bytes) => Some(bytes.into()),
+            Ok(bytes) => Ok(bytes.into()),
+            // Its dictionary cannot be had.
+            Err(Error::Rests { part, .. }) => {
+                let id = found.entry.id;
+                self.report_waiting(
+                    found,
+                    format!("object {id} depends on {part}, which is missing or damaged"),
+                );
+                Err(State::Waiting)
+            }
             Err(error) => {
                 let what = format!("object {}: {}", found.entry.id, last_of(&error));
                 self.report_record("record", found, what);
-                None
+                Err(State::Damaged)
             }
         }
     }
 
     /// Puts every large object together and hashes the whole. That proves its chunks as well, so that
     /// they are not hashed one by one again; in the order of chains, neighbours share most of them. Returns
-    /// those that cannot be put together.
-    fn recipes(&self, records: &[Found], sound: &[usize]) -> HashSet<ObjectId> {
+    /// those that are wrong although nothing is missing, and those that lack parts.
+    fn recipes(&self, records: &[Found], sound: &[usize]) -> (HashSet<ObjectId>, HashSet<ObjectId>) {
         let sound: Vec<&Found> = sound.iter().map(|index| &records[*index]).collect();
         let proven: Proven = sound.iter().rev().map(|found| (found.entry.id, (*found).clone())).collect();
         let shelf = Shelf { proven: Some(&proven), ..self.store.shelf() };
@@ -420,10 +517,19 @@ impl Verifier<'_> {
                 Ok(())
             });
             let error = whole.err()?;
-            self.report_record("object", found, format!("object {}: {}", found.entry.id, last_of(&error)));
-            Some(found.entry.id)
+            let (id, what) = (found.entry.id, last_of(&error));
+            let is_wrong = matches!(&error, Error::Record { id: damaged, .. } if *damaged == id);
+            if is_wrong {
+                self.report_record("object", found, format!("object {id}: {what}"));
+            } else {
+                self.report_waiting(found, format!("a part of object {id} cannot be read: {what}"));
+            }
+            Some((id, is_wrong))
         });
-        broken.collect()
+        let (wrong, lacking): (Vec<_>, Vec<_>) =
+            broken.collect::<Vec<_>>().into_iter().partition(|(_, is_wrong)| *is_wrong);
+        let ids = |broken: Vec<(ObjectId, bool)>| broken.into_iter().map(|(id, _)| id).collect();
+        (ids(wrong), ids(lacking))
     }
 }
 

@@ -44,8 +44,8 @@ mod tokens;
 mod transaction;
 mod trust;
 mod undo;
+mod unled;
 mod verify;
-mod waits;
 mod ways;
 mod write;
 
@@ -91,8 +91,8 @@ pub use tokens::{Token, create_token, revoke_token};
 pub use transaction::VaultLock;
 pub use trust::{Trust, Trusted, check_trust, distrust_vault, trust_vault, trusted_vaults};
 pub use undo::{UndoOutcome, undo};
+pub use unled::{Unled, bring_back};
 pub use verify::{Depth, Lost, Problem, Verified, verify};
-pub use waits::waiting_paths;
 pub use write::{
     IfMatch, Restored, WRITE_BYTES_MAX, WriteMode, WriteOutcome, WriteRequest, drop_quarantined,
     restore_quarantined, seal_paths, write,

@@ -19,6 +19,6 @@ mod remains;
 pub mod repair;
 mod shortened;
 mod small;
+mod trials;
 mod trust;
 mod verify;
-mod waiting;

@@ -16,8 +16,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::server::can_be_read;
 use super::{Ending, Frame, IDS_MAX, Machine, Result, Step, hello, out_of_order, peer_of, refusal_frame};
-use crate::object::{Commit, Hashed, Kind, ObjectId, Source, Tree};
+use crate::object::{Commit, Hashed, Kind, ObjectId, Tree};
 use crate::store::{OBJECT_IN_MEMORY_MAX, RECORD_MAX, frame};
 use crate::sync::incoming::{Incoming, Part};
 use crate::sync::receive::ReceiveError;
@@ -86,7 +87,7 @@ impl<'e> Restorer<'e> {
         wanted: Vec<ObjectId>,
         path: Option<String>,
     ) -> Result<Restorer<'e>> {
-        let incoming = Incoming::open(&endpoint.incoming()?, FOLDER, endpoint.store())?;
+        let incoming = Incoming::open(&endpoint.incoming()?, FOLDER, endpoint.store(), endpoint.gate_wait())?;
         let mut out = VecDeque::new();
         out.push_back(hello(Role::Caller, Intent::RESTORE, &endpoint.identity(), path));
         out.push_back(Frame::Offer(Vec::new()));
@@ -105,8 +106,10 @@ impl<'e> Restorer<'e> {
             objects: 0,
             bytes: 0,
         };
+        // Of what is wanted the store itself can have a record, which is of no use.
+        let kept: HashSet<ObjectId> = incoming.kept()?.into_iter().map(|(id, _)| id).collect();
         for id in wanted {
-            if incoming.contains(id)? {
+            if kept.contains(&id) || can_be_read(incoming.main(), id) {
                 restorer.objects += 1; // an earlier try was cut behind it
             } else {
                 restorer.want(id);
@@ -127,7 +130,8 @@ impl<'e> Restorer<'e> {
         self.asked.clear();
         if self.wanted.is_empty() {
             if let Some(incoming) = self.incoming.take() {
-                incoming.adopt()?;
+                // The log leads to what was lost: nothing of it can be taken for rubbish.
+                drop(incoming.adopt()?);
             }
             self.out.push_back(Frame::Bye(None));
             self.due = Due::Over;
@@ -216,7 +220,7 @@ impl<'e> Restorer<'e> {
     /// Wants what an object leads to and is not here.
     fn take_links(&mut self, links: Vec<ObjectId>) -> Result<()> {
         for link in links {
-            if !self.incoming()?.contains(link)? {
+            if !self.incoming()?.knows(link)? {
                 self.want(link);
             }
         }

@@ -269,12 +269,12 @@ impl<'e> Server<'e> {
         let offered = without_stamps(&self.theirs);
         let Some(opened) = &mut self.opened else { return Ok(()) };
         let endpoint = &mut *opened.endpoint;
-        let Some(received) =
+        let Some((received, gate)) =
             take_pack_frame(endpoint, &mut self.receiving, self.pack_commits, &offered, frame)?
         else {
             return Ok(());
         };
-        endpoint.accept(&opened.peer, &received)?;
+        endpoint.accept(&opened.peer, &received, gate)?;
         let ours = endpoint.settle()?;
         self.out.push(Frame::Ack { objects: received.objects });
         self.out.push(Frame::Outcome(Outcome {
@@ -289,7 +289,7 @@ impl<'e> Server<'e> {
 }
 
 /// Tells whether an object is whole here: who asks for one because it is damaged gets no damage in return.
-fn can_be_read(store: &Store, id: ObjectId) -> bool {
+pub(super) fn can_be_read(store: &Store, id: ObjectId) -> bool {
     let read = || -> std::result::Result<bool, store::Error> {
         let Some(mut reader) = store.try_reader(id)? else { return Ok(false) };
         while reader.next_block()?.is_some() {}

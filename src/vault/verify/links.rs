@@ -51,8 +51,8 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// Looks at the commits and all they lead to; each comes with the place that names it.
-    pub(super) fn follow(&mut self, named: BTreeMap<CommitId, String>) {
+    /// Looks at the commits and all they lead to; each comes with the place that names it. Returns all that was met.
+    pub(super) fn follow(mut self, named: BTreeMap<CommitId, String>) -> HashSet<ObjectId> {
         let mut todo: Vec<(CommitId, String)> = named.into_iter().collect();
         while let Some((id, place)) = todo.pop() {
             if !self.seen.insert(id.object()) {
@@ -77,6 +77,7 @@ impl<'a> Links<'a> {
             todo.extend(commit.parents.iter().map(|parent| (*parent, place.clone())));
         }
         self.judge();
+        self.seen
     }
 
     /// Tells missing blobs from purged ones, and computes derived commits again.
@@ -210,6 +211,10 @@ impl<'a> Links<'a> {
 
     fn blob(&mut self, id: ObjectId, place: String) {
         match self.store.try_info(id) {
+            // Its pack has reported it.
+            Ok(Some((Kind::Blob, _))) if self.found.unreadable.contains(&id) => {
+                self.found.lost.push(Lost { id, kind: Kind::Blob, place });
+            }
             Ok(Some((Kind::Blob, _))) => {}
             Ok(Some((other, _))) => {
                 self.found.report("kind", place, format!("{id} is a {other} and no blob"), HINT_COMMIT);
@@ -217,7 +222,10 @@ impl<'a> Links<'a> {
             Ok(None) => {
                 self.gone.insert(id, place);
             }
-            Err(error) => self.found.report("unreadable", place, chain(&error), HINT_MISSING),
+            Err(error) => {
+                self.found.lost.push(Lost { id, kind: Kind::Blob, place: place.clone() });
+                self.found.report("unreadable", place, chain(&error), HINT_MISSING);
+            }
         }
     }
 }

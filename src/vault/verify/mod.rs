@@ -16,7 +16,7 @@
 mod links;
 mod vouchers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -31,18 +31,18 @@ use super::open::check_format;
 use super::purge::agreed_to_purge;
 use super::sealing::broken_seals;
 use super::small::damaged_files;
+use super::unled::{self, Unled};
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
 use crate::object::{CommitId, Kind, ObjectId, Source, TreeId};
 use crate::oplog::{OpLog, RefName};
 use crate::store::{self, Extent, Part, Store};
-use crate::worktree::{self, Index, Waits};
+use crate::worktree::{self, Index};
 
 /// The kind of a problem in a small file.
 pub(super) const SMALL_FILE: &str = "small-file";
 const HINT_VALUE: &str = "put the right value back into .mvault/config.toml by hand";
 const HINT_SMALL_FILE: &str = "`mvault repair` moves what is damaged to quarantine and keeps the rest";
-const HINT_WAITS: &str = "`mvault repair` sets it aside; files that waited look like edits then";
 const HINT_INDEX: &str = "`mvault repair` removes it: it is a cache, the next command makes it anew";
 const HINT_LOG: &str = "put .mvault/oplog back from a backup if you have one; otherwise `mvault repair` records in the log what is \
      lost and goes on";
@@ -102,6 +102,12 @@ pub struct Verified {
     pub problems: Vec<Problem>,
     /// Objects that are gone.
     pub lost: Vec<Lost>,
+    /// Objects that a pack names and that cannot be read, whether or not anything leads to them.
+    pub unreadable: BTreeSet<ObjectId>,
+    /// Objects that are not here and that others here depend on, whether or not anything leads to them.
+    pub absent_bases: BTreeSet<ObjectId>,
+    /// Commits that nothing leads to; no damage by themselves.
+    pub unled: Vec<Unled>,
     /// Number of objects in all packs.
     pub objects: u64,
     /// Sum of the packs' lengths in bytes.
@@ -162,17 +168,19 @@ pub fn verify(
     };
     found.log(&log);
     found.memory(&remembered, index.as_ref(), &log);
-    // What a newer program wrote is no damage.
-    if let Err(error @ (worktree::Error::Waits(_) | worktree::Error::Path(_))) = Waits::load(&dot) {
-        found.report("waiting", Waits::FILE, chain(&error), HINT_WAITS);
-    }
     found.purged(&log, &store);
     if let Some(config) = &config {
         found.settings(config, &log);
     }
     let vault_id = config.and_then(|config| config.vault);
-    let mut links = Links::new(&store, depth, vault_id, &mut found);
-    links.follow(named_commits(&log));
+    let links = Links::new(&store, depth, vault_id, &mut found);
+    let led_to = links.follow(named_commits(&log));
+    match unled::find(&store, &log, &led_to) {
+        Ok(unled) => found.unled = unled,
+        // It has been named already.
+        Err(error) if error.kind() == ErrorKind::Damage => {}
+        Err(error) => return Err(error),
+    }
     if depth != Depth::Quick {
         found.seals(&log, &store);
     }
@@ -229,9 +237,11 @@ impl Verified {
 
     fn store(&mut self, store: &Store, depth: Depth, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<()> {
         let told = |at: store::Progress| progress(at.done, at.total);
-        for problem in store.verify(depth.extent(), &told)? {
+        let checkup = store.checkup(depth.extent(), &told)?;
+        for problem in checkup.problems {
             self.report(problem.kind, problem.place, problem.what, problem.hint);
         }
+        (self.unreadable, self.absent_bases) = (checkup.unreadable, checkup.absent_bases);
         match store.stats() {
             Ok(stats) => (self.objects, self.bytes) = (stats.objects, stats.bytes),
             // It has been named already.
