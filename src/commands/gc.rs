@@ -81,8 +81,10 @@ fn as_json(outcome: &GcOutcome, request: &GcRequest) -> Value {
         "unreferenced": {
             "objects": outcome.unnamed.objects,
             "raw_bytes": outcome.unnamed.raw_bytes,
-            "dropped": request.prunes && !request.is_dry,
+            "dropped": outcome.drops && !request.is_dry,
         },
+        "changed": !outcome.is_needless && !request.is_dry,
+        "missing": outcome.absent.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "forgotten": outcome.forgotten.iter().map(|number| format!("saved/{number}")).collect::<Vec<_>>(),
         "dry_run": request.is_dry,
     })
@@ -118,11 +120,20 @@ fn tell(cx: &mut Context<'_>, outcome: &GcOutcome, request: &GcRequest) -> Resul
             1 => format!("1 object of {} that nothing leads to", size(unnamed.raw_bytes)),
             n => format!("{n} objects of {} that nothing leads to", size(unnamed.raw_bytes)),
         };
-        let fate = match request.prunes {
-            true => format!("{would}dropped"),
-            false => "kept; `mvault gc --prune` drops them".to_owned(),
+        let fate = match (outcome.drops, request.prunes) {
+            (true, _) => format!("{would}dropped"),
+            (false, true) => "kept, because something is missing".to_owned(),
+            (false, false) => "kept; `mvault gc --prune` drops them".to_owned(),
         };
         cx.ui.line(format_args!("{what}: {fate}"))?;
+    }
+    if !outcome.absent.is_empty() {
+        let count = outcome.absent.len();
+        let objects = if count == 1 { "1 object is".to_owned() } else { format!("{count} objects are") };
+        cx.ui.warn(format_args!(
+            "{objects} missing or cannot be read without one that is; everything else was kept: `mvault verify` lists \
+             them, `mvault repair --from REMOTE` fetches them"
+        ));
     }
     Ok(())
 }

@@ -7,6 +7,10 @@
 //! - What stands whole and is small is compressed with a dictionary, a blob of its own in the same pack.
 //! - The new pack rests on nothing outside of it. It is built without the lock; putting it in place of the old
 //!   ones, which vanish when it is durable, needs the lock and takes a moment.
+//! - What cannot be read because something is missing, as the base of a delta, stays as it is: the packs that hold
+//!   it are not replaced, and then nothing is dropped, because it could be what is missing there.
+//! - Where all this would make it no smaller, the records go into the new pack as they are; where that does not either,
+//!   nothing is put in place, unless something is to be dropped.
 //! - The bytes of the new pack depend on what is stored and on the lineages, never on the number of threads.
 //!
 //! Limits: every object is compressed again, also where the last compaction did its best.
@@ -14,14 +18,16 @@
 pub(super) mod dictionary;
 mod large;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::error::{Error, Result};
 use super::frame::{Dictionary, Effort};
-use super::pack::format::Form;
+use super::pack::format::{Entry, Form};
 use super::pack::plan::{self, Record, Spec};
+use super::pack::read::Pack;
 use super::{PackId, PackWriter, Store, StoreStats};
 use crate::object::{Kind, ObjectId};
 
@@ -35,8 +41,12 @@ pub type Lineage = Vec<ObjectId>;
 pub struct Compaction {
     store: Store,
     writer: PackWriter,
+    /// The packs that it replaces.
     old: Vec<PackId>,
+    old_stats: StoreStats,
     unnamed: Unnamed,
+    drops: bool,
+    absent: BTreeSet<ObjectId>,
 }
 
 /// Blobs that no lineage named.
@@ -57,8 +67,12 @@ pub struct Compacted {
     pub after: StoreStats,
     /// The new pack, if it is in place.
     pub pack: Option<PackId>,
-    /// What no lineage named; it was kept, or dropped if that was asked for.
+    /// What no lineage named; it was kept, or dropped if that was asked for and [`Compacted::drops`].
     pub unnamed: Unnamed,
+    /// Whether what no lineage named was dropped.
+    pub drops: bool,
+    /// Whether the new pack would be no smaller: nothing is changed then.
+    pub is_useless: bool,
 }
 
 /// What becomes of objects that no lineage names.
@@ -75,7 +89,7 @@ pub type Told<'a> = dyn Fn(u64, u64) + Sync + 'a;
 
 impl Compaction {
     /// Writes what `store` holds anew. Takes no lock, and changes nothing that others see. Damage that it
-    /// meets is an error: what cannot be read cannot be kept.
+    /// meets is an error; what is only missing is not, see [`Compaction::absent`].
     pub fn prepare(
         store: &Store,
         lineages: &[Lineage],
@@ -83,11 +97,56 @@ impl Compaction {
         told: &Told<'_>,
     ) -> Result<Self> {
         store.reload()?;
-        let old = store.list().iter().map(|pack| pack.id()).collect();
         let dictionaries = dictionary::present(store)?;
         let chosen = dictionary::choose(store, lineages, &dictionaries)?;
+        let has_dictionary = chosen.is_some();
+        let first = Compaction::with_dictionary(store, lineages, leftovers, told, chosen, &dictionaries)?;
+        if !first.is_useless()? {
+            return Ok(first);
+        }
+        // Of little text a dictionary can be longer than what it saves.
+        let second = match has_dictionary {
+            true => Compaction::with_dictionary(store, lineages, leftovers, told, None, &dictionaries)?,
+            false => first,
+        };
+        if second.is_useless()? { second.as_they_are() } else { Ok(second) }
+    }
+
+    /// Takes the records as they are: one pack of them is smaller than many by what is around the records.
+    fn as_they_are(self) -> Result<Self> {
+        let mut writer = self.store.blank().writer()?;
+        let packs = self.store.list();
+        let mut chosen: HashMap<ObjectId, (u8, &Arc<Pack>, Entry)> = HashMap::new();
+        for pack in packs.iter().filter(|pack| self.old.contains(&pack.id())) {
+            for entry in pack.entries(&self.store.0.objects)? {
+                // The one that lies least deep in its chain: so no two come to depend on each other.
+                let known = chosen.get(&entry.id).is_some_and(|(depth, _, _)| *depth <= entry.depth);
+                if !known && !self.store.is_removed(entry.id) {
+                    chosen.insert(entry.id, (entry.depth, pack, entry));
+                }
+            }
+        }
+        let mut chosen: Vec<_> = chosen.into_values().collect();
+        chosen.sort_unstable_by_key(|(_, pack, entry)| (pack.id(), entry.offset));
+        for (_, pack, entry) in chosen {
+            writer.append(Record { entry, stored: self.store.stored(pack, &entry)? })?;
+        }
+        Ok(Compaction { writer, ..self })
+    }
+
+    fn with_dictionary(
+        store: &Store,
+        lineages: &[Lineage],
+        leftovers: Leftovers,
+        told: &Told<'_>,
+        chosen: Option<Vec<u8>>,
+        dictionaries: &BTreeSet<ObjectId>,
+    ) -> Result<Self> {
+        let packs = store.list();
         let total = lineages.iter().map(|lineage| lineage.len() as u64).sum();
-        let mut work = Work { store, writer: store.blank().writer()?, dictionaries, told, done: 0, total };
+        let (writer, absent) = (store.blank().writer()?, BTreeSet::new());
+        let dictionaries = dictionaries.clone();
+        let mut work = Work { store, writer, dictionaries, told, done: 0, total, absent };
         let prepared = match chosen {
             Some(bytes) => {
                 work.writer.append(plan::part_alone(&bytes))?;
@@ -97,20 +156,64 @@ impl Compaction {
         };
         let effort = Effort::Thorough(prepared.as_ref());
         work.rounds(lineages, effort)?;
+        let leftovers = if work.absent.is_empty() { leftovers } else { Leftovers::Keep };
         let unnamed = work.leftovers(leftovers, effort)?;
-        Ok(Compaction { store: store.clone(), writer: work.writer, old, unnamed })
+        let (mut old, mut old_stats) = (Vec::new(), StoreStats::default());
+        for pack in packs.iter() {
+            let entries = pack.entries(&store.0.objects)?;
+            if entries.iter().any(|entry| work.absent.contains(&entry.id)) {
+                continue;
+            }
+            let (footer, bytes) = pack.footer(&store.0.objects)?;
+            old.push(pack.id());
+            old_stats.packs += 1;
+            old_stats.objects += footer.objects;
+            old_stats.bytes += bytes;
+            old_stats.raw_bytes += footer.plain_bytes;
+        }
+        let drops = leftovers == Leftovers::Drop;
+        let Work { writer, absent, .. } = work;
+        Ok(Compaction { store: store.clone(), writer, old, old_stats, unnamed, drops, absent })
+    }
+
+    /// Returns what could not be read because it, or something that it depends on, is missing.
+    pub fn absent(&self) -> &BTreeSet<ObjectId> {
+        &self.absent
+    }
+
+    /// Tells whether it would be no smaller than what it replaces, and drop nothing either.
+    fn is_useless(&self) -> Result<bool> {
+        let drops_some = self.drops && self.unnamed.objects > 0;
+        Ok(self.writer.stats()?.bytes >= self.old_stats.bytes && !drops_some)
     }
 
     /// Returns what putting it in place would do.
     pub fn outcome(&self) -> Result<Compacted> {
         let before = self.store.stats()?;
-        Ok(Compacted { before, after: self.writer.stats()?, pack: None, unnamed: self.unnamed })
+        let new = self.writer.stats()?;
+        let (unnamed, drops) = (self.unnamed, self.drops);
+        let is_useless = self.is_useless()?;
+        let change = |all: u64, old: u64, new: u64| all.saturating_sub(old) + new;
+        let old = self.old_stats;
+        let after = match is_useless {
+            true => before,
+            false => StoreStats {
+                packs: change(before.packs, old.packs, new.packs),
+                objects: change(before.objects, old.objects, new.objects),
+                bytes: change(before.bytes, old.bytes, new.bytes),
+                raw_bytes: change(before.raw_bytes, old.raw_bytes, new.raw_bytes),
+            },
+        };
+        Ok(Compacted { before, after, pack: None, unnamed, drops, is_useless })
     }
 
     /// Puts the new pack in the place of those it was made of; others that came meanwhile stay. The caller
     /// holds the lock, and knows that no object was removed for good meanwhile.
     pub fn finish(self) -> Result<Compacted> {
         let mut outcome = self.outcome()?;
+        if outcome.is_useless {
+            return Ok(outcome);
+        }
         if let Some(new) = self.writer.publish()? {
             let old: Vec<PackId> = self.old.into_iter().filter(|id| *id != new).collect();
             self.store.discard(&old)?;
@@ -131,6 +234,8 @@ struct Work<'a> {
     told: &'a Told<'a>,
     done: u64,
     total: u64,
+    /// What could not be read because something is missing.
+    absent: BTreeSet<ObjectId>,
 }
 
 /// One version, with those it may rest on.
@@ -188,9 +293,16 @@ impl Work<'_> {
         };
         let records: Vec<Result<Option<Record>>> = items.par_iter().map(encode).collect();
         for (item, record) in items.iter().zip(records) {
-            match record? {
-                Some(record) => self.writer.append(record)?,
-                None => self.write_large(item.id, item.bases.last().copied(), effort)?,
+            let written = match record {
+                Ok(Some(record)) => self.writer.append(record),
+                Ok(None) => self.write_large(item.id, item.bases.last().copied(), effort),
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(error) if error.is_absence() => {
+                    self.absent.insert(item.id);
+                }
+                other => other?,
             }
         }
         Ok(())

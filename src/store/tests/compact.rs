@@ -218,6 +218,32 @@ fn damage_stops_it_and_nothing_has_changed() {
     assert_eq!(names(&place.objects()), before);
 }
 
+/// The story: a snapshot that only this device has lost its base for good, and from then on every compaction failed.
+#[test]
+fn what_lost_its_base_stays_and_the_rest_is_compacted() {
+    let place = Place::new();
+    let filled = fill(&place.store);
+    let (base, upon) = (prose(900, 900), [prose(900, 900), b"a line more".to_vec()].concat());
+    let mut ids = Vec::new();
+    let base_pack = super::pack(&place.store, |writer| {
+        ids.push(writer.add(Kind::Blob, &base, None).expect("added"));
+    });
+    let upon_pack = super::pack(&place.store, |writer| {
+        ids.push(writer.add(Kind::Blob, &upon, Some(ids[0])).expect("added"));
+    });
+    let removed = std::fs::read(place.pack_path(base_pack)).expect("read");
+    std::fs::remove_file(place.pack_path(base_pack)).expect("removed");
+    let store = place.reopen();
+    let mut lineages = filled.lineages.clone();
+    lineages.push(vec![ids[1], ids[0]]);
+    let done = compact(&store, &lineages, Leftovers::Drop).expect("works");
+    assert!(!done.drops && done.after.packs == 2, "{done:?}");
+    assert!(place.pack_path(upon_pack).exists(), "it is left as it is");
+    is_all_there(&place.reopen(), &filled.objects);
+    std::fs::write(place.pack_path(base_pack), removed).expect("it came back");
+    assert_eq!(read(&place.reopen(), ids[1]), upon);
+}
+
 fn open(disk: &SimDisk) -> Result<Store> {
     Store::open(&disk.open_dir(Path::new("/"))?)
 }

@@ -4,12 +4,13 @@
 //! - A file that was renamed goes on where its content was seen last, so that its older versions are found.
 //! - Commits stand alone and in the order in which they were made: walks read them ahead in blocks.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::object::{CommitId, ObjectId, Source, Tree, TreeEntry, TreeId};
-use crate::store::{Lineage, Store};
-use crate::vault::history::Walk;
+use crate::object::{Commit, CommitId, ObjectId, Source, SourceError, Tree, TreeEntry, TreeId};
+use crate::store::{self, Lineage, Store};
 use crate::vault::reconcile::choices;
 use crate::vault::{Result, Vault};
 
@@ -26,10 +27,41 @@ struct Plan<'s> {
     trees: HashSet<TreeId>,
     /// In which lineage a blob is.
     blobs: HashMap<ObjectId, usize>,
+    absent: BTreeSet<ObjectId>,
+}
+
+/// A commit on the heap of those that come next; its place there is decided by what stands before it.
+struct ByIdentity(Arc<Commit>);
+
+impl PartialEq for ByIdentity {
+    fn eq(&self, _: &ByIdentity) -> bool {
+        true
+    }
+}
+
+impl Eq for ByIdentity {}
+
+impl PartialOrd for ByIdentity {
+    fn partial_cmp(&self, other: &ByIdentity) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByIdentity {
+    fn cmp(&self, _: &ByIdentity) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+/// Everything that some commits and the choices for pending conflicts lead to.
+pub(super) struct Lineages {
+    pub all: Vec<Lineage>,
+    /// Commits and trees that are missing: what they lead to is not known.
+    pub absent: BTreeSet<ObjectId>,
 }
 
 /// Returns everything that the given commits and the choices for pending conflicts lead to.
-pub(super) fn lineages(vault: &Vault, heads: impl Iterator<Item = CommitId>) -> Result<Vec<Lineage>> {
+pub(super) fn lineages(vault: &Vault, heads: impl Iterator<Item = CommitId>) -> Result<Lineages> {
     let mut plan = Plan {
         store: &vault.store,
         lineages: Vec::new(),
@@ -37,13 +69,9 @@ pub(super) fn lineages(vault: &Vault, heads: impl Iterator<Item = CommitId>) -> 
         files: HashMap::new(),
         trees: HashSet::new(),
         blobs: HashMap::new(),
+        absent: BTreeSet::new(),
     };
-    let mut commits: Vec<ObjectId> = Vec::new();
-    for step in Walk::new(&vault.store, heads)? {
-        let (id, commit) = step?;
-        commits.push(id.object());
-        plan.tree(commit.tree)?;
-    }
+    let commits = plan.commits(heads)?;
     let mut lineages: Vec<Lineage> = commits.into_iter().rev().map(|commit| vec![commit]).collect();
     lineages.extend(plan.lineages.into_iter().filter(|lineage| !lineage.is_empty()));
     for chosen in choices(vault)?.values().flatten() {
@@ -51,10 +79,45 @@ pub(super) fn lineages(vault: &Vault, heads: impl Iterator<Item = CommitId>) -> 
             lineages.push(vec![chosen.id]);
         }
     }
-    Ok(lineages)
+    Ok(Lineages { all: lineages, absent: plan.absent })
 }
 
 impl Plan<'_> {
+    /// Walks from `heads` down, the newest first, and takes in each commit's tree. Returns the commits in that order.
+    fn commits(&mut self, heads: impl Iterator<Item = CommitId>) -> Result<Vec<ObjectId>> {
+        let (mut open, mut seen) = (BinaryHeap::new(), HashSet::new());
+        let mut next: Vec<CommitId> = heads.collect();
+        let mut commits = Vec::new();
+        loop {
+            for id in next.drain(..).filter(|id| seen.insert(*id)).collect::<Vec<_>>() {
+                match self.store.commit(id) {
+                    Ok(commit) => open.push((commit.lamport, id, ByIdentity(commit))),
+                    Err(error) => self.note_absent(id.object(), error)?,
+                }
+            }
+            let Some((_, id, ByIdentity(commit))) = open.pop() else { return Ok(commits) };
+            commits.push(id.object());
+            self.tree(commit.tree)?;
+            next.extend(&commit.parents);
+        }
+    }
+
+    /// Takes note of what is missing; any other error is one.
+    fn note_absent(&mut self, id: ObjectId, error: SourceError) -> Result<()> {
+        let is_absence = match &error {
+            SourceError::Missing { .. } => true,
+            SourceError::Read { source, .. } => {
+                source.downcast_ref::<store::Error>().is_some_and(store::Error::is_absence)
+            }
+            _ => false,
+        };
+        if !is_absence {
+            return Err(error.into());
+        }
+        self.absent.insert(id);
+        Ok(())
+    }
+
     fn open(&mut self) -> usize {
         self.lineages.push(Vec::new());
         self.lineages.len() - 1
@@ -66,7 +129,13 @@ impl Plan<'_> {
             if !self.trees.insert(id) {
                 continue;
             }
-            let tree = Rc::new(self.store.find_tree(id)?);
+            let tree = match self.store.find_tree(id) {
+                Ok(tree) => Rc::new(tree),
+                Err(error) => {
+                    self.note_absent(id.object(), error)?;
+                    continue;
+                }
+            };
             let newer = self.folders.get(&path).map(|folder| (folder.lineage, folder.newer.clone()));
             let lineage = newer.as_ref().map_or_else(|| self.open(), |(lineage, _)| *lineage);
             // A vault's root has the empty tree, which is one whether or not it is stored: a clone has no record of it.

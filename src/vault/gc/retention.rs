@@ -63,7 +63,9 @@ impl Retention {
         let saved: Vec<(u64, CommitId)> = vault.log.refs().saved().collect();
         let mut snapshots = Vec::new();
         for (number, id) in saved.iter().rev() {
-            snapshots.push((*number, day(&vault.store.find_commit(*id)?.committer)));
+            // One that cannot be read can be let go of like any other; its day is not known.
+            let taken = vault.store.find_commit(*id).map_or(0, |commit| day(&commit.committer));
+            snapshots.push((*number, taken));
         }
         let gone = self.judge(&snapshots);
         Ok(saved.into_iter().filter(|(number, _)| gone.contains(number)).collect())
