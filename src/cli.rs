@@ -254,7 +254,10 @@ pub fn main() -> ExitCode {
     };
     let mut ui = Ui::new(options(&cli.global, &vars, interruptible));
     let panic_message = remember_panics();
-    let result = catch_unwind(AssertUnwindSafe(|| run(&cli, &mut ui, vars, &words)));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        work_on_one_thread_if_asked(&vars)?;
+        run(&cli, &mut ui, None, vars, &words)
+    }));
     let result = result.unwrap_or_else(|_| Err(bug(&panic_message)));
     let finished = ui.finish().map_err(CommandError::from);
     let result = result.and_then(|exit| finished.map(|()| exit));
@@ -270,7 +273,37 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsString]) -> CommandResult {
+/// Runs one command line in this process on a disk of the caller's choice, and returns its exit code and what it
+/// printed: for tests that watch, cut or fail each call of a whole command.
+pub fn run_on(
+    disk: Arc<dyn Disk>,
+    vars: BTreeMap<OsString, OsString>,
+    words: &[OsString],
+) -> (u8, Result<Vec<u8>, CommandError>) {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let error = CommandError::usage(error.to_string());
+            return (error.kind.exit_code(), Err(error));
+        }
+    };
+    let (mut ui, printed) = Ui::in_memory(options(&cli.global, &vars, Arc::default()));
+    match run(&cli, &mut ui, Some(disk), vars, words) {
+        Ok(exit) => {
+            let printed = std::mem::take(&mut *printed.lock().expect("no writer panics"));
+            (exit.code(), Ok(printed))
+        }
+        Err(error) => (error.kind.exit_code(), Err(error)),
+    }
+}
+
+fn run(
+    cli: &Cli,
+    ui: &mut Ui,
+    chosen: Option<Arc<dyn Disk>>,
+    vars: BTreeMap<OsString, OsString>,
+    words: &[OsString],
+) -> CommandResult {
     #[allow(clippy::disallowed_methods)] // this is where the surroundings come in
     let current = std::env::current_dir().map_err(|error| {
         CommandError::new(ErrorKind::Failed, format!("cannot tell the current folder: {error}"))
@@ -287,9 +320,12 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
         _ => VaultStart::Search(dir.clone()),
     };
     let args = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    work_on_one_thread_if_asked(&vars)?;
+    let disk = match chosen {
+        Some(disk) => disk,
+        None => disk(&vars, &dir)?,
+    };
     let mut cx = Context {
-        disk: disk(&vars, &dir)?,
+        disk,
         env: surroundings(&vars)?,
         ui,
         dir,

@@ -7,6 +7,7 @@ mod agent;
 mod bench;
 #[path = "bench/tests.rs"]
 mod bench_tests;
+mod beside;
 mod bundles;
 mod cli;
 mod concurrency;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::checkout::wait_json;
 use super::commit::{change_json, status_word};
 use super::reconcile::pending_json;
 use super::{CommandError, CommandResult, Context, Exit};
@@ -12,7 +11,7 @@ use crate::merge::{AheadBehind, Conflict, History};
 use crate::object::{CommitId, VaultPath};
 use crate::ui::{harmless_line, json};
 use crate::vault::{self, Access, Oddity, Refused, Vault};
-use crate::worktree::{Change, LocalChanges, Status, Wait};
+use crate::worktree::{Change, LocalChanges, Status};
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -28,8 +27,6 @@ struct Report {
     local: LocalChanges,
     renames: Vec<(VaultPath, VaultPath)>,
     conflicts: Vec<Conflict>,
-    /// Paths that could not be updated.
-    waits: Vec<Wait>,
     devices: Vec<Device>,
     /// Paths of changes whose content was refused before.
     refused: BTreeSet<VaultPath>,
@@ -62,7 +59,6 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         waiting: vault.waiting_files()?,
         local,
         conflicts: vault::pending(&vault)?.conflicts,
-        waits: vault::waiting_paths(&vault)?,
         devices: devices(&vault)?,
         oddities: vault.oddities()?,
     };
@@ -129,7 +125,6 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         object.insert("hint".into(), one.hint().into());
         waiting.push(Value::Object(object));
     }
-    waiting.extend(report.waits.iter().map(wait_json));
     let pending: Vec<Value> = report.conflicts.iter().map(pending_json).collect();
     let remotes: Vec<Value> = report
         .devices
@@ -187,14 +182,6 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
     for one in &report.waiting {
         cx.ui.line(format_args!("  waiting   {} ({})", harmless_line(&one.path), one.words()))?;
         cx.ui.note(format_args!("    {}", one.hint()));
-    }
-    for wait in &report.waits {
-        let edited = report.local.find(&wait.path).is_some();
-        let why = if edited { "you edited it; the vault's newer version waits" } else { &wait.why };
-        cx.ui.line(format_args!("  waiting   {} ({why})", wait.path))?;
-    }
-    if !report.waits.is_empty() {
-        cx.ui.note("  every command tries again to update what waits; nothing of it is lost");
     }
     let is_renamed = |path: &VaultPath| report.renames.iter().any(|(old, new)| old == path || new == path);
     for (old, new) in &report.renames {

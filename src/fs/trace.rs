@@ -4,6 +4,8 @@
 //! - A line is written when the call has returned, before its caller goes on: `rename "/a" "/b" = ok`.
 //!   Paths are absolute and quoted as Rust does, so that a line is a line whatever a name holds.
 //! - Calls that only read, wait or lock have no line.
+//! - Instead of a file a watcher can be given the lines, so that a test does something else between any two calls.
+//!   It is called before each try to take a lock as well: much can happen there.
 //!
 //! Limits: a file's path is the one it was opened by; a rename of a folder above it changes nothing.
 
@@ -18,7 +20,10 @@ use std::sync::{Arc, Mutex};
 
 use super::{Attribute, Dir, Disk, Error, FileKind, LockKind, Map, RawDir, RawFile, Result, Stat};
 
-/// A disk whose changes are written down in a file.
+/// Is given the line of each call; what it fails with the call fails with.
+pub type Watcher = dyn Fn(&str) -> io::Result<()> + Send + Sync;
+
+/// A disk whose changes are written down in a file, or shown to a watcher.
 #[derive(Debug)]
 pub struct TracedDisk {
     disk: Arc<dyn Disk>,
@@ -30,11 +35,19 @@ impl TracedDisk {
     pub fn new(disk: Arc<dyn Disk>, trace: &Path) -> Result<TracedDisk> {
         let file = fs::OpenOptions::new().append(true).create(true).open(trace);
         let file = file.map_err(|source| Error { action: "open", path: trace.to_path_buf(), source })?;
-        Ok(TracedDisk { disk, trace: Arc::new(Trace(Mutex::new(file))) })
+        Ok(TracedDisk { disk, trace: Arc::new(Trace::File(Mutex::new(file))) })
+    }
+
+    /// Shows `watcher` what is asked of `disk`.
+    pub fn watched(disk: Arc<dyn Disk>, watcher: Box<Watcher>) -> TracedDisk {
+        TracedDisk { disk, trace: Arc::new(Trace::Watcher(watcher)) }
     }
 }
 
-struct Trace(Mutex<fs::File>);
+enum Trace {
+    File(Mutex<fs::File>),
+    Watcher(Box<Watcher>),
+}
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,9 +59,22 @@ impl Trace {
     /// Writes the line of a call that returned `result`, which is passed on.
     fn tell<T>(&self, call: impl Display, result: io::Result<T>) -> io::Result<T> {
         let end = if result.is_ok() { "ok" } else { "failed" };
-        let mut file = self.0.lock().expect("writing a line does not panic");
-        file.write_all(format!("{call} = {end}\n").as_bytes())?;
+        match self {
+            Trace::File(file) => {
+                let mut file = file.lock().expect("writing a line does not panic");
+                file.write_all(format!("{call} = {end}\n").as_bytes())?;
+            }
+            Trace::Watcher(watcher) => watcher(&format!("{call} = {end}"))?,
+        }
         result
+    }
+
+    /// Shows a watcher that a lock is about to be tried.
+    fn tell_lock(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Trace::File(_) => Ok(()),
+            Trace::Watcher(watcher) => watcher(&format!("lock {path:?}")),
+        }
     }
 }
 
@@ -159,10 +185,6 @@ impl RawDir for TracedDir {
         }
     }
 
-    fn may_change(&self) -> bool {
-        self.raw.may_change()
-    }
-
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         self.raw.free_bytes()
     }
@@ -225,6 +247,7 @@ impl RawFile for TracedFile {
     }
 
     fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        self.trace.tell_lock(&self.path)?;
         self.raw.try_lock(kind)
     }
 

@@ -83,7 +83,7 @@ impl SyncError {
                 RefusalKind::WentBack => Class::Peer,
                 _ => Class::Failed,
             },
-            SyncError::Receive(ReceiveError::Lock(_)) => Class::Locked,
+            SyncError::Receive(ReceiveError::Lock(_) | ReceiveError::Closed { .. }) => Class::Locked,
             SyncError::Receive(ReceiveError::Store(error)) if error.is_damage() => Class::Damaged,
             SyncError::Send(SendError::Store(error)) if error.is_damage() => Class::Damaged,
             SyncError::Receive(ReceiveError::Content(_) | ReceiveError::Wire(_)) => Class::Peer,
@@ -112,7 +112,7 @@ impl SyncError {
             SyncError::Receive(ReceiveError::Content(_) | ReceiveError::Wire(_)) => "peer-content",
             SyncError::Receive(ReceiveError::Unrelated(_)) => "unrelated",
             SyncError::Receive(ReceiveError::Limit { .. } | ReceiveError::FileTooLarge { .. }) => "limit",
-            SyncError::Receive(ReceiveError::Lock(_)) => "locked",
+            SyncError::Receive(ReceiveError::Lock(_) | ReceiveError::Closed { .. }) => "locked",
             SyncError::Receive(_) | SyncError::Send(_) | SyncError::Source(_) => "store",
             SyncError::Ours(refusal) => refusal.kind.as_str(),
             SyncError::Refused(refusal) => refusal.kind.as_str(),
@@ -153,6 +153,9 @@ impl SyncError {
             SyncError::Ssh(error) => return Some(error.hint().to_owned()),
             SyncError::Bundle(error) => error.hint(),
             SyncError::Receive(ReceiveError::Lock(_)) => "wait for the other session to end",
+            SyncError::Receive(ReceiveError::Closed { .. }) => {
+                "nothing was changed; run the command again when that is done"
+            }
             SyncError::Receive(ReceiveError::Store(error)) | SyncError::Send(SendError::Store(error)) => {
                 return error.hint().map(str::to_owned);
             }

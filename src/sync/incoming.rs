@@ -9,7 +9,7 @@
 //! - A large object on its way is kept as well, so that it resumes in the middle.
 //! - Nothing is begun for which the disk has no room: of a large object both its first bytes and the pack it goes
 //!   into. What a full disk interrupted is removed.
-//! - A session holds a gate that a purge closes: what is removed meanwhile could be what it rests on.
+//! - A session passes the vault's gate first and keeps it open until what came is known to the log.
 //! - One session at a time in a folder: a second one from the same peer takes the next free folder.
 
 mod large;
@@ -19,8 +19,9 @@ use std::time::Duration;
 pub use large::Part;
 use large::{BASE, Base, PART};
 
+use super::gate::{OpenGate, SESSION_LOCK};
 use super::receive::ReceiveError;
-use crate::fs::{Dir, File, Lock, LockError, LockKind};
+use crate::fs::{Dir, Lock, LockError};
 use crate::object::{Hashed, Kind, Object, ObjectId, Source, SourceError};
 use crate::store::{PackWriter, Store};
 
@@ -34,9 +35,6 @@ const ROOM_LEFT: u64 = 8 << 20;
 const ROOM_CHECKED_EVERY: u64 = 2 << 20;
 /// So many sessions with one peer at a time.
 const SLOTS: usize = 8;
-const LOCK: &str = "lock";
-/// A folder that is no peer's: none has a name like that.
-const GATE: &str = ".gate";
 
 /// The folder of one session.
 pub struct Incoming {
@@ -52,71 +50,12 @@ pub struct Incoming {
     /// Bytes that were written since the room on the disk was looked at.
     since_check: u64,
     _lock: Lock,
-    _gate: OpenGate,
+    gate: OpenGate,
 }
 
-/// The gate, passed: nobody closes it until this is dropped.
-#[must_use = "the gate can be closed again when this is dropped"]
-pub struct OpenGate {
-    _file: File,
-}
-
-/// The gate, closed: nobody is receiving, and nobody begins to.
-#[must_use = "the gate is open again when this is dropped"]
-pub struct ClosedGate {
-    root: Dir,
-    _lock: Lock,
-}
-
-impl ClosedGate {
-    /// Closes the gate of `root`; waits so long for sessions that are receiving.
-    pub fn close(root: &Dir, wait: Duration) -> Result<ClosedGate, LockError> {
-        let lock = Lock::acquire(&root.open_or_create_dir(GATE)?, LOCK, wait, "a purge")?;
-        Ok(ClosedGate { root: root.clone(), _lock: lock })
-    }
-
-    /// Throws away what earlier sessions left.
-    pub fn discard_leftovers(&self) -> crate::fs::Result<()> {
-        for (peer, _) in self.root.list()? {
-            let dir = self.root.open_dir(&peer)?;
-            for folder in ["objects", "tmp"] {
-                match dir.open_dir(folder) {
-                    Ok(dir) => remove_files(&dir, |_| true)?,
-                    Err(error) if error.is_not_found() => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            remove_files(&dir, |name| name.starts_with(PART) || name.starts_with(BASE))?;
-        }
-        Ok(())
-    }
-}
-
-impl OpenGate {
-    /// Goes through the gate of `root`, and keeps it from being closed.
-    pub fn pass(root: &Dir) -> Result<OpenGate, LockError> {
-        let dir = root.open_or_create_dir(GATE)?;
-        let file = match dir.open_write(LOCK) {
-            Err(error) if error.is_not_found() => match dir.create_new(LOCK, 0o600) {
-                Err(error) if error.is_exists() => dir.open_write(LOCK)?,
-                other => other?,
-            },
-            other => other?,
-        };
-        if file.try_lock(LockKind::Shared)? {
-            return Ok(OpenGate { _file: file });
-        }
-        Err(LockError::Held { holder: "a purge".to_owned(), waited_s: 0 })
-    }
-}
-
-fn remove_files(dir: &Dir, is_meant: impl Fn(&str) -> bool) -> crate::fs::Result<()> {
-    for (name, _) in dir.list()? {
-        if is_meant(&name.to_string_lossy()) {
-            dir.remove_file(&name)?;
-        }
-    }
-    dir.sync()
+/// Tells whether a name in a session's folder is that of an object on its way, or of what it is made of.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.starts_with(PART) || name.starts_with(BASE)
 }
 
 impl Incoming {
@@ -131,14 +70,17 @@ impl Incoming {
         root.open_dir(peer).is_ok_and(holds_some)
     }
 
-    /// Opens the folder of `peer` in `root`, or the next one if a session is using it.
-    pub fn open(root: &Dir, peer: &str, main: &Store) -> Result<Incoming, ReceiveError> {
-        let gate = OpenGate::pass(root)?;
+    /// Passes the gate of `root`, waiting at most `wait`, and opens the folder of `peer`, or the next one if a
+    /// session is using it.
+    pub fn open(root: &Dir, peer: &str, main: &Store, wait: Duration) -> Result<Incoming, ReceiveError> {
+        let gate = OpenGate::pass(root, wait).map_err(ReceiveError::closed)?;
+        // While it waited objects may have gone: they would count as stored.
+        main.refresh()?;
         let mut last = None;
         for slot in 0..SLOTS {
             let name = if slot == 0 { peer.to_owned() } else { format!("{peer}.{slot}") };
             let dir = root.open_or_create_dir(&name)?;
-            match Lock::acquire(&dir, LOCK, Duration::ZERO, "a session that receives") {
+            match Lock::acquire(&dir, SESSION_LOCK, Duration::ZERO, "a session that receives") {
                 Ok(lock) => return Incoming::open_in(dir, lock, gate, main),
                 Err(LockError::Held { holder, waited_s }) => {
                     last = Some(LockError::Held { holder, waited_s })
@@ -176,13 +118,19 @@ impl Incoming {
             left,
             since_check: ROOM_CHECKED_EVERY,
             _lock: lock,
-            _gate: gate,
+            gate,
         })
     }
 
     /// Returns what an earlier session left, chunks of large objects among it.
     pub fn kept(&self) -> Result<Vec<(ObjectId, Kind)>, ReceiveError> {
         Ok(self.store.ids()?)
+    }
+
+    /// Tells whether an object is here or in the vault's store, with all that it depends on. What is damaged there
+    /// counts as not there.
+    pub fn knows(&self, id: ObjectId) -> Result<bool, ReceiveError> {
+        Ok(self.writer.knows(id)?)
     }
 
     /// Returns the vault's store, which holds only what is complete.
@@ -240,33 +188,37 @@ impl Incoming {
 
     /// Throws away everything, also what earlier sessions left.
     pub fn discard(self) -> Result<(), ReceiveError> {
+        self.remove_all()
+    }
+
+    fn remove_all(&self) -> Result<(), ReceiveError> {
         let objects = self.dir.open_dir("objects")?;
         for (name, _) in objects.list()? {
             objects.remove_file(name)?;
         }
         for (name, _) in self.dir.list()? {
-            let text = name.to_string_lossy();
-            if text.starts_with(PART) || text.starts_with(BASE) {
+            if is_unfinished(&name.to_string_lossy()) {
                 self.dir.remove_file(&name)?;
             }
         }
         Ok(())
     }
 
-    /// Moves everything into the vault's store, durably.
-    pub fn adopt(mut self) -> Result<(), ReceiveError> {
+    /// Moves everything into the vault's store, durably. The gate stays open until what is returned is dropped:
+    /// nothing leads to what came before its operation is in the log.
+    pub fn adopt(mut self) -> Result<OpenGate, ReceiveError> {
         self.checkpoint()?;
         self.main.adopt(&self.store)?;
         self.remove_bases();
         if let Some((id, _)) = self.left.take() {
             self.dir.remove_file(format!("{PART}{id}"))?;
         }
-        Ok(())
+        Ok(self.gate)
     }
 
     /// Writes only `wanted` into the vault's store, as one pack, and throws the rest away: an earlier session
-    /// left something that is not complete and may never be.
-    pub fn adopt_only(mut self, wanted: &[(ObjectId, Kind)]) -> Result<(), ReceiveError> {
+    /// left something that is not complete and may never be. Returns the gate, as [`Incoming::adopt`] does.
+    pub fn adopt_only(mut self, wanted: &[(ObjectId, Kind)]) -> Result<OpenGate, ReceiveError> {
         self.checkpoint()?;
         let mut writer = self.main.writer()?;
         for (id, kind) in wanted {
@@ -277,7 +229,8 @@ impl Incoming {
             writer.add_stream(*kind, size, &mut reader, None)?;
         }
         writer.publish()?;
-        self.discard()
+        self.remove_all()?;
+        Ok(self.gate)
     }
 }
 

@@ -34,6 +34,7 @@ mod connect;
 pub mod drive;
 mod error;
 pub mod frame;
+mod gate;
 pub mod host;
 mod incoming;
 pub mod local;
@@ -45,7 +46,9 @@ pub mod ssh;
 pub mod wire;
 
 pub use error::{Class, SyncError};
-pub use incoming::{ClosedGate, OpenGate};
+pub use gate::{ClosedGate, OpenGate};
+
+use std::time::Duration;
 
 use crate::fs;
 use crate::object::{CommitId, DeviceName, Lamport, VaultId};
@@ -395,6 +398,11 @@ pub trait Endpoint {
         Limits::default()
     }
 
+    /// Returns how long a session waits while the vault is closed to what arrives.
+    fn gate_wait(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     /// Tells whether heads that do not go back to this vault's root may come: the user allowed unrelated ones.
     fn allows_unrelated(&self) -> bool {
         false
@@ -411,8 +419,9 @@ pub trait Endpoint {
     /// Takes note, in one synced append under the lock, that `peer` knows `received.offered`: each
     /// `remotes/<peer>/<branch>` becomes the frontier of what it was and what was offered, and nothing
     /// else changes. Appends nothing if that changes nothing. Checks that the heads are in the store, since
-    /// a compaction may have run in between.
-    fn accept(&mut self, peer: &Peer, received: &Received) -> Result<(), Refusal>;
+    /// a compaction may have run in between. `gate` is that of this vault, open since before anything came; it is
+    /// given back when the append is done. There is none if nothing came.
+    fn accept(&mut self, peer: &Peer, received: &Received, gate: Option<OpenGate>) -> Result<(), Refusal>;
 
     /// Takes note that `peer` now has what this end offered, and what it said of its frontier. Only ids that
     /// are in the store are passed. Does nothing unless implemented.

@@ -9,9 +9,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::connect::{Connections, parse_tree};
 use super::frame::{Frame, Have, IDS_MAX};
+use super::gate::OpenGate;
 use super::incoming::{Incoming, Part};
 use super::wire::WireError;
 use super::{Branch, Limits, Received};
@@ -78,6 +80,24 @@ pub enum ReceiveError {
     /// All folders for this peer are in use.
     #[error("too many sessions with this peer at a time")]
     Lock(#[from] LockError),
+    /// The vault is closed to what arrives, by a command that removes objects.
+    #[error("nothing can be received now: the vault is in use by {holder} (waited {waited_s} s)")]
+    Closed {
+        /// What closed it.
+        holder: String,
+        /// How long was waited, in seconds.
+        waited_s: u64,
+    },
+}
+
+impl ReceiveError {
+    /// Returns why the gate could not be passed.
+    pub(super) fn closed(error: LockError) -> ReceiveError {
+        match error {
+            LockError::Held { holder, waited_s } => ReceiveError::Closed { holder, waited_s },
+            LockError::Disk(error) => error.into(),
+        }
+    }
 }
 
 impl ReceiveError {
@@ -133,6 +153,8 @@ pub struct Ours {
     pub outside: Outside,
     /// Where it comes from.
     pub sender: Sender,
+    /// How long to wait while the vault is closed to what arrives.
+    pub gate_wait: Duration,
 }
 
 /// A pack that is arriving.
@@ -169,7 +191,7 @@ impl Receiving {
     /// Opens the folder of `peer`, with what an earlier session left in it.
     pub fn open(root: &Dir, peer: &str, main: &Store, ours: Ours) -> Result<Receiving> {
         let mut receiving = Receiving {
-            incoming: Incoming::open(root, peer, main)?,
+            incoming: Incoming::open(root, peer, main, ours.gate_wait)?,
             connections: Connections::new(ours.vault, ours.outside),
             ours,
             session: HashSet::new(),
@@ -439,8 +461,8 @@ impl Receiving {
     }
 
     /// Ends a pack: checks that it holds what was offered and nothing else, and moves it into the vault's
-    /// store. Nothing points to it yet.
-    pub fn finish(mut self, offered: &[Branch], announced: u64) -> Result<Received> {
+    /// store. Nothing points to it yet: the gate is to be kept open until something does.
+    pub fn finish(mut self, offered: &[Branch], announced: u64) -> Result<(Received, OpenGate)> {
         match self.check_end(offered, announced) {
             Ok(()) => self.publish(offered),
             Err(error) => Err(self.refuse(error)),
@@ -477,7 +499,7 @@ impl Receiving {
         }
     }
 
-    fn publish(self, offered: &[Branch]) -> Result<Received> {
+    fn publish(self, offered: &[Branch]) -> Result<(Received, OpenGate)> {
         let mut received =
             Received { offered: offered.to_vec(), objects: self.objects, ..Received::default() };
         for id in &self.connections.commits {
@@ -490,20 +512,21 @@ impl Receiving {
             }
         }
         received.lamport_max = self.connections.highest_stamp();
-        match self.connections.whole_only() {
+        let gate = match self.connections.whole_only() {
             None => self.incoming.adopt()?,
             Some(wanted) => self.incoming.adopt_only(&wanted)?,
-        }
-        Ok(received)
+        };
+        Ok((received, gate))
     }
 
     /// Ends a pack of which only what is lost here is wanted: `wanted` and what that leads to moves into the
     /// vault's store as far as it came and is not there, the rest is dropped. Each was hashed, and what points to
-    /// it is here already, so no commit need be complete. Returns how many objects these were, and their bytes.
+    /// it is here already, so no commit need be complete and the gate can be closed again. Returns how many objects
+    /// these were, and their bytes.
     pub fn adopt_lost(mut self, wanted: &[ObjectId], announced: u64) -> Result<(u64, u64)> {
         match self.lost_among(wanted, announced) {
             Ok((lost, bytes)) => {
-                self.incoming.adopt_only(&lost)?;
+                drop(self.incoming.adopt_only(&lost)?);
                 Ok((lost.len() as u64, bytes))
             }
             Err(error) => Err(self.refuse(error)),
@@ -518,8 +541,11 @@ impl Receiving {
         let (mut lost, mut bytes) = (Vec::new(), 0);
         let mut seen = HashSet::new();
         let mut open = wanted.to_vec();
+        // Of what is wanted there can be a record already, which is of no use.
+        let is_wanted: HashSet<ObjectId> = wanted.iter().copied().collect();
         while let Some(id) = open.pop() {
-            if !self.arrived.contains(&id) || !seen.insert(id) || self.incoming.main().knows(id)? {
+            let is_here = !is_wanted.contains(&id) && self.incoming.main().knows(id)?;
+            if !self.arrived.contains(&id) || !seen.insert(id) || is_here {
                 continue;
             }
             // What was purged, or rests on what is not here, came and was not kept.

@@ -28,6 +28,7 @@ use std::collections::{HashSet, VecDeque};
 use super::frame::{
     ASK_MAX, BRANCHES_MAX, Frame, HEADS_MAX, Have, Hello, IDS_MAX, StampedBranch, StampedHead, without_stamps,
 };
+use super::gate::OpenGate;
 use super::negotiate::{Ancestry, missing, try_commit};
 use super::receive::{KEPT_TOLD_MAX, Ours, Outside, ReceiveError, Receiving, Sender, heads_of};
 use super::send::{Parcel, Sending};
@@ -128,7 +129,7 @@ fn refusal_frame(error: &SyncError) -> Option<Frame> {
             "the disk there has no room for what came; nothing of it was kept",
         )
         .with_hint("make room on that device"),
-        SyncError::Receive(error @ ReceiveError::Lock(_)) => {
+        SyncError::Receive(error @ (ReceiveError::Lock(_) | ReceiveError::Closed { .. })) => {
             Refusal::new(RefusalKind::Locked, error.to_string())
         }
         // Causes from this machine's disk name its paths, which are nobody else's business.
@@ -214,6 +215,7 @@ fn open_receiving(endpoint: &dyn Endpoint, peer: &str) -> Result<Receiving> {
         limits: endpoint.limits(),
         outside: Outside::Checked,
         sender: if endpoint.reads_bundle() { Sender::File } else { Sender::Device },
+        gate_wait: endpoint.gate_wait(),
     };
     Ok(Receiving::open(&endpoint.incoming()?, peer, endpoint.store(), ours)?)
 }
@@ -290,6 +292,9 @@ impl Outbox {
     }
 }
 
+/// What came of a pack, and the gate that has been open since before.
+type Taken = (Received, Option<OpenGate>);
+
 /// Takes the frames of a pack; `Some` when it ended and all of it holds.
 fn take_pack_frame(
     endpoint: &mut dyn Endpoint,
@@ -297,15 +302,16 @@ fn take_pack_frame(
     commits: u32,
     offered: &[Branch],
     frame: Frame,
-) -> Result<Option<Received>> {
+) -> Result<Option<Taken>> {
     let Some(mut receiving) = slot.take() else {
         return match frame {
-            Frame::PackEnd { objects: 0 } => nothing_new(endpoint, offered).map(Some),
+            Frame::PackEnd { objects: 0 } => Ok(Some((nothing_new(endpoint, offered)?, None))),
             other => Err(out_of_order(&other, "pack-end")),
         };
     };
     if let Frame::PackEnd { objects } = frame {
-        return Ok(Some(receiving.finish(offered, objects)?));
+        let (received, gate) = receiving.finish(offered, objects)?;
+        return Ok(Some((received, Some(gate))));
     }
     if let Err(error) = receiving.take(frame) {
         return Err(receiving.refuse(error).into());

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::commit::{CommitRequest, commit_locked};
 use super::peers::{Oddity, PeerMemory};
 use super::purge::announce;
 use super::reconcile::{Accepts, ReconcileOutcome, begin_locked, reconcile_locked};
 use super::refusal::Refused;
+use super::transaction::GateHeld;
 use super::{Error, ErrorKind, Hold, OpenOptions, Result, Vault, VaultLock};
 use crate::fs;
 use crate::gateway::Reason;
@@ -17,7 +19,8 @@ use crate::oplog::{Label, NewOperation, RefName, RefTarget};
 use crate::store::Store;
 use crate::sync::session::{Call, Opener};
 use crate::sync::{
-    self, Anchor, Branch, Endpoint, HeadState, Identity, Outcome, Peer, Received, Refusal, RefusalKind,
+    self, Anchor, Branch, Endpoint, HeadState, Identity, OpenGate, Outcome, Peer, Received, Refusal,
+    RefusalKind,
 };
 
 /// What an end of a session is to do besides exchanging objects.
@@ -225,11 +228,13 @@ impl VaultEndpoint {
         Ok(())
     }
 
-    fn accept_refs(&mut self, peer: &Peer, received: &Received) -> Result<()> {
+    /// Logs what came while `gate` is still open: until then nothing leads to it.
+    fn accept_refs(&mut self, peer: &Peer, received: &Received, gate: Option<OpenGate>) -> Result<()> {
         if self.is_own(peer) && received.commits.is_empty() {
             return Ok(()); // a bundle of this device came back and has nothing that is not here
         }
-        let lock = self.vault.lock(self.verb.name())?;
+        let held = if gate.is_some() { GateHeld::Open } else { GateHeld::No };
+        let lock = self.vault.lock_at_gate(self.verb.name(), held)?;
         let mut operation = self
             .vault
             .operation("fetch")
@@ -248,13 +253,19 @@ impl VaultEndpoint {
             }
         }
         if received.objects > 0 {
-            self.vault.remove_again(&lock)?;
+            self.vault.list_returned()?;
         }
         if let Some(oddity) = &self.oddity {
             operation = operation.detail("oddity", oddity.text.clone());
         }
         if self.oddity.is_some() || operation.moves(self.vault.log.refs()) {
             self.publish_offer(&lock, operation, received)?;
+        }
+        drop(gate);
+        match self.vault.try_remove_due(&lock) {
+            // Another session is receiving: they stay on the list, and the next command removes them.
+            Err(error) if error.kind() == ErrorKind::Locked => {}
+            other => drop(other?),
         }
         self.remember(peer)
     }
@@ -387,6 +398,11 @@ impl Endpoint for VaultEndpoint {
         sync::Limits { file_bytes_max, ..sync::Limits::default() }
     }
 
+    fn gate_wait(&self) -> Duration {
+        // The settings were checked when the vault was opened.
+        self.vault.config.lock_wait().unwrap_or_default()
+    }
+
     fn allows_unrelated(&self) -> bool {
         self.allows_unrelated
     }
@@ -399,9 +415,9 @@ impl Endpoint for VaultEndpoint {
         self.vault.dot.open_or_create_dir("incoming").map_err(|error| refusal(error.into()))
     }
 
-    fn accept(&mut self, peer: &Peer, received: &Received) -> Result<(), Refusal> {
+    fn accept(&mut self, peer: &Peer, received: &Received, gate: Option<OpenGate>) -> Result<(), Refusal> {
         self.received = received.clone();
-        self.accept_refs(peer, received).map_err(refusal)
+        self.accept_refs(peer, received, gate).map_err(refusal)
     }
 
     fn given(&mut self, peer: &Peer, _knows: &[CommitId]) -> Result<(), Refusal> {

@@ -47,8 +47,6 @@ pub struct Recorded {
     pub event: Event,
     /// The commit that has it; none if the stream is ignored or could not be committed.
     pub commit: Option<CommitId>,
-    /// Whether a commit was wanted and left it out: then it is on disk alone.
-    pub is_left_out: bool,
 }
 
 /// What adding lines to a stream did.
@@ -102,10 +100,8 @@ pub fn record(vault: &mut Vault, record: Record) -> Result<Recorded> {
     refuse_secret_lines(vault, &record.stream, &appended.bytes, &record.allowed)?;
     append(vault, &record.stream, before.len() as u64, &appended.bytes)?;
     let message = format!("{} {} of {}\n", appended.event.kind, appended.event.seq, appended.event.device);
-    let (commit, left_out) =
-        commit_streams(vault, &lock, &[record.stream], message, record.operation, record.allowed)?;
-    let is_left_out = commit.is_none() && left_out > 0;
-    Ok(Recorded { event: appended.event, commit, is_left_out })
+    let commit = commit_streams(vault, &lock, &[record.stream], message, record.operation, record.allowed)?;
+    Ok(Recorded { event: appended.event, commit })
 }
 
 /// Adds lines from elsewhere to streams, each behind what is there, and commits them.
@@ -278,7 +274,7 @@ fn take_back(dir: &Dir, name: &[u8], file: &File, length: u64, added: u64, is_ne
     let _torn_tail_is_passed_over = if is_new { dir.remove_file(os(name)) } else { file.set_len(length) };
 }
 
-/// Commits streams as they are on disk, and nothing else. Returns the commit, and how many were left out.
+/// Commits streams as they are on disk, and nothing else.
 fn commit_streams(
     vault: &mut Vault,
     lock: &VaultLock,
@@ -286,9 +282,9 @@ fn commit_streams(
     message: String,
     operation: &'static str,
     allowed: Vec<Allowance>,
-) -> Result<(Option<CommitId>, usize)> {
+) -> Result<Option<CommitId>> {
     if vault.parked().is_some() {
-        return Ok((Some(commit_beside(vault, lock, paths, message, operation)?), 0));
+        return commit_beside(vault, lock, paths, message, operation).map(Some);
     }
     let request = CommitRequest {
         message: Some(message),
@@ -302,7 +298,7 @@ fn commit_streams(
         let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
         vault.notices.push(format!("{path} was not committed: {}", refused.words()));
     }
-    Ok((outcome.commit.map(|(id, _)| id), outcome.refused.len()))
+    Ok(outcome.commit.map(|(id, _)| id))
 }
 
 /// Commits the lines that streams on disk have beyond the branch's head to that head, while the tree is

@@ -5,15 +5,30 @@ use std::time::Duration;
 
 use super::open::LOCK;
 use super::{Result, Vault};
-use crate::fs::Lock;
+use crate::fs::{self, Lock};
 use crate::object::{Commit, CommitId, Kind, Lamport, Signature, Source, TreeId};
 use crate::oplog::{NewOperation, Operation};
 use crate::store::PackWriter;
+use crate::sync::ClosedGate;
+
+/// The folder of temporary files.
+const SCRATCH: &str = "tmp";
 
 /// The vault's lock, as a proof that its holder may change the vault.
 #[must_use = "the lock is given back when this is dropped"]
 pub struct VaultLock {
     _lock: Lock,
+}
+
+/// What the taker of the lock has already done about the gate, which is taken first.
+#[derive(Clone, Copy)]
+pub(super) enum GateHeld<'g> {
+    /// Nothing.
+    No,
+    /// It keeps the gate open: what was purged is removed by a later command.
+    Open,
+    /// It has closed the gate.
+    Closed(&'g ClosedGate),
 }
 
 /// What a new commit is besides its tree and parents.
@@ -30,25 +45,44 @@ impl Vault {
     /// purge.
     /// `act` is what the holder does, shown to others who wait.
     pub fn lock(&mut self, act: &str) -> Result<VaultLock> {
-        let wait = self.config.lock_wait()?;
-        let lock = self.lock_within(act, wait)?;
-        Ok(lock)
+        self.lock_at_gate(act, GateHeld::No)
     }
 
-    pub(super) fn lock_within(&mut self, act: &str, wait: Duration) -> Result<VaultLock> {
+    /// As [`Vault::lock`], for a caller that has passed or closed the gate before.
+    pub(super) fn lock_at_gate(&mut self, act: &str, gate: GateHeld<'_>) -> Result<VaultLock> {
+        let wait = self.config.lock_wait()?;
+        self.lock_within(act, wait, gate)
+    }
+
+    /// Describes this process to others who wait for it.
+    pub(super) fn holder(&self, act: &str) -> String {
         let session = self.session.as_ref().map(|s| format!(" in session {s}")).unwrap_or_default();
-        let holder = format!("`mvault {act}`{session}, process {}", std::process::id());
-        let lock = VaultLock { _lock: Lock::acquire(&self.dot, LOCK, wait, &holder)? };
+        format!("`mvault {act}`{session}, process {}", std::process::id())
+    }
+
+    pub(super) fn lock_within(&mut self, act: &str, wait: Duration, gate: GateHeld<'_>) -> Result<VaultLock> {
+        let lock = VaultLock { _lock: Lock::acquire(&self.dot, LOCK, wait, &self.holder(act))? };
         // Before anything that is found there is believed.
         self.make_private()?;
+        self.remove_scratch();
         self.log.refresh()?;
         // While this one waited a compaction may have dropped what was listed: it would count as stored.
         self.store.refresh()?;
         self.recall_log()?;
         self.resume_checkout(&lock)?;
-        self.put_what_waits(&lock)?;
-        self.resume_purge(&lock)?;
+        self.resume_purge(&lock, gate)?;
         Ok(lock)
+    }
+
+    /// Removes what killed processes left in the folder of temporary files. That it cannot be removed harms nothing.
+    fn remove_scratch(&mut self) {
+        let removed = self.dot.open_dir(SCRATCH).and_then(|dir| fs::remove_abandoned(&*self.disk, &dir));
+        match removed {
+            Err(error) if !error.is_not_found() => {
+                self.notices.push(format!("what a killed command left in .mvault/{SCRATCH} stays: {error}"));
+            }
+            _ => {}
+        }
     }
 
     /// Makes a commit object for this device, stamped above its parents and all that was seen.

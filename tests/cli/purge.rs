@@ -396,6 +396,9 @@ fn a_purge_waits_for_a_session_that_receives() {
     std::fs::create_dir_all(&gate).expect("a folder");
     let file = std::fs::File::create(gate.join("lock")).expect("a file");
     file.lock_shared().expect("nobody else");
+    let config = place.work().join("mac/.mvault/config.toml");
+    let settings = std::fs::read_to_string(&config).expect("settings");
+    std::fs::write(&config, settings.clone() + "\n[limits]\nlock-wait-s = 1\n").expect("is written");
     let args = ["purge", "keys.txt", "--confirm", "keys.txt", "--json"];
     let outcome = on(&place, "mac", &args).code(7);
     assert_eq!(outcome.error()["kind"], "locked");

@@ -37,6 +37,7 @@ pub fn check(
         limits: Limits::default(),
         outside: if missing.is_empty() { Outside::Checked } else { Outside::Assumed },
         sender: Sender::File,
+        gate_wait: std::time::Duration::ZERO,
     };
     let mut receiving = Receiving::open(scratch, "bundle", store, ours)?;
     let announced = take_pack(&mut receiving, bundle, progress)?;

@@ -53,6 +53,7 @@ pub fn restore(
         limits: endpoint.limits(),
         outside: Outside::Assumed,
         sender: Sender::File,
+        gate_wait: endpoint.gate_wait(),
     };
     let mut receiving = Receiving::open(&endpoint.incoming()?, RESTORE_FOLDER, endpoint.store(), ours)?;
     let announced = match take_pack(&mut receiving, bundle, &mut |progress| endpoint.progress(progress)) {

@@ -193,9 +193,9 @@ impl<'e> Caller<'e> {
     fn take_pack(&mut self, frame: Frame) -> Result<()> {
         let offered = self.offered();
         let taken = take_pack_frame(self.endpoint, &mut self.receiving, self.pack_commits, &offered, frame)?;
-        let Some(received) = taken else { return Ok(()) };
+        let Some((received, gate)) = taken else { return Ok(()) };
         if let Some(peer) = &self.peer {
-            self.endpoint.accept(peer, &received)?;
+            self.endpoint.accept(peer, &received, gate)?;
         }
         self.out.push(Frame::Ack { objects: received.objects });
         self.received = Some(received);

@@ -424,6 +424,7 @@ fn trees_that_name_what_may_not_be_named_are_refused() {
             limits: mac.limits,
             outside: Outside::Checked,
             sender: Sender::Device,
+            gate_wait: std::time::Duration::ZERO,
         };
         let root = mac.dot.open_or_create_dir("incoming").expect("made");
         let mut receiving = Receiving::open(&root, "pixel", &mac.store, ours).expect("opened");

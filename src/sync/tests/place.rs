@@ -15,8 +15,8 @@ use crate::sync::bundle::{self, Bundle, Contents};
 use crate::sync::frame::Frame;
 use crate::sync::session::{CallerOptions, Served, Summary};
 use crate::sync::{
-    Anchor, Branch, Endpoint, HeadState, Identity, Intent, Limits, Outcome, Peer, Received, Refusal,
-    RefusalKind, SyncError, local,
+    Anchor, Branch, Endpoint, HeadState, Identity, Intent, Limits, OpenGate, Outcome, Peer, Received,
+    Refusal, RefusalKind, SyncError, local,
 };
 
 pub const FETCH: Intent = Intent { fetch: true, push: false };
@@ -36,6 +36,8 @@ pub struct Place {
     pub logged: Vec<Vec<CommitId>>,
     pub met: Vec<Peer>,
     pub accepted: Vec<Received>,
+    /// Whether the gate was still open when each of them was accepted.
+    pub gates: Vec<bool>,
     pub limits: Limits,
     pub allows_unrelated: bool,
     pub reads_bundle: bool,
@@ -61,6 +63,7 @@ impl Place {
             logged: Vec::new(),
             met: Vec::new(),
             accepted: Vec::new(),
+            gates: Vec::new(),
             limits: Limits::default(),
             allows_unrelated: false,
             reads_bundle: false,
@@ -316,7 +319,8 @@ impl Endpoint for Place {
         self.reads_bundle
     }
 
-    fn accept(&mut self, peer: &Peer, received: &Received) -> Result<(), Refusal> {
+    fn accept(&mut self, peer: &Peer, received: &Received, gate: Option<OpenGate>) -> Result<(), Refusal> {
+        self.gates.push(gate.is_some());
         let known = self.remotes.entry(peer.identity.device.to_string()).or_default();
         for head in received.offered.iter().flat_map(|branch| &branch.heads) {
             self.store.find_commit(*head).expect("what was offered is here");
@@ -369,8 +373,8 @@ impl Endpoint for Lent<'_> {
     fn incoming(&self) -> Result<fs::Dir, Refusal> {
         self.0.incoming()
     }
-    fn accept(&mut self, peer: &Peer, received: &Received) -> Result<(), Refusal> {
-        self.0.accept(peer, received)
+    fn accept(&mut self, peer: &Peer, received: &Received, gate: Option<OpenGate>) -> Result<(), Refusal> {
+        self.0.accept(peer, received, gate)
     }
     fn given(&mut self, peer: &Peer, knows: &[CommitId]) -> Result<(), Refusal> {
         self.0.given(peer, knows)

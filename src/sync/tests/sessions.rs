@@ -1,12 +1,13 @@
 //! Sessions between honest ends: what arrives, what it costs, what is called in which order.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::place::{FETCH, PUSH, Place, SYNC, blob_id, cut_session, noise, session};
 use crate::object::Source;
 use crate::sync::frame::Frame;
 use crate::sync::session::Caller;
-use crate::sync::{RefusalKind, SyncError};
+use crate::sync::{ClosedGate, OpenGate, RefusalKind, SyncError};
 
 fn frames(caller: &mut Place, server: &mut Place, intent: crate::sync::Intent) -> Vec<Frame> {
     let mut seen = Vec::new();
@@ -300,4 +301,43 @@ fn an_endpoint_that_offers_too_much_says_so_before_anything_is_sent() {
         Caller::new(&mut mac, super::place::options(PUSH, "pixel")),
         Err(SyncError::Ours(refusal)) if refusal.kind == RefusalKind::Limit
     ));
+}
+
+/// The story: the gate was given back when the pack was in the store. A `gc --prune` between that and the operation
+/// that leads to it dropped what had just come.
+#[test]
+fn the_gate_is_open_until_what_came_is_accepted() {
+    let mut mac = Place::new("mac");
+    mac.commit(&[("a.md", b"a\n")]);
+    let mut pixel = mac.cloned("pixel");
+    pixel.commit(&[("b.md", b"b\n")]);
+    session(&mut mac, &mut pixel, FETCH).expect("works");
+    session(&mut pixel, &mut mac, PUSH).expect("works, and brings nothing");
+    assert_eq!(mac.gates, [true, false]);
+}
+
+#[test]
+fn whoever_wants_the_gate_waits_for_it_and_is_told_who_has_it() {
+    let mac = Place::new("mac");
+    let root = mac.dot.open_or_create_dir("incoming").expect("made");
+    let open = OpenGate::pass(&root, Duration::ZERO).expect("nobody closed it");
+    let beside = OpenGate::pass(&root, Duration::ZERO).expect("others pass as well");
+    drop(beside);
+    let held = ClosedGate::close(&root, Duration::ZERO, "a test").err().expect("somebody is receiving");
+    assert!(held.to_string().contains("another command"), "{held}");
+    let waiting = {
+        let root = root.clone();
+        std::thread::spawn(move || ClosedGate::close(&root, Duration::from_secs(60), "a purge").is_ok())
+    };
+    // Who waits to close it comes before those that begin later.
+    let refused = loop {
+        match OpenGate::pass(&root, Duration::ZERO) {
+            Ok(passed) => drop(passed),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(refused.to_string().contains("a purge"), "{refused}");
+    drop(open);
+    assert!(waiting.join().expect("no panic"), "its turn comes");
+    OpenGate::pass(&root, Duration::ZERO).map(drop).expect("it is open again");
 }

@@ -195,6 +195,7 @@ fn receiving(mac: &Place) -> Receiving {
         limits: mac.limits,
         outside: Outside::Checked,
         sender: Sender::Device,
+        gate_wait: std::time::Duration::ZERO,
     };
     let root = mac.dot.open_or_create_dir("incoming").expect("made");
     Receiving::open(&root, "pixel", &mac.store, ours).expect("opened")

@@ -12,7 +12,6 @@ mod removal;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use self::survey::holding_paths;
 pub(super) use list::{LIST, Listed, agreed_to_purge, empty_list};
@@ -21,7 +20,7 @@ pub use survey::{Survey, Version, survey};
 use self::list::OPERATION;
 use super::moving::{Edits, Move, Moved, move_tree};
 use super::obeyed::Arrivals;
-use super::transaction::CommitDraft;
+use super::transaction::{CommitDraft, GateHeld};
 use super::verify::named_commits;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath};
@@ -29,8 +28,6 @@ use crate::oplog::RefName;
 use crate::store::{PackWriter, Stage};
 use crate::worktree::{self, Folders, TreeChange};
 
-/// How long a purge waits for sessions that are receiving.
-const SESSIONS_WAIT: Duration = Duration::from_secs(2);
 /// How many blobs one operation names.
 const ACCEPTED_AT_ONCE: usize = 4096;
 
@@ -68,7 +65,8 @@ pub fn purge(
     expected: &Survey,
     message: Option<String>,
 ) -> Result<PurgeOutcome> {
-    let lock = vault.lock(OPERATION)?;
+    let gate = vault.close_gate(OPERATION)?;
+    let lock = vault.lock_at_gate(OPERATION, GateHeld::Closed(&gate))?;
     if vault.parked().is_some() {
         return Err(Error::refused(
             ErrorKind::Refused,
@@ -76,7 +74,6 @@ pub fn purge(
             format!("`mvault checkout {}` goes back to the branch, then purge", vault.branch()),
         ));
     }
-    let gate = vault.close_gate(SESSIONS_WAIT)?;
     let found = survey(vault, target)?;
     let blobs = |survey: &Survey| survey.versions.iter().map(|v| v.blob).collect::<BTreeSet<BlobId>>();
     if blobs(&found) != blobs(expected) {
@@ -193,8 +190,8 @@ impl Vault {
 
 /// Agrees to purges of other devices: the bytes go here as well. Returns how many blobs went.
 pub fn accept(vault: &mut Vault, blobs: &BTreeSet<BlobId>) -> Result<usize> {
-    let lock = vault.lock(OPERATION)?;
-    let gate = vault.close_gate(SESSIONS_WAIT)?;
+    let gate = vault.close_gate(OPERATION)?;
+    let lock = vault.lock_at_gate(OPERATION, GateHeld::Closed(&gate))?;
     let ids_now: BTreeSet<ObjectId> =
         waiting(vault, None).iter().flat_map(|w| &w.blobs).map(|blob| blob.object()).collect();
     let agreed: Vec<ObjectId> = blobs.iter().map(|b| b.object()).filter(|id| ids_now.contains(id)).collect();
@@ -213,9 +210,12 @@ pub fn accept(vault: &mut Vault, blobs: &BTreeSet<BlobId>) -> Result<usize> {
 
 /// Goes on with a purge that was cut, or could not be finished.
 pub fn resume(vault: &mut Vault) -> Result<usize> {
-    let lock = vault.lock(OPERATION)?;
+    let gate = vault.close_gate(OPERATION)?;
+    // Not `Closed`, which would remove them before they are counted.
+    let lock = vault.lock_at_gate(OPERATION, GateHeld::Open)?;
+    vault.list_returned()?;
     let due = vault.purged.iter().filter(|listed| listed.stone.stage == Stage::Due).count();
-    vault.remove_due(&lock, SESSIONS_WAIT)?;
+    vault.remove_behind(&lock, &gate)?;
     Ok(due)
 }
 

@@ -5,11 +5,13 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use super::list::OPERATION;
 use super::survey::Trees;
 use crate::fs::{Dir, File, FileKind, FileReader, LockError};
 use crate::object::{Kind, ObjectHasher, ObjectId};
 use crate::store::{Removed, Stage};
 use crate::sync::{ClosedGate, OpenGate};
+use crate::vault::transaction::GateHeld;
 use crate::vault::{Error, ErrorKind, Result, Vault, VaultLock};
 
 const QUARANTINE: &str = "quarantine";
@@ -19,10 +21,10 @@ const BLOCK: usize = 256 << 10;
 impl Vault {
     /// Goes on with a purge that was cut, as every command does first, unless another one is at work.
     pub(in crate::vault) fn finish_cut_purge(&mut self) -> Result<()> {
-        if !self.purged.iter().any(|listed| listed.stone.stage == Stage::Due) {
+        if !self.has_due() {
             return Ok(());
         }
-        match self.lock_within("finishing a purge", Duration::ZERO) {
+        match self.lock_within("finishing a purge", Duration::ZERO, GateHeld::No) {
             Ok(_lock) => Ok(()),
             Err(Error::Lock(LockError::Held { .. })) => Ok(()),
             Err(error) if error.is_read_only() => Ok(()),
@@ -32,11 +34,18 @@ impl Vault {
 
     /// Under the lock: reads the list of tombstones, and removes what a cut purge had left. That it cannot
     /// be removed now is told and keeps nobody from working.
-    pub(in crate::vault) fn resume_purge(&mut self, lock: &VaultLock) -> Result<()> {
+    pub(in crate::vault) fn resume_purge(&mut self, lock: &VaultLock, gate: GateHeld<'_>) -> Result<()> {
         if !self.read_purged()? {
             self.save_purged()?;
         }
-        match self.remove_due(lock, Duration::ZERO) {
+        let removed = match gate {
+            // Who keeps the gate open cannot close it.
+            GateHeld::Open => return Ok(()),
+            GateHeld::Closed(gate) if self.has_due() => self.remove_behind(lock, gate).map(Some),
+            GateHeld::Closed(_) => Ok(None),
+            GateHeld::No => self.try_remove_due(lock),
+        };
+        match removed {
             Ok(None) => {}
             Ok(Some(_)) => self.notices.push("a purge that was cut short has been finished".into()),
             Err(error) if error.is_read_only() => {}
@@ -48,53 +57,63 @@ impl Vault {
         Ok(())
     }
 
-    /// Looks whether bytes that were gone have come again: with a session that began before the purge.
-    pub(in crate::vault) fn remove_again(&mut self, lock: &VaultLock) -> Result<()> {
+    fn has_due(&self) -> bool {
+        self.purged.iter().any(|listed| listed.stone.stage == Stage::Due)
+    }
+
+    /// Looks whether bytes that were gone have come again, with a session that began before the purge, and puts
+    /// them on the list of those that are to go.
+    pub(in crate::vault) fn list_returned(&mut self) -> Result<()> {
+        let mut is_changed = false;
         for listed in self.purged.iter_mut().filter(|listed| listed.stone.stage == Stage::Gone) {
             if self.store.still_has(listed.blob)? {
                 listed.stone.stage = Stage::Due;
+                is_changed = true;
             }
         }
-        self.remove_due(lock, Duration::ZERO).map(|_| ())
+        if is_changed { self.save_purged() } else { Ok(()) }
     }
 
-    /// Closes the gate to sessions that receive; waits so long for those that do.
-    pub(in crate::vault) fn close_gate(&self, wait: Duration) -> Result<ClosedGate> {
+    /// Closes the gate to sessions that receive; waits for those that do. To be called before the lock is taken:
+    /// they need it to finish. `act` is what the caller does, shown to others who wait.
+    pub(in crate::vault) fn close_gate(&self, act: &str) -> Result<ClosedGate> {
+        self.close_gate_within(act, self.config.lock_wait()?)
+    }
+
+    fn close_gate_within(&self, act: &str, wait: Duration) -> Result<ClosedGate> {
         let incoming = self.dot.open_or_create_dir(INCOMING)?;
-        ClosedGate::close(&incoming, wait).map_err(|error| match error {
-            LockError::Held { .. } => Error::refused(
+        ClosedGate::close(&incoming, wait, &self.holder(act)).map_err(|error| match error {
+            LockError::Held { holder, waited_s } => Error::refused(
                 ErrorKind::Locked,
-                "another device is sending to this vault, or `gc` is at work in it, and that may rest on what is to go",
-                "run it again when that is done",
+                format!(
+                    "the vault is in use by {holder} (waited {waited_s} s), and that may need what is to go"
+                ),
+                "nothing was changed; run it again when that is done",
             ),
             LockError::Disk(error) => error.into(),
         })
     }
 
-    /// Keeps the gate from being closed.
+    /// Keeps the gate from being closed; waits for who has closed it. To be called before the lock is taken.
     pub(in crate::vault) fn open_gate(&self) -> Result<OpenGate> {
         let incoming = self.dot.open_or_create_dir(INCOMING)?;
-        OpenGate::pass(&incoming).map_err(|error| match error {
-            LockError::Held { .. } => Error::refused(
+        OpenGate::pass(&incoming, self.config.lock_wait()?).map_err(|error| match error {
+            LockError::Held { holder, waited_s } => Error::refused(
                 ErrorKind::Locked,
-                "a purge is at work in this vault",
-                "run it again when that is done; nothing was changed",
+                format!("the vault is in use by {holder} (waited {waited_s} s)"),
+                "nothing was changed; run it again when that is done",
             ),
             LockError::Disk(error) => error.into(),
         })
     }
 
-    /// Removes the bytes of all blobs that are due; `None` if none are. Waits so long for sessions that
-    /// are receiving.
-    pub(in crate::vault) fn remove_due(
-        &mut self,
-        lock: &VaultLock,
-        wait: Duration,
-    ) -> Result<Option<Removed>> {
-        if !self.purged.iter().any(|listed| listed.stone.stage == Stage::Due) {
+    /// Removes the bytes of all blobs that are due, unless a session is receiving now; `None` if none are due.
+    pub(in crate::vault) fn try_remove_due(&mut self, lock: &VaultLock) -> Result<Option<Removed>> {
+        if !self.has_due() {
             return Ok(None);
         }
-        let gate = self.close_gate(wait)?;
+        // The lock is held, so that nobody who has the gate open may be waited for.
+        let gate = self.close_gate_within(OPERATION, Duration::ZERO)?;
         self.remove_behind(lock, &gate).map(Some)
     }
 

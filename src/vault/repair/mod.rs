@@ -17,12 +17,11 @@ pub use ground::repair_ground;
 
 use super::refusal::Refused;
 use super::verify::Problem;
-use super::{Result, Vault, admission::Finding};
+use super::{ErrorKind, Result, Vault, admission::Finding};
 use crate::fs::FileKind;
 use crate::gateway::Reason;
 use crate::gateway::sidecar::Digest256;
 use crate::store::{Salvage, SetAside};
-use crate::worktree::Waits;
 
 const QUARANTINE: &str = "quarantine";
 
@@ -78,9 +77,13 @@ fn told_of(moved: &SetAside) -> Refused {
 pub fn note_brought(vault: &mut Vault, device: &str, objects: u64) -> Result<()> {
     let lock = vault.lock("repair")?;
     let operation = vault.operation("repair").detail("from", device.to_owned()).detail("objects", objects);
-    vault.remove_again(&lock)?;
+    vault.list_returned()?;
     vault.publish(&lock, None, operation)?;
-    Ok(())
+    match vault.try_remove_due(&lock) {
+        // A session is receiving: they stay on the list, and the next command removes them.
+        Err(error) if error.kind() == ErrorKind::Locked => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// A thing beside store and files that was put right.
@@ -107,18 +110,6 @@ pub fn tidy(vault: &mut Vault, problems: &[Problem], is_dry: bool) -> Result<Vec
                     remove(vault, "index")?;
                 }
                 told("index", "removed: it is a cache, the next command makes it anew");
-            }
-            "waiting" => {
-                if lock.is_some() {
-                    let bytes = vault.dot.try_read(Waits::FILE, u64::MAX)?.unwrap_or_default();
-                    vault.quarantine(&bytes)?;
-                    remove(vault, Waits::FILE)?;
-                }
-                told(
-                    Waits::FILE,
-                    "moved to quarantine: it could not be read; files that waited look like edits now, `mvault diff` \
-                     shows them",
-                );
             }
             "quarantine" => {
                 let Some(name) = problem.place.strip_prefix("quarantine/") else { continue };
