@@ -60,7 +60,7 @@ fn a_replaced_file_keeps_its_permissions_and_attributes_whatever_replaced_it() {
     set(&place, "b/run.sh", 0o755);
     place.mvault(["commit", "-m", "edit"]).dir("b").ok();
     let mvault = |args: &[&str]| place.mvault(args).dir("a").run();
-    mvault(&["pull", "../b"]);
+    mvault(&["pull", "../b", "--allow", "obeyed-file"]);
     assert_eq!(&place.read("a/diary.md")[..6], b"theirs");
     assert_kept(&place, "pull", has_labels);
     let run = std::fs::metadata(place.work().join("a/run.sh")).expect("is there").mode() & 0o777;
