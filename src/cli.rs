@@ -273,37 +273,31 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs one command line in this process on a disk of the caller's choice, and returns its exit code and what it
-/// printed: for tests that watch, cut or fail each call of a whole command.
+/// Runs one command line on a given disk, clock and dice, in the folder `dir`, and returns how it ended and what it
+/// printed on standard output. `vars` stands in for the environment.
 pub fn run_on(
     disk: Arc<dyn Disk>,
+    env: Env,
+    dir: &Path,
     vars: BTreeMap<OsString, OsString>,
-    words: &[OsString],
-) -> (u8, Result<Vec<u8>, CommandError>) {
-    let cli = match Cli::try_parse_from(words) {
+    words: &[&str],
+) -> (CommandResult, Vec<u8>) {
+    let words: Vec<OsString> = ["mvault"].iter().chain(words).map(OsString::from).collect();
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(error) => {
-            let error = CommandError::usage(error.to_string());
-            return (error.kind.exit_code(), Err(error));
-        }
+        Err(error) => return (Err(CommandError::usage(error.to_string())), Vec::new()),
     };
-    let (mut ui, printed) = Ui::in_memory(options(&cli.global, &vars, Arc::default()));
-    match run(&cli, &mut ui, Some(disk), vars, words) {
-        Ok(exit) => {
-            let printed = std::mem::take(&mut *printed.lock().expect("no writer panics"));
-            (exit.code(), Ok(printed))
-        }
-        Err(error) => (error.kind.exit_code(), Err(error)),
-    }
+    let quiet =
+        Options { verbosity: Verbosity::Quiet, pager: None, ..options(&cli.global, &vars, Arc::default()) };
+    let (mut ui, printed) = Ui::in_memory(quiet);
+    let dir = cli.global.dir.as_deref().map_or_else(|| dir.to_path_buf(), |asked| dir.join(asked));
+    let result = dispatch(&cli, &mut ui, Surroundings { disk, env, dir, vars }, &words);
+    let finished = ui.finish().map_err(CommandError::from);
+    let printed = printed.lock().map(|bytes| bytes.clone()).unwrap_or_default();
+    (result.and_then(|exit| finished.map(|()| exit)), printed)
 }
 
-fn run(
-    cli: &Cli,
-    ui: &mut Ui,
-    chosen: Option<Arc<dyn Disk>>,
-    vars: BTreeMap<OsString, OsString>,
-    words: &[OsString],
-) -> CommandResult {
+fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsString]) -> CommandResult {
     #[allow(clippy::disallowed_methods)] // this is where the surroundings come in
     let current = std::env::current_dir().map_err(|error| {
         CommandError::new(ErrorKind::Failed, format!("cannot tell the current folder: {error}"))
@@ -314,27 +308,29 @@ fn run(
         Some(dir) => current?.join(dir),
         None => current?,
     };
+    work_on_one_thread_if_asked(&vars)?;
+    let (disk, env) = (disk(&vars, &dir)?, surroundings(&vars)?);
+    dispatch(cli, ui, Surroundings { disk, env, dir, vars }, words)
+}
+
+/// Where a command runs.
+struct Surroundings {
+    disk: Arc<dyn Disk>,
+    env: Env,
+    dir: PathBuf,
+    vars: BTreeMap<OsString, OsString>,
+}
+
+fn dispatch(cli: &Cli, ui: &mut Ui, surroundings: Surroundings, words: &[OsString]) -> CommandResult {
+    let Surroundings { disk, env, dir, vars } = surroundings;
     let vault_dir = vars.get(OsStr::new("MVAULT_DIR")).filter(|dir| !dir.is_empty());
     let vault_start = match vault_dir {
         Some(vault) if cli.global.dir.is_none() => VaultStart::Exactly(dir.join(vault)),
         _ => VaultStart::Search(dir.clone()),
     };
     let args = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let disk = match chosen {
-        Some(disk) => disk,
-        None => disk(&vars, &dir)?,
-    };
-    let mut cx = Context {
-        disk,
-        env: surroundings(&vars)?,
-        ui,
-        dir,
-        vault_start,
-        caller: Caller::Person,
-        vars,
-        args,
-        definition,
-    };
+    let caller = Caller::Person;
+    let mut cx = Context { disk, env, ui, dir, vault_start, caller, vars, args, definition };
     cli.verb.run(&mut cx)
 }
 

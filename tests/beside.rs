@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mvault::cli::run_on;
+use mvault::env::Env;
 use mvault::fs::{Disk, RealDisk, TracedDisk};
 
 use crate::support::Place;
@@ -81,17 +82,15 @@ fn prepared() -> Place {
 
 /// Runs one command line, with the place's own surroundings.
 fn run(disk: Arc<dyn Disk>, home: &Path, work: &Path, line: &str) -> (u8, String) {
-    let mut words: Vec<OsString> = vec!["mvault".into(), "-q".into(), "-C".into()];
-    let mut rest = line.split(' ');
-    words.push(work.join(rest.next().expect("a vault")).into());
-    words.extend(rest.map(OsString::from));
+    let (vault, rest) = line.split_once(' ').expect("a vault and a command");
+    let vault = work.join(vault);
+    let words = ["-q", "-C", vault.to_str().expect("text")];
+    let words: Vec<&str> = words.into_iter().chain(rest.split(' ')).collect();
     let vars = BTreeMap::from([(OsString::from("HOME"), home.as_os_str().to_owned())]);
-    let (code, printed) = run_on(disk, vars, &words);
-    (
-        code,
-        printed
-            .map_or_else(|error| format!("{error:?}"), |bytes| String::from_utf8_lossy(&bytes).into_owned()),
-    )
+    match run_on(disk, Env::system(|| None), work, vars, &words) {
+        (Ok(exit), printed) => (exit.code(), String::from_utf8_lossy(&printed).into_owned()),
+        (Err(error), _) => (error.kind.exit_code(), format!("{error:?}")),
+    }
 }
 
 /// Runs `first`, and `second` at its call number `at`. Returns how many calls there were, and the exit codes.

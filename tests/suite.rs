@@ -12,6 +12,9 @@ mod bundles;
 mod cli;
 mod concurrency;
 mod crash;
+#[path = "fuzz/src/lib.rs"]
+mod fuzz;
+mod fuzzing;
 mod gateway;
 mod generated;
 mod git;

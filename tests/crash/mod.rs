@@ -10,6 +10,7 @@
 mod clones;
 mod errors;
 pub mod kill;
+mod simulated;
 pub mod sweep;
 mod trace;
 
