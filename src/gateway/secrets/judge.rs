@@ -90,9 +90,12 @@ const STAND_INS: [&str; 48] = [
     "pssw",
 ];
 
-/// Keys that their makers publish for everybody: the storage emulator's, the cloud's in its manuals, those in
-/// RFC 5849, RFC 6749 and RFC 6750.
-const PUBLISHED: [&str; 9] = [
+/// Keys that their makers publish for everybody: the storage emulator's, the cloud's and the payment service's in
+/// their manuals, those in RFC 5849, RFC 6749 and RFC 6750.
+const PUBLISHED: [&str; 12] = [
+    "4eC39HqLyjWDarjt",
+    "BQokikJOvBiI2HlW",
+    "tR3PYbcVNZZ796tH",
     "Eby8vdM02xNOcqFl",
     "wJalrXUtnFEMI",
     "je7MtGbClwBF",

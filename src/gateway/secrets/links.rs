@@ -1,4 +1,5 @@
-//! Passwords in URLs: `scheme://user:password@host`.
+//! Passwords beside the name they belong to: in URLs (`scheme://user:password@host`), in options of commands
+//! (`curl -u user:password`), in lines of `.pgpass`.
 
 use super::{Certainty, Hit, Look, judge};
 
@@ -33,6 +34,50 @@ pub(super) fn password(look: Look<'_>) -> Option<Hit> {
     let start = slashes + colon + 1;
     let (rule, what) = ("url-password", "a password in a URL");
     Some(Hit { rule, what, start, end: start + secret.len(), certainty: Certainty::Place })
+}
+
+/// Looks for `user:password` behind `-u` or `--user` of curl; the needle is the blank and the beginning of the option.
+pub(super) fn option(look: Look<'_>) -> Option<Hit> {
+    let rest = &look.text[look.place..];
+    let option = [&b" -u "[..], b" --user "].into_iter().find(|option| rest.starts_with(option))?;
+    let before = &look.text[look.place.saturating_sub(200)..look.place];
+    let line = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    if !line.windows(4).any(|at| at == b"curl") {
+        return None;
+    }
+    let quotes = rest[option.len()..].iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
+    let start = look.place + option.len() + quotes;
+    let value = &look.text[start..];
+    let is_end = |b: &u8| *b <= b' ' || matches!(b, b'"' | b'\'' | b'`' | b'\\');
+    let value = &value[..value
+        .iter()
+        .take(AUTHORITY_MAX)
+        .position(|b| is_end(b))
+        .unwrap_or(value.len().min(AUTHORITY_MAX))];
+    let colon = value.iter().position(|b| *b == b':')?;
+    let (user, secret) = (&value[..colon], &value[colon + 1..]);
+    let (rule, what) = ("command-login", "a password on a command line");
+    let start = start + colon + 1;
+    let hit = Hit { rule, what, start, end: start + secret.len(), certainty: Certainty::Place };
+    (!user.is_empty() && is_secret(user, secret)).then_some(hit)
+}
+
+/// Looks for a line of `.pgpass`, `host:port:database:user:password`, round the beginning of its port.
+pub(super) fn pgpass(look: Look<'_>) -> Option<Hit> {
+    let is_end = |b: &u8| *b <= b' ' || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'/');
+    let host = look.text[..look.place].iter().rev().take(AUTHORITY_MAX).take_while(|b| !is_end(b)).count();
+    let line = &look.text[look.place - host..];
+    let line = &line
+        [..line.iter().take(AUTHORITY_MAX).position(|b| is_end(b)).unwrap_or(line.len().min(AUTHORITY_MAX))];
+    let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
+    let &[host, port, database, user, secret] = &fields[..] else { return None };
+    let is_port = port.len() == 4 && port.iter().all(u8::is_ascii_digit);
+    if host.is_empty() || !is_port || database.is_empty() || user.is_empty() || !is_secret(user, secret) {
+        return None;
+    }
+    let end = look.place - host.len() + line.len();
+    let (rule, what) = ("pgpass-password", "a password of .pgpass");
+    Some(Hit { rule, what, start: end - secret.len(), end, certainty: Certainty::Place })
 }
 
 /// Says whether this is a password that somebody chose or drew, rather than a word in its place.

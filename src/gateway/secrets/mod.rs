@@ -8,9 +8,11 @@
 //!   is found.
 //! - At most 64 credentials are told of: the answer to the first is the answer to the rest.
 //!
+//! - Text in UTF-16 is looked at as well, in either order of bytes, by a mark at its start or by its zero bytes.
+//!
 //! Limits: a phrase of plain words that serves as a password looks like prose and is not found; neither is what
-//! was encoded once more (base64 of a file, compressed content), nor a value on another line than its name. A file
-//! with a zero byte near its start is searched for shapes alone, since names and values mean little there.
+//! was encoded once more (base64 of a file, compressed content), but for private keys. A file with a zero byte near
+//! its start that is not UTF-16 is searched for shapes alone, since names and values mean little there.
 
 mod judge;
 mod keys;
@@ -21,9 +23,11 @@ mod rules;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use super::sidecar::Digest256;
 use needles::{Needles, Trigger};
+use units::Units;
 
 /// How many bytes before a needle count.
 const BACK: usize = 256;
@@ -73,7 +77,77 @@ enum Certainty {
 }
 
 /// Looks for credentials in a text that comes in pieces.
+#[derive(Default)]
 pub struct Scanner {
+    /// The first bytes, until there are enough to see how the text is encoded.
+    head: Vec<u8>,
+    form: Option<Form>,
+    hunter: Hunter,
+}
+
+/// How a text is encoded.
+enum Form {
+    Bytes,
+    Units(Units),
+}
+
+impl Scanner {
+    /// Starts at the beginning of a text.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.form {
+            Some(Form::Bytes) => self.hunter.update(bytes),
+            Some(Form::Units(units)) => self.hunter.update(&units.narrow(bytes)),
+            None => {
+                self.head.extend_from_slice(bytes);
+                if self.head.len() >= units::HEAD {
+                    self.begin();
+                }
+            }
+        }
+    }
+
+    /// Takes the next piece, which was looked at as a part of an earlier version, after at least as many bytes of
+    /// new ones that it stood beside: credentials that lie in it are not reported.
+    pub fn pass_over(&mut self, bytes: &[u8]) {
+        if self.form.is_none() && self.head.is_empty() {
+            self.form = Some(Units::detect(bytes).map_or(Form::Bytes, Form::Units));
+        } else if self.form.is_none() {
+            self.begin();
+        }
+        match &mut self.form {
+            Some(Form::Units(units)) => self.hunter.pass_over(&units.narrow(bytes)),
+            _ => self.hunter.pass_over(bytes),
+        }
+    }
+
+    /// Returns what was found, by offset.
+    pub fn finish(mut self) -> Vec<Secret> {
+        if self.form.is_none() {
+            self.begin();
+        }
+        let found = self.hunter.finish();
+        if matches!(self.form, Some(Form::Units(_))) {
+            found.into_iter().map(units::widened).collect()
+        } else {
+            found
+        }
+    }
+
+    fn begin(&mut self) {
+        let head = std::mem::take(&mut self.head);
+        self.form = Some(Units::detect(&head).map_or(Form::Bytes, Form::Units));
+        self.update(&head);
+    }
+}
+
+/// Looks for credentials in bytes that come in pieces.
+#[derive(Default)]
+struct Hunter {
     /// The bytes not yet decided and those before them that count.
     kept: Vec<u8>,
     /// Where `kept` starts in the text.
@@ -86,27 +160,9 @@ pub struct Scanner {
     found: Found,
 }
 
-impl Default for Scanner {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Scanner {
-    /// Starts at the beginning of a text.
-    pub fn new() -> Self {
-        Self {
-            kept: Vec::new(),
-            kept_at: 0,
-            decided: 0,
-            has_names: None,
-            passed_until: 0,
-            found: Found::default(),
-        }
-    }
-
+impl Hunter {
     /// Takes the next piece.
-    pub fn update(&mut self, bytes: &[u8]) {
+    fn update(&mut self, bytes: &[u8]) {
         for bytes in bytes.chunks(COPY_BYTES) {
             if self.found.is_full() {
                 return;
@@ -121,9 +177,8 @@ impl Scanner {
         }
     }
 
-    /// Takes the next piece, which was looked at as a part of an earlier version, after at least as many bytes of
-    /// new ones that it stood beside: credentials that lie in it are not told of.
-    pub fn pass_over(&mut self, bytes: &[u8]) {
+    /// See [`Scanner::pass_over`].
+    fn pass_over(&mut self, bytes: &[u8]) {
         if bytes.len() < AHEAD + BACK {
             return self.update(bytes);
         }
@@ -143,7 +198,7 @@ impl Scanner {
     }
 
     /// Returns what was found, by offset.
-    pub fn finish(mut self) -> Vec<Secret> {
+    fn finish(mut self) -> Vec<Secret> {
         self.decide(self.kept.len());
         self.found.sorted()
     }
@@ -168,6 +223,11 @@ impl Scanner {
 /// Looks for credentials in a text at hand. Sorted by offset, at most 64.
 pub fn scan(bytes: &[u8]) -> Vec<Secret> {
     let mut found = Found::default();
+    if let Some(mut units) = Units::detect(bytes) {
+        let narrow = units.narrow(bytes);
+        hunt(&narrow, 0..narrow.len(), (true, 0), 0, &mut found);
+        return found.sorted().into_iter().map(units::widened).collect();
+    }
     hunt(bytes, 0..bytes.len(), (!is_binary(bytes), 0), 0, &mut found);
     found.sorted()
 }
@@ -219,6 +279,8 @@ impl Look<'_> {
             Trigger::PrivateKey => keys::private_key(self),
             Trigger::WebToken => keys::web_token(self),
             Trigger::Link => links::password(self),
+            Trigger::Option => links::option(self),
+            Trigger::Pgpass => links::pgpass(self),
             Trigger::Name(word) if has_names => named::find(self, word),
             Trigger::Name(_) => None,
         }

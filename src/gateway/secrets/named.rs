@@ -31,6 +31,8 @@ enum Kind {
     Bearer,
     Basic,
     Auth,
+    /// A session, where cookies are.
+    Cookie,
 }
 
 const fn word(needle: &'static [u8; 4], lead: usize, word: &'static str, kind: Kind) -> Word {
@@ -64,7 +66,13 @@ pub(super) static WORDS: &[Word] = &[
     Word { needle: b"eare", at: 1, lead: 0, word: "bearer", kind: Kind::Bearer },
     word(b"basi", 0, "basic", Kind::Basic),
     word(b"auth", 0, "auth", Kind::Auth),
+    word(b"sess", 0, "sessionid", Kind::Cookie),
 ];
+
+/// Makers whose keys are UUIDs; anywhere else a UUID is the number of a thing.
+const UUID_KEYS: [&str; 7] = ["heroku", "snyk", "hubspot", "kucoin", "squarespace", "authtoken", "pipedrive"];
+/// How far before a password the rest of an entry of `.netrc` may begin.
+const NETRC_ENTRY_MAX: usize = 160;
 
 /// What a key is for that must stay unknown.
 const KEYS: [&str; 24] = [
@@ -168,6 +176,18 @@ pub(super) fn find(look: Look<'_>, word: u8) -> Option<Hit> {
     if !is_telling(text, start, word.kind, &name) {
         return None;
     }
+    if is_netrc(text, start, after) {
+        let is_drawn =
+            is_secret(value.text, true) && !is_no_value(value.text) && !judge::is_stand_in(value.text);
+        let hit = Hit {
+            rule: "netrc-password",
+            what: "a password of .netrc",
+            start: value.start,
+            end: value.start + value.text.len(),
+            certainty: Certainty::Place,
+        };
+        return is_drawn.then_some(hit);
+    }
     let (rule, what) = verdict(word.kind, &name, value.text, line_before(text, start))?;
     let end = value.start + value.text.len();
     Some(Hit { rule, what, start: value.start, end, certainty: Certainty::Name })
@@ -214,6 +234,7 @@ fn is_telling(text: &[u8], start: usize, kind: Kind, name: &str) -> bool {
             let joined = start > 0 && text[start - 1] == b'_';
             hump || joined || starts_alone(text, start)
         }
+        Kind::Cookie => line_before(text, start).to_ascii_lowercase().windows(6).any(|at| at == b"cookie"),
         _ => true,
     }
 }
@@ -228,16 +249,28 @@ fn value_after(text: &[u8], start: usize, after: usize) -> Option<Value<'_>> {
     let is_option =
         text[..start].iter().rev().take(NAME_MAX).take_while(|b| !b.is_ascii_whitespace()).count();
     let is_option = text[start - is_option..start].starts_with(b"--");
+    // The attribute of an XML element: `key="ClearTextPassword" value="…"`.
+    if marks > 0 && blanks > 0 && sign.starts_with(b"value=") {
+        at += b"value".len();
+    }
+    let sign = text.get(at..)?;
     at += match sign {
         [b':', b'=', ..] | [b'=', b'>', ..] => 2,
         [b'=', b'=' | b'~', ..] | [b':', b':', ..] => return None,
         [b'=' | b':', ..] => 1,
         [b',', ..] if marks > 0 && blanks == 0 => 1,
         [b'>', ..] if marks == 0 && blanks == 0 && is_tag(text, start) => 1,
+        [b'|', ..] if is_table_row(text, start) => 1,
         _ if is_option && blanks > 0 => 0,
+        _ if marks == 0 && is_netrc(text, start, after) => 0,
         _ => return None,
     };
     at = skip_blanks(text, at);
+    // A value on a line of its own.
+    let line_end = text[at..].iter().take(2).take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    if text[..at].ends_with(b":") || text[..at].ends_with(b": ") {
+        at = skip_blanks(text, at + line_end);
+    }
     at = after_type(text, at);
     if let [b'b' | b'r' | b'f' | b'u' | b'@', b'"' | b'\'', ..] = text[at..] {
         at += 1;
@@ -253,6 +286,22 @@ fn value_after(text: &[u8], start: usize, after: usize) -> Option<Value<'_>> {
         }
     }
     Some(Value { text: value_at(text, at, quote)?, start: at })
+}
+
+/// Says whether a name stands in a table of Markdown.
+fn is_table_row(text: &[u8], start: usize) -> bool {
+    line_before(text, start).contains(&b'|')
+}
+
+/// Says whether the word that ends at `after` is followed by its value as in `.netrc`: `login me password …`.
+fn is_netrc(text: &[u8], start: usize, after: usize) -> bool {
+    let entry = &text[start.saturating_sub(NETRC_ENTRY_MAX)..start];
+    let has = |word: &[u8]| entry.windows(word.len()).any(|at| at == word);
+    &text[start..after] == b"password"
+        && matches!(text.get(after), Some(b' ' | b'\t'))
+        && matches!(text[..start].last(), Some(b' ' | b'\t' | b'\n'))
+        && has(b"machine ")
+        && has(b"login ")
 }
 
 fn is_tag(text: &[u8], start: usize) -> bool {
@@ -305,7 +354,10 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
         return is_login(value).then_some(("basic-auth", "a login in base64"));
     }
     if is_uuid(value) {
-        return name.contains("heroku").then_some(("heroku-api-key", "a Heroku API key"));
+        if name.contains("heroku") {
+            return Some(("heroku-api-key", "a Heroku API key"));
+        }
+        return UUID_KEYS.iter().any(|maker| name.contains(maker)).then(|| words_for(kind));
     }
     if is_no_value(value) || judge::is_stand_in(value) || is_digest(value, name, line) {
         return None;
@@ -329,12 +381,16 @@ fn verdict(kind: Kind, name: &str, value: &[u8], line: &[u8]) -> Option<(&'stati
     if !is_secret(value, may_be_short) {
         return None;
     }
-    Some(match kind {
+    Some(words_for(kind))
+}
+
+fn words_for(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
         Kind::Password | Kind::ShortPassword => ("password", "a password"),
         Kind::Secret => ("secret", "a secret"),
         Kind::Key => ("key", "a secret key"),
         _ => ("token", "a token"),
-    })
+    }
 }
 
 /// Says whether a value is a reference, a call, a path, a template or an id.

@@ -23,6 +23,10 @@ pub(super) enum Trigger {
     WebToken,
     /// The `://` of a URL.
     Link,
+    /// The option of a command behind which a login stands.
+    Option,
+    /// The usual port of a line of `.pgpass`.
+    Pgpass,
     /// A telling word of a name, by number.
     Name(u8),
 }
@@ -63,6 +67,9 @@ impl Needles {
         for (word, number) in WORDS.iter().zip(0..) {
             triggers.push((gram(word.needle), Trigger::Name(number)));
         }
+        triggers.push((gram(b" -u "), Trigger::Option));
+        triggers.push((gram(b" --u"), Trigger::Option));
+        triggers.push((gram(b":543"), Trigger::Pgpass));
         triggers.push((gram(b"-beg"), Trigger::PrivateKey));
         // `{"` and a first letter, `{ "`, and `{` with a line break or a tab, as base64 writes them.
         for start in

@@ -80,6 +80,22 @@
 //! | `sentry-token` | a Sentry token: `sntryu_`, `sntrys_eyJ` |
 //! | `sourcegraph-token` | a Sourcegraph token: `sgp_` |
 //! | `vault-token` | a HashiCorp Vault token: `hvs.`, `hvb.`, `hvr.` |
+//! | `google-oauth-refresh-token` | a Google OAuth refresh token: `1//0` |
+//! | `openshift-token`, `scalingo-token`, `vercel-token`, `yandex-key` | `sha256~`, `tk-us-`, `vercel_blob_rw_`, `AQVN` |
+//! | `harness-token`, `infracost-key`, `prefect-key`, `octopus-key` | `pat.`, `sat.`, `ico-`, `pnu_`, `API-` |
+//! | `dynatrace-token`, `artifactory-key`, `clojars-token` | `dt0c01.`, `AKCp`, `cmVmd`, `CLOJARS_` |
+//! | `gitlab-runner-token`, `gitlab-session`, `readme-key` | `GR1348941`, `_gitlab_session=`, `rdme_` |
+//! | `stripe-test-key`, `duffel-token`, `easypost-key` | `sk_test_`, `rk_test_`, `duffel_`, `EZAK`, `EZTK` |
+//! | `flutterwave-key`, `gocardless-token`, `lob-key` | `FLWSECK`, `live_` |
+//! | `plaid-token`, `shippo-token`, `settlemint-token` | `access-production-`, `shippo_live_`, `sm_pat_` |
+//! | `onepassword-key`, `adobe-secret`, `authress-key` | `A3-`, `p8e-`, `sc_`, `ext_` |
+//! | `clickhouse-key`, `defined-key`, `dropbox-token` | `4b1d`, `dnkey-`, `sl.` |
+//! | `facebook-token`, `frameio-token`, `grafana-key` | `EAAM`, `EAAC`, `fio-u-`, `eyJrIjoi` |
+//! | `hubspot-token`, `intra42-secret`, `mapbox-token` | `pat-na1-`, `s-s4t2ud-`, `sk.eyJ1` |
+//! | `maxmind-key`, `putty-key`, `typeform-token` | `_mmk`, `Private-Lines:`, `tfp_` |
+//! | `private-key-base64` | base64 of a PEM or OpenSSH block with a private key |
+//! | `command-login` | `curl -u user:password` |
+//! | `netrc-password`, `pgpass-password` | what stands there in `.netrc` and `.pgpass` |
 //! | `private-key` | blocks of PEM, OpenSSH and PGP with a private key and its body |
 //! | `gcp-service-account` | the same as a Google service account's JSON has it |
 //! | `jwt` | signed JSON web tokens whose header decodes |
@@ -140,6 +156,7 @@ impl Rule {
 }
 
 const HEX: Alphabet = Alphabet(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+const ANY_HEX: Alphabet = Alphabet(|b| b.is_ascii_hexdigit());
 const LETTER: Alphabet = Alphabet(|b| b.is_ascii_alphabetic());
 const DIGIT: Alphabet = Alphabet(|b| b.is_ascii_digit());
 const ALNUM: Alphabet = Alphabet(|b| b.is_ascii_alphanumeric());
@@ -154,11 +171,26 @@ const DASHED: Alphabet = Alphabet(|b| b.is_ascii_alphanumeric() || b == b'-');
 const PADDED: Alphabet =
     Alphabet(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/' | b'='));
 const PERCENT: Alphabet = Alphabet(|b| b.is_ascii_alphanumeric() || matches!(b, b'%' | b'+' | b'/'));
+const EQUALS64: Alphabet = Alphabet(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'='));
 const AZURE: Alphabet = Alphabet(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'~' | b'.' | b'-'));
 /// The third and the fourth digit of a number of three digits in base64; the first two are among the beginnings.
 const NUMBER_3: Alphabet =
     Alphabet(|b| matches!(b, b'A' | b'E' | b'I' | b'M' | b'Q' | b'U' | b'Y' | b'c' | b'g' | b'k'));
 const NUMBER_4: Alphabet = Alphabet(|b| matches!(b, b'w'..=b'z' | b'0'..=b'5'));
+
+const MAXMIND: Alphabet = Alphabet(|b| b.is_ascii_alphanumeric() || b == b'_');
+/// A UUID as it is written mostly.
+const UUID: &[Piece] = &[
+    Run(HEX, 8, 8),
+    Mark("-"),
+    Run(HEX, 4, 4),
+    Mark("-"),
+    Run(HEX, 4, 4),
+    Mark("-"),
+    Run(HEX, 4, 4),
+    Mark("-"),
+    Run(HEX, 12, 12),
+];
 
 /// All shapes.
 pub(super) static RULES: &[Rule] = &[
@@ -205,6 +237,26 @@ pub(super) static RULES: &[Rule] = &[
         .needle_at(1)
         .before(ALNUM, 14, 14),
     rule("pulumi-token", "a Pulumi token", &["pul-"], &[Run(HEX, 40, 40)]),
+    rule("google-oauth-refresh-token", "a Google OAuth refresh token", &["1//0"], &[Run(URL64, 60, 110)]),
+    rule("openshift-token", "an OpenShift token", &["sha256~"], &[Run(URL64, 43, 43)]),
+    rule("scalingo-token", "a Scalingo token", &["tk-us-"], &[Run(URL64, 48, 48)]),
+    rule("vercel-token", "a Vercel token", &["vercel_blob_rw_"], &[Run(URL64, 30, 80)]),
+    rule("yandex-key", "a Yandex Cloud key", &["AQVN"], &[Run(URL64, 35, 38)]),
+    rule(
+        "harness-token",
+        "a Harness token",
+        &["pat.", "sat."],
+        &[Run(URL64, 22, 22), Mark("."), Run(ALNUM, 24, 24), Mark("."), Run(ALNUM, 20, 20)],
+    ),
+    rule("infracost-key", "an Infracost key", &["ico-"], &[Run(ALNUM, 32, 32)]),
+    rule("prefect-key", "a Prefect key", &["pnu_"], &[Run(ALNUM, 36, 36)]),
+    rule("octopus-key", "an Octopus Deploy key", &["API-"], &[Run(UPPER, 26, 26)]),
+    rule(
+        "dynatrace-token",
+        "a Dynatrace token",
+        &["dt0c01."],
+        &[Run(ALNUM, 24, 24), Mark("."), Run(ALNUM, 64, 64)],
+    ),
     // Forges and registries of packages.
     rule("atlassian-token", "an Atlassian token", &["ATATT3", "ATCTT3"], &[Run(PADDED, 100, 250)]),
     rule("bitbucket-password", "a Bitbucket app password", &["ATBB"], &[Run(ALNUM, 32, 32)]),
@@ -246,6 +298,17 @@ pub(super) static RULES: &[Rule] = &[
         &[Run(URL64, 50, 2000)],
     ),
     rule("rubygems-key", "a RubyGems key", &["rubygems_"], &[Run(HEX, 48, 48)]),
+    rule("artifactory-key", "an Artifactory key", &["AKCp"], &[Run(ALNUM, 69, 69)]),
+    rule("artifactory-key", "an Artifactory reference token", &["cmVmd"], &[Run(ALNUM, 59, 59)]),
+    rule("clojars-token", "a Clojars token", &["CLOJARS_"], &[Run(ALNUM, 60, 60)]),
+    rule(
+        "gitlab-runner-token",
+        "a registration token of GitLab runners",
+        &["GR1348941"],
+        &[Run(URL64, 20, 20)],
+    ),
+    rule("gitlab-session", "a GitLab session", &["_gitlab_session="], &[Run(LOWER, 32, 32)]),
+    rule("readme-key", "a ReadMe key", &["rdme_"], &[Run(LOWER, 70, 70)]),
     // Vendors of models.
     rule("anthropic-key", "an Anthropic key", &["sk-ant-"], &[Run(URL64, 60, 140)]),
     rule("cerebras-key", "a Cerebras key", &["csk-"], &[Run(LOWER, 48, 48)]),
@@ -324,7 +387,28 @@ pub(super) static RULES: &[Rule] = &[
     // Money and shops.
     rule("shopify-token", "a Shopify token", &["shpat_", "shpss_", "shpca_", "shppa_"], &[Run(HEX, 32, 32)]),
     rule("square-token", "a Square token", &["sq0atp-", "sq0csp-"], &[Run(URL64, 22, 43)]),
+    rule("square-token", "a Square token", &["EAAA"], &[Run(URL64, 60, 60)]),
     rule("stripe-key", "a Stripe key", &["sk_live_", "rk_live_"], &[Run(ALNUM, 24, 120)]),
+    rule("stripe-test-key", "a Stripe test key", &["sk_test_", "rk_test_"], &[Run(ALNUM, 24, 120)]),
+    rule("duffel-token", "a Duffel token", &["duffel_test_", "duffel_live_"], &[Run(EQUALS64, 43, 43)]),
+    rule("easypost-key", "an EasyPost key", &["EZAK", "EZTK"], &[Run(ALNUM, 54, 54)]),
+    rule(
+        "flutterwave-key",
+        "a Flutterwave secret key",
+        &["FLWSECK-", "FLWSECK_TEST-"],
+        &[Run(HEX, 32, 32), Mark("-X")],
+    ),
+    rule("flutterwave-key", "a Flutterwave encryption key", &["FLWSECK_TEST"], &[Run(HEX, 12, 12)]),
+    rule("gocardless-token", "a GoCardless token", &["live_"], &[Run(EQUALS64, 40, 40)]),
+    rule("lob-key", "a Lob key", &["live_"], &[Run(HEX, 35, 35)]),
+    rule(
+        "plaid-token",
+        "a Plaid access token",
+        &["access-sandbox-", "access-development-", "access-production-"],
+        UUID,
+    ),
+    rule("shippo-token", "a Shippo token", &["shippo_live_", "shippo_test_"], &[Run(ANY_HEX, 40, 40)]),
+    rule("settlemint-token", "a SettleMint token", &["sm_pat_", "sm_aat_", "sm_sat_"], &[Run(ALNUM, 16, 16)]),
     rule("stripe-webhook-secret", "a Stripe webhook secret", &["whsec_"], &[Run(PADDED, 32, 64)]),
     // Tools.
     rule("age-key", "an age secret key", &["AGE-SECRET-KEY-1"], &[Run(BECH32, 58, 58)])
@@ -346,4 +430,109 @@ pub(super) static RULES: &[Rule] = &[
     rule("sentry-token", "a Sentry token", &["sntrys_eyJ"], &[Run(PADDED, 80, 400)]),
     rule("sourcegraph-token", "a Sourcegraph token", &["sgp_"], &[Run(HEX, 40, 40)]),
     rule("vault-token", "a HashiCorp Vault token", &["hvs.", "hvb.", "hvr."], &[Run(URL64, 24, 300)]),
+    rule(
+        "onepassword-key",
+        "a 1Password secret key",
+        &["A3-"],
+        &[
+            Run(UPPER, 6, 6),
+            Mark("-"),
+            Run(UPPER, 6, 6),
+            Mark("-"),
+            Run(UPPER, 5, 5),
+            Mark("-"),
+            Run(UPPER, 5, 5),
+            Mark("-"),
+            Run(UPPER, 5, 5),
+            Mark("-"),
+            Run(UPPER, 5, 5),
+        ],
+    ),
+    rule(
+        "onepassword-key",
+        "a 1Password secret key",
+        &["A3-"],
+        &[
+            Run(UPPER, 6, 6),
+            Mark("-"),
+            Run(UPPER, 11, 11),
+            Mark("-"),
+            Run(UPPER, 5, 5),
+            Mark("-"),
+            Run(UPPER, 5, 5),
+            Mark("-"),
+            Run(UPPER, 5, 5),
+        ],
+    ),
+    rule("adobe-secret", "an Adobe client secret", &["p8e-"], &[Run(ALNUM, 32, 32)]),
+    rule(
+        "authress-key",
+        "an Authress service key",
+        &["sc_", "ext_", "scauth_", "authress_"],
+        &[
+            Run(LOWER, 5, 30),
+            Mark("."),
+            Run(LOWER, 4, 6),
+            Mark(".acc_"),
+            Run(DASHED, 10, 32),
+            Mark("."),
+            Run(PADDED, 30, 120),
+        ],
+    ),
+    rule("clickhouse-key", "a ClickHouse Cloud key", &["4b1d"], &[Run(ALNUM, 38, 38)]),
+    rule(
+        "defined-key",
+        "a Defined Networking key",
+        &["dnkey-"],
+        &[Run(LOWER, 26, 26), Mark("-"), Run(LOWER, 52, 52)],
+    ),
+    rule("dropbox-token", "a Dropbox token", &["sl."], &[Run(EQUALS64, 130, 400)]),
+    rule("dropbox-token", "a Dropbox token", &["AAAAAAAAAA"], &[Run(URL64, 43, 43)]).before(LOWER, 11, 11),
+    rule("facebook-token", "a Facebook token", &["EAAM", "EAAC"], &[Run(ALNUM, 100, 400)]),
+    rule("frameio-token", "a Frame.io token", &["fio-u-"], &[Run(EQUALS64, 64, 64)]),
+    rule("grafana-key", "a Grafana key of the older kind", &["eyJrIjoi"], &[Run(BASE64, 70, 400)]),
+    rule("hubspot-token", "a HubSpot token", &["pat-na1-", "pat-na2-", "pat-eu1-", "pat-ap1-"], UUID),
+    rule("intra42-secret", "an Intra 42 secret", &["s-s4t2ud-", "s-s4t2af-"], &[Run(HEX, 64, 64)]),
+    rule(
+        "mapbox-token",
+        "a Mapbox secret token",
+        &["sk.eyJ1"],
+        &[Run(URL64, 40, 200), Mark("."), Run(URL64, 22, 22)],
+    ),
+    rule("maxmind-key", "a MaxMind key", &["_mmk"], &[]).before(MAXMIND, 36, 36),
+    rule("newrelic-key", "a New Relic key", &["NRII-"], &[Run(DASHED, 32, 32)]),
+    rule(
+        "putty-key",
+        "a PuTTY private key",
+        &["Private-Lines: "],
+        &[Run(DIGIT, 1, 3), Mark("\n"), Run(BASE64, 40, 64)],
+    )
+    .needle_at(7),
+    rule(
+        "putty-key",
+        "a PuTTY private key",
+        &["Private-Lines: "],
+        &[Run(DIGIT, 1, 3), Mark("\r\n"), Run(BASE64, 40, 64)],
+    )
+    .needle_at(7),
+    rule(
+        "sourcegraph-token",
+        "a Sourcegraph token",
+        &["sgp_"],
+        &[Run(ALNUM, 5, 16), Mark("_"), Run(HEX, 40, 40)],
+    ),
+    rule("sourcegraph-token", "a Sourcegraph token", &["slk_"], &[Run(HEX, 64, 64)]),
+    rule("typeform-token", "a Typeform token", &["tfp_"], &[Run(EQUALS64, 40, 64)]),
+    // Base64 of a block with a private key, as Kubernetes keeps them: PKCS 8, RSA, EC, OpenSSH.
+    rule(
+        "private-key-base64",
+        "a private key in base64",
+        &[
+            "LS0tLS1CRUdJTiBQUklWQVRFIEtFW",
+            "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRV",
+            "LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFW",
+            "LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUgS0VZ",
+        ],
+        &[Run(PADDED, 60, 8000)],
+    ),
 ];

@@ -103,6 +103,68 @@ const SHAPES: &[(&str, &str)] = &[
     ("sentry-token", "sntrys_eyJ{B:120}_{B:43}"),
     ("sourcegraph-token", "sgp_{H:40}"),
     ("vault-token", "hvs.{U:95}"),
+    ("google-oauth-refresh-token", "1//0{U:100}"),
+    ("openshift-token", "sha256~{U:43}"),
+    ("scalingo-token", "tk-us-{U:48}"),
+    ("vercel-token", "vercel_blob_rw_{A:16}_{A:30}"),
+    ("yandex-key", "AQVN{U:36}"),
+    ("harness-token", "pat.{U:22}.{A:24}.{A:20}"),
+    ("infracost-key", "ico-{A:32}"),
+    ("prefect-key", "pnu_{A:36}"),
+    ("octopus-key", "API-{u:26}"),
+    ("dynatrace-token", "dt0c01.{u:24}.{u:64}"),
+    ("artifactory-key", "AKCp{A:69}"),
+    ("artifactory-key", "cmVmd{A:59}"),
+    ("clojars-token", "CLOJARS_{l:60}"),
+    ("gitlab-runner-token", "GR1348941{U:20}"),
+    ("gitlab-session", "_gitlab_session={l:32}"),
+    ("readme-key", "rdme_{l:70}"),
+    ("square-token", "EAAA{U:60}"),
+    ("stripe-test-key", "sk_test_{A:24}"),
+    ("duffel-token", "duffel_live_{U:43}"),
+    ("easypost-key", "EZAK{l:54}"),
+    ("flutterwave-key", "FLWSECK_TEST-{H:32}-X"),
+    ("flutterwave-key", "FLWSECK_TEST{H:12}"),
+    ("gocardless-token", "live_{U:40}"),
+    ("lob-key", "live_{H:35}"),
+    ("plaid-token", "access-production-{V:0}"),
+    ("shippo-token", "shippo_live_{H:40}"),
+    ("settlemint-token", "sm_pat_{A:16}"),
+    ("onepassword-key", "A3-{u:6}-{u:6}-{u:5}-{u:5}-{u:5}-{u:5}"),
+    ("onepassword-key", "A3-{u:6}-{u:11}-{u:5}-{u:5}-{u:5}"),
+    ("adobe-secret", "p8e-{A:32}"),
+    ("authress-key", "sc_{l:20}.{l:4}.acc_{l:16}.{B:80}"),
+    ("clickhouse-key", "4b1d{A:38}"),
+    ("defined-key", "dnkey-{l:26}-{l:52}"),
+    ("dropbox-token", "sl.{U:135}"),
+    ("dropbox-token", "{l:11}AAAAAAAAAA{U:43}"),
+    ("facebook-token", "EAAM{A:120}"),
+    ("frameio-token", "fio-u-{U:64}"),
+    ("grafana-key", "eyJrIjoi{A:90}"),
+    ("hubspot-token", "pat-na1-{V:0}"),
+    ("intra42-secret", "s-s4t2ud-{H:64}"),
+    ("mapbox-token", "sk.eyJ1{A:80}.{A:22}"),
+    ("maxmind-key", "{A:6}_{A:29}_mmk"),
+    ("newrelic-key", "NRII-{A:32}"),
+    ("putty-key", "Private-Lines: 14\n{B:64}"),
+    ("sourcegraph-token", "sgp_{H:16}_{H:40}"),
+    ("sourcegraph-token", "slk_{H:64}"),
+    ("typeform-token", "tfp_{U:59}"),
+    ("private-key-base64", "LS0tLS1CRUdJTiBQUklWQVRFIEtFW{B:300}"),
+    ("command-login", "[curl -u deploy:]{A:16}[ https://x.io]"),
+    ("command-login", "[curl --user 'deploy:]{A:20}[' https://x.io]"),
+    ("netrc-password", "[machine x.io login me password ]{A:16}"),
+    ("netrc-password", "[machine x.io\n login me\n password ]{S:14}"),
+    ("pgpass-password", "[db.internal:5432:app:me:]{A:16}[\n]"),
+    ("password", "[<add key=\"ClearTextPassword\" value=\"]{A:20}[\" />]"),
+    ("password", "[| password | ]{S:14}[ |]"),
+    ("password", "[Password:\n  ]{S:14}[\n]"),
+    ("token", "[Cookie: a=b; sessionid=]{l:32}[; c=d]"),
+    ("token", "[SNYK_TOKEN=]{V:0}"),
+    ("key", "[HUBSPOT_API_KEY=]{V:0}"),
+    ("key", "[squarespace_api_key: ]{V:0}"),
+    ("secret", "[kucoin_secret: ']{V:0}[']"),
+    ("token", "[//registry.npmjs.org/:_authToken=]{V:0}"),
     ("jwt", "{J:0}"),
     ("url-password", "[postgres://app:]{A:16}[@db.internal:5432/app]"),
     ("url-password", "[https://deploy:]{A:24}[@git.company.io/x.git]"),
@@ -360,6 +422,30 @@ proptest! {
                 };
                 prop_assert!(!new.iter().any(touches) || found.contains(&secret), "{:?}", secret);
             }
+        }
+    }
+}
+
+/// Every rule was blind in files that Windows programs write in UTF-16.
+#[test]
+fn credentials_in_utf_16_are_found_in_either_order_with_and_without_a_mark_whole_and_in_pieces() {
+    let (secret, _) = Dice::new(3).shape("glpat-{U:20}");
+    let text = format!("# Schlüssel für die Wolke, nicht verlieren\ntoken: {secret}\n");
+    for (mark, order) in [(true, 0), (false, 0), (true, 1), (false, 1)] {
+        let mark = if mark { "\u{feff}" } else { "# Key of the cloud, do not lose it, please\n" };
+        let units = format!("{mark}{text}").encode_utf16().collect::<Vec<u16>>();
+        let bytes: Vec<u8> = units
+            .iter()
+            .flat_map(|unit| if order == 0 { unit.to_le_bytes() } else { unit.to_be_bytes() })
+            .collect();
+        let whole = scan(&bytes);
+        assert_eq!(whole.len(), 1, "{order}: {whole:?}");
+        assert_eq!((whole[0].rule, whole[0].length), ("gitlab-token", 2 * secret.len() as u64));
+        assert_eq!(whole[0].digest, scan(secret.as_bytes())[0].digest, "known as the same one elsewhere");
+        for size in [1, 3, 7, 64, 1000] {
+            let mut scanner = Scanner::new();
+            bytes.chunks(size).for_each(|piece| scanner.update(piece));
+            assert_eq!(scanner.finish(), whole, "in pieces of {size}");
         }
     }
 }
