@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{self, Caller, CommandError, CommandResult, Context, ErrorKind, VaultStart};
 use crate::env::{Env, Moment};
@@ -247,17 +247,14 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let vars: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let is_hook = commands::hook::is_asked(&words);
-    let cli = match Cli::try_parse_from(&words) {
-        Ok(cli) => cli,
+    let (cli, matches) = match parse(&words) {
+        Ok(parsed) => parsed,
         Err(error) if is_hook && error.use_stderr() => return answer_host_all_the_same(&error.to_string()),
         Err(error) => return tell_usage(&error, &words),
     };
     let mut ui = Ui::new(options(&cli.global, &vars, interruptible));
     let panic_message = remember_panics();
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        work_on_one_thread_if_asked(&vars)?;
-        run(&cli, &mut ui, None, vars, &words)
-    }));
+    let result = catch_unwind(AssertUnwindSafe(|| run(&cli, &matches, &mut ui, vars)));
     let result = result.unwrap_or_else(|_| Err(bug(&panic_message)));
     let finished = ui.finish().map_err(CommandError::from);
     let result = result.and_then(|exit| finished.map(|()| exit));
@@ -283,21 +280,29 @@ pub fn run_on(
     words: &[&str],
 ) -> (CommandResult, Vec<u8>) {
     let words: Vec<OsString> = ["mvault"].iter().chain(words).map(OsString::from).collect();
-    let cli = match Cli::try_parse_from(&words) {
-        Ok(cli) => cli,
+    let (cli, matches) = match parse(&words) {
+        Ok(parsed) => parsed,
         Err(error) => return (Err(CommandError::usage(error.to_string())), Vec::new()),
     };
     let quiet =
         Options { verbosity: Verbosity::Quiet, pager: None, ..options(&cli.global, &vars, Arc::default()) };
     let (mut ui, printed) = Ui::in_memory(quiet);
     let dir = cli.global.dir.as_deref().map_or_else(|| dir.to_path_buf(), |asked| dir.join(asked));
-    let result = dispatch(&cli, &mut ui, Surroundings { disk, env, dir, vars }, &words);
+    let result = dispatch(&cli, &matches, &mut ui, Surroundings { disk, env, dir, vars });
     let finished = ui.finish().map_err(CommandError::from);
     let printed = printed.lock().map(|bytes| bytes.clone()).unwrap_or_default();
     (result.and_then(|exit| finished.map(|()| exit)), printed)
 }
 
-fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsString]) -> CommandResult {
+/// Parses a command line: as values, and as what was matched, for the log.
+fn parse(words: &[OsString]) -> Result<(Cli, ArgMatches), clap::Error> {
+    let mut definition = definition();
+    let matches = definition.try_get_matches_from_mut(words)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))?;
+    Ok((cli, matches))
+}
+
+fn run(cli: &Cli, matches: &ArgMatches, ui: &mut Ui, vars: BTreeMap<OsString, OsString>) -> CommandResult {
     #[allow(clippy::disallowed_methods)] // this is where the surroundings come in
     let current = std::env::current_dir().map_err(|error| {
         CommandError::new(ErrorKind::Failed, format!("cannot tell the current folder: {error}"))
@@ -310,7 +315,7 @@ fn run(cli: &Cli, ui: &mut Ui, vars: BTreeMap<OsString, OsString>, words: &[OsSt
     };
     work_on_one_thread_if_asked(&vars)?;
     let (disk, env) = (disk(&vars, &dir)?, surroundings(&vars)?);
-    dispatch(cli, ui, Surroundings { disk, env, dir, vars }, words)
+    dispatch(cli, matches, ui, Surroundings { disk, env, dir, vars })
 }
 
 /// Where a command runs.
@@ -321,14 +326,14 @@ struct Surroundings {
     vars: BTreeMap<OsString, OsString>,
 }
 
-fn dispatch(cli: &Cli, ui: &mut Ui, surroundings: Surroundings, words: &[OsString]) -> CommandResult {
+fn dispatch(cli: &Cli, matches: &ArgMatches, ui: &mut Ui, surroundings: Surroundings) -> CommandResult {
     let Surroundings { disk, env, dir, vars } = surroundings;
     let vault_dir = vars.get(OsStr::new("MVAULT_DIR")).filter(|dir| !dir.is_empty());
     let vault_start = match vault_dir {
         Some(vault) if cli.global.dir.is_none() => VaultStart::Exactly(dir.join(vault)),
         _ => VaultStart::Search(dir.clone()),
     };
-    let args = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let args = commands::logged::words(&definition(), matches);
     let caller = Caller::Person;
     let mut cx = Context { disk, env, ui, dir, vault_start, caller, vars, args, definition };
     cli.verb.run(&mut cx)

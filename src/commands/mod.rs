@@ -33,6 +33,7 @@ pub mod hooks;
 pub mod import;
 pub mod init;
 pub mod log;
+pub mod logged;
 pub mod man;
 pub mod mcp;
 pub mod memory;
@@ -86,7 +87,7 @@ pub struct Context<'a> {
     pub caller: Caller,
     /// The environment variables.
     pub vars: BTreeMap<OsString, OsString>,
-    /// The words on the command line after the program's name, for the audit trail.
+    /// The words of the command line as the audit trail keeps them.
     pub args: Vec<String>,
     /// The definition of the whole command line, for completions and manual pages.
     pub definition: fn() -> clap::Command,
@@ -161,7 +162,7 @@ impl Context<'_> {
             disk: self.disk.clone(),
             env: self.env.clone(),
             actor: actor.unwrap_or("unknown").to_owned(),
-            args: logged_args(&self.args),
+            args: self.args.clone(),
             session,
             access,
             trust: self.trust(),
@@ -281,46 +282,3 @@ impl Exit {
 
 /// What a command returns.
 pub type CommandResult = Result<Exit, CommandError>;
-
-/// Verbs whose words are the text itself.
-const VERBS_WITH_TEXT: [&str; 3] = ["note", "events", "handoff"];
-/// Options whose value is a text.
-const OPTIONS_WITH_TEXT: [&str; 2] = ["-m", "--message"];
-
-/// Returns the words of the command line as the log keeps them: without messages and the texts of notes,
-/// which could hold what has to be removable one day.
-fn logged_args(args: &[String]) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
-    let mut words = args.iter();
-    while let Some(word) = words.next() {
-        let holds_text = word.starts_with("--message=") || (word.starts_with("-m") && word.len() > 2);
-        if OPTIONS_WITH_TEXT.contains(&word.as_str()) {
-            words.next();
-            kept.extend([word.clone(), "…".to_owned()]);
-        } else if holds_text {
-            kept.push("-m…".to_owned());
-        } else {
-            kept.push(word.clone());
-        }
-        if VERBS_WITH_TEXT.contains(&word.as_str()) {
-            kept.push("…".to_owned());
-            break;
-        }
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_never_reach_the_log() {
-        let logged = |words: &[&str]| logged_args(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(logged(&["commit", "-m", "secret", "a"]), ["commit", "-m", "…", "a"]);
-        for words in [&["commit", "-msecret"][..], &["commit", "--message=secret"], &["note", "a", "secret"]]
-        {
-            assert!(logged(words).iter().all(|word| !word.contains("secret")), "{words:?}");
-        }
-    }
-}

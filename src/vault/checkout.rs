@@ -13,6 +13,7 @@ use super::obeyed::Arrivals;
 use super::purge::without_purged;
 use super::rules::{Class, RULES_FILE, VaultRules};
 use super::transaction::CommitDraft;
+use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::merge::History;
 use crate::object::{
@@ -163,6 +164,7 @@ pub fn rollback(
     message: Option<String>,
     streams: Streams,
 ) -> Result<RollbackOutcome> {
+    refuse_secret_words("the message", message.as_deref().unwrap_or_default(), &[])?;
     let lock = vault.lock("rollback")?;
     let head = vault.head()?;
     if vault.parked().is_some_and(|parked| parked != head) {

@@ -11,6 +11,7 @@ use super::restored::restored;
 use super::rules::RULES_FILE;
 use super::sealing::seal;
 use super::transaction::CommitDraft;
+use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::gateway::Reason;
 use crate::gateway::foreign::Trace;
@@ -62,6 +63,10 @@ pub fn commit(vault: &mut Vault, request: &CommitRequest) -> Result<CommitOutcom
 
 /// Commits what is on disk, for a caller that holds the lock.
 pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitRequest) -> Result<CommitOutcome> {
+    refuse_secret_words("the message", request.message.as_deref().unwrap_or_default(), &request.allowed)?;
+    if let Some(session) = &vault.session {
+        refuse_secret_words("the session's id", session.as_str(), &request.allowed)?;
+    }
     let base_tree = vault.standing_tree()?;
     let index = vault.index(base_tree)?;
     let admission = Admission::new(vault, base_tree, &request.allowed)?;

@@ -1,5 +1,6 @@
 //! Branches and tags as names: making and taking away.
 
+use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::object::CommitId;
 use crate::oplog::{Label, RefName};
@@ -15,6 +16,7 @@ pub fn create_tag(vault: &mut Vault, label: &Label, target: CommitId) -> Result<
 }
 
 fn create(vault: &mut Vault, name: RefName, what: &'static str, target: CommitId) -> Result<()> {
+    refuse_secret_words(&format!("the name of the {what}"), &name.to_string(), &[])?;
     let lock = vault.lock(what)?;
     if let Some(old) = vault.log.refs().commit(&name) {
         return Err(Error::refused(

@@ -336,6 +336,23 @@ pub(super) fn refuse_secret_lines(
     ))
 }
 
+/// Refuses words that history or log would keep forever, where no purge reaches them: a message, a label, the id of a
+/// session. No copy is kept.
+pub(super) fn refuse_secret_words(what: &str, words: &str, allowed: &[Allowance]) -> Result<()> {
+    let is_allowed = allowed.iter().any(|one| one.reason == Reason::Secret && one.path.is_none());
+    match secrets::scan(words.as_bytes()).first() {
+        Some(secret) if !is_allowed => Err(Error::refused(
+            ErrorKind::Admission,
+            format!(
+                "{what} holds what looks like {}; it would stay in the history forever, so nothing was changed",
+                secret.what
+            ),
+            "use other words; a commit takes them as they are with `--allow secret`",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What a restore from quarantine did.
 #[derive(Clone, Debug)]
 pub struct Restored {

@@ -22,6 +22,7 @@ use super::moving::{Edits, Move, Moved, move_tree};
 use super::obeyed::Arrivals;
 use super::transaction::{CommitDraft, GateHeld};
 use super::verify::named_commits;
+use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath};
 use crate::oplog::RefName;
@@ -65,6 +66,7 @@ pub fn purge(
     expected: &Survey,
     message: Option<String>,
 ) -> Result<PurgeOutcome> {
+    refuse_secret_words("the reason", message.as_deref().unwrap_or_default(), &[])?;
     let gate = vault.close_gate(OPERATION)?;
     let lock = vault.lock_at_gate(OPERATION, GateHeld::Closed(&gate))?;
     if vault.parked().is_some() {

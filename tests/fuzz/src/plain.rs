@@ -309,7 +309,7 @@ pub fn secrets(data: &[u8]) {
 
 pub fn secret_seeds() -> Vec<Vec<u8>> {
     // Put together here so that no file of the project holds one.
-    let key = ["AKIA", "IOSFODNN7", "QWERTYU"].concat();
+    let key = ["AKIA", "3KQ7ZP2V", "XWN5LT6R"].concat();
     let pair = format!("aws_access_key_id = {key}\npassword: \"{}\"\n", ["hunter2", "x9Lq81Zz"].concat());
     vec![
         pair.into_bytes(),

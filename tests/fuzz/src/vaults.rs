@@ -27,7 +27,7 @@ fn options(disk: &SimDisk) -> OpenOptions {
         disk: Arc::new(disk.clone()),
         env: Env::fixed(moment, "fuzz"),
         actor: "eve".to_owned(),
-        args: vec!["fuzz".to_owned()],
+        args: Vec::new(),
         session: None,
         access: Access::Tree,
     }
