@@ -11,6 +11,7 @@ mod handles;
 mod history;
 mod hook;
 mod hooks;
+mod logged;
 mod modes;
 mod newer;
 mod purge;

@@ -21,7 +21,7 @@ use mvault::fs::sim::{Failure, Fault};
 use mvault::fs::{Dir, Disk, FileKind, SimDisk};
 use mvault::object::{CommitId, Kind, ObjectId, Source, hash_object};
 use mvault::oplog::{RefName, RefTarget};
-use mvault::vault::{Access, Depth, OpenOptions, Vault, verify};
+use mvault::vault::{Access, Depth, OpenOptions, Trust, Vault, verify};
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -125,6 +125,7 @@ fn open(disk: &SimDisk, root: &Path) -> Result<Vault, String> {
         args: Vec::new(),
         session: None,
         access: Access::Tree,
+        trust: Trust::Given,
     };
     Vault::open(root, options).map_err(|error| error.to_string())
 }
@@ -420,17 +421,24 @@ fn a_segment_roll_survives_every_cut_and_error() {
     let mut story = Story::new();
     let segments =
         |disk: &SimDisk| disk.files().keys().filter(|path| path.starts_with("/v/.mvault/oplog")).count();
-    // A commit that rolls: operations are added until the next one would.
-    for n in 0..40 {
+    // Names until the newest segment is so full that the next commit begins another.
+    let fill = |disk: &SimDisk| {
+        let files = disk.files();
+        files
+            .iter()
+            .rfind(|(path, _)| path.starts_with("/v/.mvault/oplog"))
+            .map_or(0, |(_, bytes)| bytes.len())
+    };
+    for n in 0..600 {
         story.disk.settle();
-        let mut next = Story { disk: story.disk.after_kill(), n: story.n };
-        next.desks_edits().does(&["-C", "/v", "commit", "-m", "third"]);
-        if segments(&next.disk) > segments(&story.disk) {
-            break;
+        if fill(&story.disk) > 60_000 {
+            let mut next = Story { disk: story.disk.after_kill(), n: story.n };
+            next.desks_edits().does(&["-C", "/v", "commit", "-m", "third"]);
+            if segments(&next.disk) > segments(&story.disk) {
+                break;
+            }
         }
-        for k in 0..20 {
-            story.does(&["-C", "/v", "tag", &format!("t{n}-{k}")]);
-        }
+        story.does(&["-C", "/v", "tag", &format!("t{n}")]);
     }
     story.desks_edits();
     let case = Case::new(&story, &["-C", "/v", "commit", "-m", "third"], &["/v"]);

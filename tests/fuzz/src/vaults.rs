@@ -14,8 +14,8 @@ use mvault::store::{Extent, Store};
 use mvault::sync;
 use mvault::vault::config::Config;
 use mvault::vault::{
-    Access, BundleRequest, CommitRequest, InitOptions, OpenOptions, Origin, Vault, VaultEndpoint, Verb,
-    commit, create_bundle, create_tag, init,
+    Access, BundleRequest, CommitRequest, InitOptions, OpenOptions, Origin, Trust, Vault, VaultEndpoint,
+    Verb, commit, create_bundle, create_tag, init,
 };
 use mvault::worktree::Index;
 
@@ -30,6 +30,7 @@ fn options(disk: &SimDisk) -> OpenOptions {
         args: Vec::new(),
         session: None,
         access: Access::Tree,
+        trust: Trust::Given,
     }
 }
 
