@@ -250,6 +250,9 @@ _mvault() {
             mvault__subcmd__remote,add)
                 cmd="mvault__subcmd__remote__subcmd__add"
                 ;;
+            mvault__subcmd__remote,forget)
+                cmd="mvault__subcmd__remote__subcmd__forget"
+                ;;
             mvault__subcmd__remote,list)
                 cmd="mvault__subcmd__remote__subcmd__list"
                 ;;
@@ -1849,13 +1852,21 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__reconcile)
-            opts="-C -q -h --allow --json --quiet --color --no-pager --help"
+            opts="-C -q -h --allow --without --with --json --quiet --color --no-pager --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --without)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --with)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1901,7 +1912,7 @@ _mvault() {
             return 0
             ;;
         mvault__subcmd__remote)
-            opts="-C -q -h --json --quiet --color --no-pager --help add list remove"
+            opts="-C -q -h --json --quiet --color --no-pager --help add list remove forget"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1933,6 +1944,28 @@ _mvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mvault__subcmd__remote__subcmd__forget)
+            opts="-C -q -h --json --quiet --color --no-pager --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 -C)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

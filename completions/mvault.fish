@@ -220,17 +220,18 @@ complete -c mvault -n "__fish_mvault_using_subcommand trust" -l json -d 'Tell ev
 complete -c mvault -n "__fish_mvault_using_subcommand trust" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand trust" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand trust" -s h -l help -d 'Print help'
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s C -d 'Act as if started in DIR' -r -F
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l color -d 'When to colour' -r -f -a "auto\t''
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l json -d 'Tell everything as JSON: one object, or one a line'
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s q -l quiet -d 'Say nothing but data and errors'
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -l no-pager -d 'Never start a pager'
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -s h -l help -d 'Print help'
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "add" -d 'Name another device'
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "list" -d 'List the names, with what was last seen of each'
-complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove" -f -a "remove" -d 'Forget a name; what came from there stays'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -f -a "add" -d 'Name another device'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -f -a "list" -d 'List the names, with what was last seen of each'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -f -a "remove" -d 'Forget a name; what came from there stays'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and not __fish_seen_subcommand_from add list remove forget" -f -a "forget" -d 'Set aside the heads of a device that this device has not taken in'
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from add" -l color -d 'When to colour' -r -f -a "auto\t''
@@ -256,6 +257,14 @@ complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_su
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Say nothing but data and errors'
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from forget" -s C -d 'Act as if started in DIR' -r -F
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from forget" -l color -d 'When to colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from forget" -l json -d 'Tell everything as JSON: one object, or one a line'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from forget" -s q -l quiet -d 'Say nothing but data and errors'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from forget" -l no-pager -d 'Never start a pager'
+complete -c mvault -n "__fish_mvault_using_subcommand remote; and __fish_seen_subcommand_from forget" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand clone" -l device -d 'The new device\'s name; the machine\'s name without it' -r
 complete -c mvault -n "__fish_mvault_using_subcommand clone" -l far-program -d 'The far program, if it is not `mvault` on the far PATH' -r
 complete -c mvault -n "__fish_mvault_using_subcommand clone" -s C -d 'Act as if started in DIR' -r -F
@@ -346,6 +355,8 @@ complete -c mvault -n "__fish_mvault_using_subcommand serve" -s q -l quiet -d 'S
 complete -c mvault -n "__fish_mvault_using_subcommand serve" -l no-pager -d 'Never start a pager'
 complete -c mvault -n "__fish_mvault_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l allow -d 'Let a reason for refusal not count this once, for one path or for all' -r
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l without -d 'Set aside the waiting heads of a device, or the one with this id' -r
+complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l with -d 'Take in again what was set aside of a device, or the head with this id' -r
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -s C -d 'Act as if started in DIR' -r -F
 complete -c mvault -n "__fish_mvault_using_subcommand reconcile" -l color -d 'When to colour' -r -f -a "auto\t''
 always\t''

@@ -13,8 +13,8 @@ use super::hooks::run::{BootKind, Briefing, HookError, HookVault};
 use crate::fs::process_mark;
 use crate::object::{SessionId, VaultPath};
 use crate::vault::{
-    self, Accepts, CommitRequest, IfMatch, OpenOptions, SessionOrigin, SessionState, Standing, Vault,
-    WriteMode, WriteRequest,
+    self, Accepts, CommitRequest, IfMatch, OpenOptions, Selection, SessionOrigin, SessionState, Standing,
+    Vault, WriteMode, WriteRequest,
 };
 
 /// The folder of summaries that hosts make when they compact a context.
@@ -113,7 +113,8 @@ fn bring_together(vault: &mut Vault) -> vault::Result<()> {
     if vault.offered().is_empty() || vault.parked().is_some() || !vault.held().is_empty() {
         return Ok(());
     }
-    vault::reconcile(vault, &Accepts { session: true, ..Accepts::default() }).map(|_| ())
+    let accepts = Accepts { session: true, ..Accepts::default() };
+    vault::reconcile(vault, &accepts, &Selection::default()).map(|_| ())
 }
 
 /// Closes a session and brings in what waited for it.

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use super::checkout::{files, tell_saved};
 use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
-use crate::merge::{BaseValue, Conflict, Entry, Side};
-use crate::object::{BlobId, DeviceName, Mode};
+use crate::merge::{BaseValue, Conflict, Entry, Side, Stuck};
+use crate::object::{BlobId, CommitId, DeviceName, Mode};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
 use crate::ui::{harmless, harmless_line, json};
-use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Vault};
+use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Selection, Vault};
 
 /// The narrowest terminal on which two sides stand beside each other.
 const SIDE_BY_SIDE_COLUMNS: usize = 120;
@@ -28,21 +28,40 @@ const CHOICE_BYTES_MAX: u64 = 64 << 20;
   mvault reconcile --allow mass-delete let what came remove many files
   mvault reconcile --allow rules       accept a vault.toml that another device wrote
 
+  mvault reconcile --without pixel     set aside what pixel has brought and this device has not taken in
+  mvault reconcile --with pixel        take it in again
+
+A head that cannot be processed stops nothing else: the others are reconciled without it, and `mvault status`
+names it. To set a head aside is an operation that `mvault undo` undoes. A head that was set aside stays so when
+it arrives again; a new commit of its device is another head.
+
 Exit code 4: conflicts are pending, `mvault conflicts` shows them; or what came waits for a yes.")]
 pub struct ReconcileArgs {
     #[command(flatten)]
     allow: AllowArgs,
+    /// Set aside the waiting heads of a device, or the one with this id
+    #[arg(long, value_name = "DEVICE")]
+    without: Vec<String>,
+    /// Take in again what was set aside of a device, or the head with this id
+    #[arg(long, value_name = "DEVICE")]
+    with: Vec<String>,
 }
 
 /// Retries what is pending, and takes in what an undo had held back.
 pub fn run_reconcile(cx: &mut Context<'_>, args: &ReconcileArgs) -> CommandResult {
     let mut vault = cx.open_vault(Access::Tree)?;
     let accepts = accepts(cx, &vault, &args.allow, &[])?;
-    let outcome = vault::reconcile(&mut vault, &accepts)?;
+    let selection = Selection { without: args.without.clone(), with: args.with.clone() };
+    let outcome = vault::reconcile(&mut vault, &accepts, &selection)?;
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {
-        cx.ui.json(&outcome_json(&outcome))?;
+        let mut object = outcome_json(&vault, &outcome);
+        if !args.without.is_empty() {
+            object["device"] = args.without.join(", ").into();
+        }
+        cx.ui.json(&object)?;
     } else {
+        tell_set_aside(cx, &outcome.set_aside)?;
         tell_outcome(cx, &vault, &outcome)?;
     }
     exit_of(&outcome)
@@ -68,8 +87,46 @@ pub fn accepts(
     })
 }
 
+/// Says which heads are set aside.
+pub fn tell_set_aside(cx: &mut Context<'_>, heads: &[CommitId]) -> Result<(), CommandError> {
+    for head in heads {
+        cx.ui.line(format_args!("{} is set aside", head.short()))?;
+    }
+    if !heads.is_empty() {
+        cx.ui.note("`mvault undo` brings it back, and `mvault reconcile --with DEVICE`");
+    }
+    Ok(())
+}
+
+/// Returns the heads that cannot be processed as JSON.
+pub fn stuck_json(vault: &Vault, stuck: &[Stuck]) -> Value {
+    let one = |stuck: &Stuck| {
+        json!({
+            "head": stuck.head.to_string(),
+            "device": stuck.device.as_ref().map(DeviceName::as_str),
+            "why": stuck.reason,
+            "hint": stuck_hint(vault, stuck),
+        })
+    };
+    stuck.iter().map(one).collect()
+}
+
+fn stuck_hint(vault: &Vault, stuck: &Stuck) -> String {
+    format!("`mvault reconcile --without {}` sets it aside", vault.name_of_stuck(stuck))
+}
+
+/// Says which heads cannot be processed, and what to do about them.
+pub fn tell_stuck(cx: &mut Context<'_>, vault: &Vault, stuck: &[Stuck]) {
+    for one in stuck {
+        let of = one.device.as_ref().map(|device| format!(" of {device}")).unwrap_or_default();
+        let (head, why) = (one.head.short(), harmless_line(one.reason.as_bytes()));
+        cx.ui.warn(format_args!("head {head}{of} cannot be processed: {why}"));
+        cx.ui.note(format_args!("  everything else goes on without it; {}", stuck_hint(vault, one)));
+    }
+}
+
 /// Returns what a reconcile came to as JSON.
-pub fn outcome_json(outcome: &ReconcileOutcome) -> Value {
+pub fn outcome_json(vault: &Vault, outcome: &ReconcileOutcome) -> Value {
     json!({
         "head": outcome.head.to_string(),
         "derived": outcome.derived.map(|id| id.to_string()),
@@ -78,6 +135,8 @@ pub fn outcome_json(outcome: &ReconcileOutcome) -> Value {
         "hold": outcome.on_hold.as_ref().map(hold_word),
         "held": held(outcome).iter().map(refused_json).collect::<Vec<_>>(),
         "told": outcome.told.iter().map(refused_json).collect::<Vec<_>>(),
+        "stuck": stuck_json(vault, &outcome.stuck),
+        "set_aside": outcome.set_aside.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 
@@ -124,6 +183,7 @@ pub fn tell_outcome(
     for told in &outcome.told {
         cx.ui.warn(format_args!("{}: {}", harmless_line(&told.path), told.words()));
     }
+    tell_stuck(cx, vault, &outcome.stuck);
     if let Some(Hold::Session(id)) = &outcome.on_hold {
         cx.ui.line(format_args!("what came waits until session {} closes", harmless(id)))?;
         cx.ui.note("`mvault session end ID` closes it; `--allow session` lets the files change under it");
@@ -184,7 +244,7 @@ pub fn exit_of(outcome: &ReconcileOutcome) -> CommandResult {
             ),
         )
         .hint("install a newer mvault, then `mvault reconcile`")),
-        None if outcome.pending.is_empty() => Ok(Exit::Done),
+        None if outcome.pending.is_empty() && outcome.stuck.is_empty() => Ok(Exit::Done),
         None | Some(Hold::Guarded(_) | Hold::Session(_)) => Ok(Exit::Conflicts),
     }
 }
@@ -206,6 +266,7 @@ pub fn run_conflicts(cx: &mut Context<'_>, args: &ConflictsArgs) -> CommandResul
     let vault = cx.open_vault(Access::Store)?;
     let only = args.path.as_ref().map(|path| cx.vault_path(&vault, path)).transpose()?;
     let pending = vault::pending(&vault)?;
+    tell_stuck(cx, &vault, &pending.stuck);
     let wanted: Vec<&Conflict> =
         pending.conflicts.iter().filter(|c| only.as_ref().is_none_or(|path| c.path == *path)).collect();
     if let (Some(path), true) = (&only, wanted.is_empty()) {

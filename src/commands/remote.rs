@@ -7,7 +7,7 @@ use serde_json::json;
 use super::checkout::tell_withheld;
 use super::commit::refused_json;
 use super::init::{device_name, remember_as_default, remember_as_made};
-use super::reconcile::exit_of;
+use super::reconcile::{exit_of, tell_set_aside, tell_stuck};
 use super::sync::call;
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::object::{CommitId, Source};
@@ -24,7 +24,10 @@ use crate::vault::{self, Access, InitOptions, Origin, Vault, VaultEndpoint, Verb
   mvault remote add phone ~/Sync/phone.bundle
                                        a bundle: `mvault pull phone` reads what stands there now
   mvault remote list
-  mvault remote remove stick")]
+  mvault remote remove stick
+  mvault remote forget pixel           set aside what pixel has brought and this device has not taken in
+
+`forget` leaves names, files and the branch alone; it is an operation in the log, and `mvault undo` undoes it.")]
 pub struct RemoteArgs {
     #[command(subcommand)]
     verb: RemoteVerb,
@@ -49,6 +52,11 @@ enum RemoteVerb {
         /// The name
         name: String,
     },
+    /// Set aside the heads of a device that this device has not taken in
+    Forget {
+        /// The device's name, or the id of one head
+        device: String,
+    },
 }
 
 /// Adds, lists or removes remotes.
@@ -57,6 +65,7 @@ pub fn run(cx: &mut Context<'_>, args: &RemoteArgs) -> CommandResult {
     match &args.verb {
         RemoteVerb::Add { name, url, far_program } => add(cx, &mut vault, name, url, far_program.as_ref()),
         RemoteVerb::List => list(cx, &vault),
+        RemoteVerb::Forget { device } => forget(cx, &mut vault, device),
         RemoteVerb::Remove { name } => {
             if !vault.config_mut().remove_remote(name) {
                 let shown = harmless_line(name.as_bytes());
@@ -70,6 +79,18 @@ pub fn run(cx: &mut Context<'_>, args: &RemoteArgs) -> CommandResult {
             Ok(Exit::Done)
         }
     }
+}
+
+fn forget(cx: &mut Context<'_>, vault: &mut Vault, device: &str) -> CommandResult {
+    let set_aside = vault::set_aside(vault, device)?;
+    cx.tell_notices(vault);
+    if cx.ui.is_json() {
+        let ids: Vec<String> = set_aside.iter().map(ToString::to_string).collect();
+        cx.ui.json(&json!({"device": device, "set_aside": ids}))?;
+    } else {
+        tell_set_aside(cx, &set_aside)?;
+    }
+    Ok(Exit::Done)
 }
 
 fn add(
@@ -235,8 +256,9 @@ pub fn run_clone(cx: &mut Context<'_>, args: &CloneArgs) -> CommandResult {
         if endpoint.reconciled.as_ref().is_some_and(|outcome| !outcome.conflicts.is_empty()) {
             cx.ui.note("conflicts are pending there: `mvault conflicts` shows them");
         }
-    }
-    if !cx.ui.is_json() {
+        if let Some(outcome) = &endpoint.reconciled {
+            tell_stuck(cx, &endpoint.vault, &outcome.stuck);
+        }
         tell_withheld(cx, withheld);
     }
     endpoint.reconciled.as_ref().map_or(Ok(Exit::Done), exit_of)

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::commit::{change_json, status_word};
-use super::reconcile::pending_json;
+use super::reconcile::{pending_json, stuck_json, tell_stuck};
 use super::{CommandError, CommandResult, Context, Exit};
-use crate::merge::{AheadBehind, Conflict, History};
+use crate::merge::{AheadBehind, Conflict, History, Stuck};
 use crate::object::{CommitId, VaultPath};
 use crate::ui::{harmless_line, json};
 use crate::vault::{self, Access, Oddity, Refused, Vault};
 use crate::worktree::{Change, LocalChanges, Status};
+
+/// How many pairs of twins are listed.
+const TWINS_TOLD_MAX: usize = 20;
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +30,13 @@ struct Report {
     local: LocalChanges,
     renames: Vec<(VaultPath, VaultPath)>,
     conflicts: Vec<Conflict>,
+    /// Heads that cannot be processed.
+    stuck: Vec<Stuck>,
     devices: Vec<Device>,
+    /// Files and folders that some file systems take for one another.
+    twins: Vec<(VaultPath, VaultPath)>,
+    /// Why the head's `vault.toml` is no valid set of rules.
+    rules_fault: Option<String>,
     /// Paths of changes whose content was refused before.
     refused: BTreeSet<VaultPath>,
     /// What was odd about other devices.
@@ -40,7 +49,8 @@ struct Report {
 struct Device {
     name: String,
     head: Option<CommitId>,
-    distance: AheadBehind,
+    /// `None` if what it offers cannot be read.
+    distance: Option<AheadBehind>,
 }
 
 /// Tells the state of the vault.
@@ -51,6 +61,7 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
     }
     let local = vault::local_changes(&mut vault, &[])?;
     cx.tell_notices(&mut vault);
+    let pending = vault::pending(&vault)?;
     let report = Report {
         head: vault.head()?,
         parked: vault.parked().map(|_| vault.at()).transpose()?,
@@ -58,9 +69,12 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         refused: refused(&vault, &local)?,
         waiting: vault.waiting_files()?,
         local,
-        conflicts: vault::pending(&vault)?.conflicts,
+        conflicts: pending.conflicts,
+        stuck: pending.stuck,
         devices: devices(&vault)?,
         oddities: vault.oddities()?,
+        twins: vault::twins(&vault)?,
+        rules_fault: vault.rules_fault(vault.tree_of(vault.head()?)?)?,
     };
     if cx.ui.is_json() {
         tell_json(cx, &vault, &report)?
@@ -90,7 +104,7 @@ fn devices(vault: &Vault) -> Result<Vec<Device>, CommandError> {
     for (name, label, heads) in vault.log().refs().remotes() {
         if *label == branch && *name != vault.config().device {
             let theirs: Vec<CommitId> = heads.iter().copied().collect();
-            let distance = history.ahead_behind(&[head], &theirs).map_err(vault::Error::from)?;
+            let distance = history.ahead_behind(&[head], &theirs).ok();
             devices.push(Device { name: name.to_string(), head: theirs.first().copied(), distance });
         }
     }
@@ -133,8 +147,8 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
             json!({
                 "device": device.name,
                 "head": device.head.map(|id| id.to_string()),
-                "ahead": device.distance.ahead,
-                "behind": device.distance.behind,
+                "ahead": device.distance.as_ref().map(|distance| distance.ahead),
+                "behind": device.distance.as_ref().map(|distance| distance.behind),
             })
         })
         .collect();
@@ -148,10 +162,14 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         "skipped": skipped,
         "pending": pending,
         "waiting": waiting,
+        "stuck": stuck_json(vault, &report.stuck),
+        "set_aside": vault.aside().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "remotes": remotes,
         "oddities": report.oddities.iter().map(|(device, oddity)| {
             json!({"device": device, "text": oddity.text, "noticed": oddity.noticed})
         }).collect::<Vec<Value>>(),
+        "twins": report.twins.iter().map(|(a, b)| json!([a.to_string(), b.to_string()])).collect::<Vec<_>>(),
+        "rules_fault": report.rules_fault,
         "purges_waiting": vault::waiting(vault, None).len(),
     }))?)
 }
@@ -164,7 +182,10 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         cx.ui.line(text)?;
     }
     for device in &report.devices {
-        let AheadBehind { ahead, behind } = device.distance;
+        let Some(AheadBehind { ahead, behind }) = device.distance else {
+            cx.ui.line(format_args!("{} offers commits that cannot be read", device.name))?;
+            continue;
+        };
         let words = match (ahead, behind) {
             (0, 0) => "has the same commits".to_owned(),
             (ahead, 0) => format!("lacks {ahead} of ours"),
@@ -183,6 +204,7 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         cx.ui.line(format_args!("  waiting   {} ({})", harmless_line(&one.path), one.words()))?;
         cx.ui.note(format_args!("    {}", one.hint()));
     }
+    tell_heads(cx, vault, report)?;
     let is_renamed = |path: &VaultPath| report.renames.iter().any(|(old, new)| old == path || new == path);
     for (old, new) in &report.renames {
         cx.ui.line(format_args!("  renamed   {old} -> {new}"))?;
@@ -213,6 +235,26 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         cx.ui.note(format_args!("purged by {devices} and still here: `mvault purge --accept` removes it"));
     }
     cx.ui.line(summary(&report.local, report.renames.len()))?;
+    Ok(())
+}
+
+/// Tells what came from other devices and needs a person: heads that wait, rules that are none, twins.
+fn tell_heads(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(), CommandError> {
+    tell_stuck(cx, vault, &report.stuck);
+    if let Some(fault) = &report.rules_fault {
+        cx.ui.warn(format_args!(
+            "vault.toml is not a valid set of rules, and the last valid version counts: {fault}"
+        ));
+    }
+    for (first, second) in report.twins.iter().take(TWINS_TOLD_MAX) {
+        cx.ui.line(format_args!(
+            "  twins     {first} and {second}: some file systems take them for one; rename one"
+        ))?;
+    }
+    for head in vault.aside() {
+        cx.ui
+            .line(format_args!("  set aside {} (`mvault reconcile --with {0}` takes it in)", head.short()))?;
+    }
     Ok(())
 }
 

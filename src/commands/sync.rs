@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::commit::{AllowArgs, refused_json, tell_refused};
-use super::reconcile::{accepts, exit_of, held, pending_json, tell_outcome};
+use super::reconcile::{accepts, exit_of, held, pending_json, stuck_json, tell_outcome};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 
 use crate::fs::{Dir, FileKind};
@@ -418,6 +418,8 @@ fn as_json(endpoint: &VaultEndpoint, remote: &Remote, done: &Exchanged) -> Value
     object.insert("held".into(), held.iter().map(refused_json).collect());
     let told = outcome.map(|o| o.told.as_slice()).unwrap_or_default();
     object.insert("told".into(), told.iter().map(refused_json).collect());
+    let stuck = outcome.map(|outcome| outcome.stuck.as_slice()).unwrap_or_default();
+    object.insert("stuck".into(), stuck_json(&endpoint.vault, stuck));
     object.insert(
         "their_head".into(),
         json!(summary.theirs.as_ref().and_then(|t| t.head).map(|id| id.to_string())),

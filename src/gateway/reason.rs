@@ -52,6 +52,8 @@ pub enum Reason {
     ReservedFolder,
     /// A file of ignore rules that cannot be used.
     IgnoreFile,
+    /// A `vault.toml` that is no valid set of rules, or holds a slip.
+    InvalidRules,
     /// A bundle that was cut off, is damaged or holds what does not hold.
     BundleUnusable,
     /// A bundle that builds on commits which are not here yet.
@@ -67,7 +69,7 @@ pub enum Reason {
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 29] = [
+const CODES: [(Reason, &str); 30] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -91,6 +93,7 @@ const CODES: [(Reason, &str); 29] = [
     (Reason::NameTooLong, "name-too-long"),
     (Reason::ReservedFolder, "reserved-folder"),
     (Reason::IgnoreFile, "ignore-file"),
+    (Reason::InvalidRules, "invalid-rules"),
     (Reason::BundleUnusable, "bundle-unusable"),
     (Reason::BundleEarly, "bundle-early"),
     (Reason::BundleForeign, "bundle-foreign"),
@@ -167,6 +170,7 @@ impl Reason {
             Reason::NameTooLong => "its name or path is too long",
             Reason::ReservedFolder => "a folder of a vault or repository",
             Reason::IgnoreFile => "it cannot be used; everything new beside it counts as ignored",
+            Reason::InvalidRules => "it is not a valid set of rules",
             Reason::BundleUnusable => "the bundle cannot be used",
             Reason::BundleEarly => "the bundle builds on what is not here",
             Reason::BundleForeign => "the bundle is not of this vault",
@@ -187,7 +191,7 @@ impl Reason {
                 "streams only grow: `mvault checkout main -- {path}` brings the lines back; {}",
                 allow("if it is meant")
             ),
-            Reason::NotUtf8 | Reason::NotJson | Reason::ConflictMarkers => {
+            Reason::NotUtf8 | Reason::NotJson | Reason::ConflictMarkers | Reason::InvalidRules => {
                 format!("mend the file; {}", allow("if it is meant"))
             }
             Reason::Sealed => format!("`mvault seal {path}` keeps the new content under a new seal"),

@@ -64,11 +64,13 @@ fn is_accounted_for(
     let in_a_merge = |id: ObjectId| merged.iter().any(|pair| pair.contains(&id));
     let moved_on =
         |entry: Option<Entry>| entry.is_none_or(|entry| placed.contains(&entry) || in_a_merge(entry.id));
+    let is_merged_here =
+        |entry: Option<Entry>| now.is_some() && entry.is_some_and(|entry| in_a_merge(entry.id));
     match (ours == theirs, ours == base, theirs == base) {
         (true, _, _) => now == ours || ours.is_none(),
-        // A new file may follow a folder that the other side moved.
-        (_, true, _) => now == theirs || (base.is_none() && moved_on(theirs)),
-        (_, _, true) => now == ours || (base.is_none() && moved_on(ours)),
+        // What was moved here may have been merged with what the other side made of it.
+        (_, true, _) => now == theirs || (base.is_none() && is_merged_here(theirs)),
+        (_, _, true) => now == ours || (base.is_none() && is_merged_here(ours)),
         _ => match (ours, theirs) {
             (Some(a), Some(b)) if a.id == b.id => now.is_some_and(|e| e.id == a.id),
             (Some(a), Some(b)) => merged.contains(&[a.id, b.id]),
@@ -119,7 +121,10 @@ mod tests {
         let ours: Files<'_> = &[("a", "2"), ("c", "1"), ("d/n", "new")];
         let theirs: Files<'_> = &[("a", "2"), ("b", "1"), ("c", "3")];
         assert_eq!(lost_in(base, ours, theirs, &[("a", "2"), ("c", "3"), ("d/n", "new")]), [""; 0]);
-        // A new file followed a folder.
-        assert_eq!(lost_in(base, ours, theirs, &[("a", "2"), ("c", "3"), ("e/n", "new")]), [""; 0]);
+        assert_eq!(
+            lost_in(base, ours, theirs, &[("a", "2"), ("c", "3"), ("e/n", "new")]),
+            ["d/n"],
+            "it followed"
+        );
     }
 }

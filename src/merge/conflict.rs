@@ -85,8 +85,6 @@ pub enum ConflictKind {
     Type,
     /// Moved here by one side while the other side moved, deleted or replaced the same thing.
     Rename,
-    /// `vault.toml` merges into something that is no valid set of rules.
-    Rules,
 }
 
 impl ConflictKind {
@@ -100,8 +98,21 @@ impl ConflictKind {
             ConflictKind::FileFolder => "file-folder",
             ConflictKind::Type => "type",
             ConflictKind::Rename => "rename",
-            ConflictKind::Rules => "rules",
         }
+    }
+
+    /// Returns the kind of a word.
+    pub fn parse(word: &str) -> Option<ConflictKind> {
+        let all = [
+            ConflictKind::Content,
+            ConflictKind::Binary,
+            ConflictKind::AddAdd,
+            ConflictKind::DeleteEdit,
+            ConflictKind::FileFolder,
+            ConflictKind::Type,
+            ConflictKind::Rename,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -137,7 +148,7 @@ pub struct Conflict {
     /// Other paths that belong to this conflict and are gone once it is resolved, for example the old
     /// name of a file that one side renamed.
     pub clears: Vec<VaultPath>,
-    /// What to know beyond the kind, for a person: why `vault.toml` is not valid.
+    /// What to know beyond the kind, for a person: why the `vault.toml` that was chosen is not valid.
     pub reason: Option<String>,
     /// Contents that it names and no commit holds: what several sides, or several bases, merged into.
     pub made: Made,
@@ -147,6 +158,18 @@ pub struct Conflict {
 /// device has them stored already says nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Made(pub(super) BTreeMap<ObjectId, Object>);
+
+impl Made {
+    /// Holds these objects.
+    pub fn new(objects: BTreeMap<ObjectId, Object>) -> Made {
+        Made(objects)
+    }
+
+    /// Returns the objects.
+    pub fn objects(&self) -> &BTreeMap<ObjectId, Object> {
+        &self.0
+    }
+}
 
 impl PartialEq for Made {
     fn eq(&self, _: &Made) -> bool {

@@ -4,6 +4,8 @@
 //! Derived commits carry no knowledge. An offer names authored heads only, and whether a head knows more
 //! than another is asked of the authored commits below them.
 
+use std::collections::BTreeSet;
+
 use super::Result;
 use super::ancestry::History;
 use crate::object::{CommitId, Source};
@@ -15,13 +17,17 @@ pub fn offer(source: &dyn Source, known: &[CommitId]) -> Result<Vec<CommitId>> {
 }
 
 /// Returns what a remote ref becomes when its device offers heads: the frontier of the old and the new
-/// ones. Never a replacement, so that an old offer that arrives late takes nothing back.
+/// ones. Never a replacement, so that an old offer that arrives late takes nothing back. Where they cannot be
+/// compared, all of them stay.
 pub fn merge_remote_ref(
     source: &dyn Source,
     old: &[CommitId],
     offered: &[CommitId],
 ) -> Result<Vec<CommitId>> {
-    History::new(source).frontier(old.iter().chain(offered).copied())
+    let all = || old.iter().chain(offered).copied();
+    Ok(History::new(source)
+        .frontier(all())
+        .unwrap_or_else(|_| all().collect::<BTreeSet<_>>().into_iter().collect()))
 }
 
 /// Tells whether head `new` may replace head `old`: whether the authored ancestors of `old` are among

@@ -15,10 +15,11 @@ use gix::bstr::{BStr, ByteSlice};
 use gix::merge::plumbing::{blob, tree};
 use sha2::{Digest, Sha256};
 
-use super::path::{Changes, RawPath, changed_files};
+use super::conflict::Entry;
+use super::path::{Changes, Edits, Lookup, RawPath, changed_files, with_edits};
 use super::rules::{Driver, Rules};
 use super::{MergeError, Result};
-use crate::object::{Kind, ObjectId, Overlay, Source, TreeId, VaultPath};
+use crate::object::{Kind, Mode, ObjectId, Overlay, Source, TreeId, VaultPath};
 
 /// The greatest length in bytes of a file that is merged as text or compared for renames. Part of the
 /// merge rule: longer files merge as binary, renames of them are found only if nothing changed.
@@ -27,6 +28,10 @@ pub const TEXT_BYTES_MAX: u64 = 32 << 20;
 /// How many added and how many deleted files are compared with each other to find renames with edits.
 /// Part of the merge rule: beyond it only exact renames are found.
 pub const RENAMES_MAX: usize = 1000;
+
+/// How many bytes are compared at most to find renames with edits on one side: each deleted file with each
+/// added one. Part of the merge rule: beyond it only exact renames are found.
+pub const RENAME_BYTES_MAX: u128 = 2 << 30;
 
 /// The length of the marks that enclose a conflicting region, until the region is replaced.
 const MARKER_LENGTH: NonZeroU8 = NonZeroU8::new(7).expect("seven is not zero");
@@ -61,16 +66,105 @@ pub(super) fn merge_trees<S: Source>(objects: &Overlay<S>, rules: &Rules, sides:
     let changes =
         [changed_files(objects, sides.base, sides.ours)?, changed_files(objects, sides.base, sides.theirs)?];
     let attributes = attribute_lines(rules, &changes);
+    let (stay, kept) = with_folders_kept(objects, sides, &changes)?;
+    let similarity = if compares_few_bytes(objects, &changes)? { Some(SIMILARITY) } else { None };
     let merge = |options| {
-        let merge = || merge_by_gix(objects, &attributes, sides, options);
+        let merge = || merge_by_gix(objects, &attributes, kept, options);
         // What a panic could leave behind in the overlay is objects, and those are whole.
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(merge))
     };
-    let merged = merge(options())
-        .or_else(|_| merge(tree::Options { rewrites: None, ..options() }))
+    let merged = merge(options(similarity))
+        .or_else(|_| merge(tree::Options { rewrites: None, ..options(similarity) }))
         .unwrap_or(Err(MergeError::Unsettled))?;
     let (tree, conflicts, marked) = merged;
+    let tree = with_edits(objects, tree, &stay.into_iter().map(|path| (path, None)).collect())?;
     Ok(RawMerge { tree, conflicts, changes, marked })
+}
+
+/// Puts an empty file into each folder that one side took away and the other adds to, in all three trees.
+/// Returns the paths of these files, and the trees.
+///
+/// gix takes a folder that is gone for a renamed one, and lets new files follow it. A new file stays where it
+/// was made: a folder that is not gone is not renamed. What moves the files of a folder is found file by file.
+fn with_folders_kept<S: Source>(
+    objects: &Overlay<S>,
+    sides: Sides,
+    changes: &[Changes; 2],
+) -> Result<(Vec<RawPath>, Sides)> {
+    let lookup = Lookup::new(objects);
+    let is_folder = |root: TreeId, path: &[u8]| -> Result<bool> {
+        Ok(lookup.entry(root, path)?.is_some_and(|entry| entry.mode.is_tree()))
+    };
+    let mut folders = BTreeSet::new();
+    for (changes, other) in changes.iter().zip([sides.theirs, sides.ours]) {
+        let added = changes.iter().filter(|(_, (old, new))| old.is_none() && new.is_some());
+        for (path, _) in added {
+            let mut ancestors = path.rfind_iter(b"/");
+            let in_base = loop {
+                match ancestors.next() {
+                    Some(at) if is_folder(sides.base, &path[..at])? => break Some(&path[..at]),
+                    Some(_) => {}
+                    None => break None,
+                }
+            };
+            let Some(folder) = in_base else { continue };
+            if !is_folder(other, folder)? && is_way_free(&lookup, other, folder)? {
+                folders.insert(folder.to_vec());
+            }
+        }
+    }
+    if folders.is_empty() {
+        return Ok((Vec::new(), sides));
+    }
+    let name = label_of(sides);
+    let stay: Vec<RawPath> =
+        folders.into_iter().map(|folder| [&folder[..], b"/", name.as_bytes()].concat()).collect();
+    let entry = Entry { mode: Mode::File, id: objects.put(Kind::Blob, b"") };
+    let edits: Edits = stay.iter().map(|path| (path.clone(), Some(entry))).collect();
+    let put = |tree| with_edits(objects, tree, &edits);
+    let kept = Sides { base: put(sides.base)?, ours: put(sides.ours)?, theirs: put(sides.theirs)? };
+    Ok((stay, kept))
+}
+
+/// Tells whether no file stands at `path` or where one of its folders must be.
+fn is_way_free(lookup: &Lookup<'_>, root: TreeId, path: &[u8]) -> Result<bool> {
+    let ends = path.find_iter(b"/").chain([path.len()]);
+    for end in ends {
+        match lookup.entry(root, &path[..end])? {
+            None => return Ok(true),
+            Some(entry) if !entry.mode.is_tree() => return Ok(false),
+            Some(_) => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Tells whether finding renames with edits compares at most [`RENAME_BYTES_MAX`] on each side.
+fn compares_few_bytes<S: Source>(objects: &Overlay<S>, changes: &[Changes; 2]) -> Result<bool> {
+    for changes in changes {
+        let file = |entry: &Option<Entry>| entry.filter(Entry::is_file).map(|entry| entry.id);
+        let deleted = changes.values().filter(|(_, new)| new.is_none()).filter_map(|(old, _)| file(old));
+        let added = changes.values().filter(|(old, _)| old.is_none()).filter_map(|(_, new)| file(new));
+        let (deleted, added): (BTreeSet<ObjectId>, BTreeSet<ObjectId>) = (deleted.collect(), added.collect());
+        let bytes = |ids: &BTreeSet<ObjectId>, others: &BTreeSet<ObjectId>| -> Result<(u128, u128)> {
+            let (mut count, mut sum) = (0, 0);
+            for id in ids.difference(others) {
+                count += 1;
+                let length = objects.try_info(*id)?.map_or(0, |(_, length)| length);
+                sum += u128::from(if length > TEXT_BYTES_MAX { 0 } else { length });
+            }
+            Ok((count, sum))
+        };
+        if deleted.is_empty() || added.is_empty() {
+            continue;
+        }
+        let (gone, gone_bytes) = bytes(&deleted, &added)?;
+        let (new, new_bytes) = bytes(&added, &deleted)?;
+        if gone_bytes * new + new_bytes * gone > RENAME_BYTES_MAX {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 type Merged = (TreeId, Vec<tree::Conflict>, HashSet<ObjectId>);
@@ -115,22 +209,31 @@ fn merge_by_gix<S: Source>(
     Ok((TreeId::new(tree), outcome.conflicts, marked.into_inner()))
 }
 
-/// Tells whether a conflict that gix reports is one for git with `merge.directoryRenames=true`: a file that
-/// was moved into a folder which the other side renamed follows the folder, and that alone is none.
+/// Tells whether a conflict that gix reports is one for git with `merge.directoryRenames=false`: what followed a
+/// renamed folder all the same, because a file stands where its own folder was, is a conflict.
 pub(super) fn is_unresolved(conflict: &tree::Conflict) -> bool {
     match &conflict.resolution {
-        Ok(tree::Resolution::OursModifiedTheirsRenamedAndChangedThenRename { merged_blob, .. }) => {
-            merged_blob.is_some_and(|merged| merged.resolution == blob::Resolution::Conflict)
+        Ok(tree::Resolution::OursModifiedTheirsRenamedAndChangedThenRename {
+            merged_blob,
+            final_location,
+            ..
+        }) => {
+            final_location.is_some()
+                || merged_blob.is_some_and(|merged| merged.resolution == blob::Resolution::Conflict)
         }
+        Ok(tree::Resolution::SourceLocationAffectedByRename { .. }) => true,
         _ => conflict.is_unresolved(tree::TreatAsUnresolved::git()),
     }
 }
 
-fn options() -> tree::Options {
+/// How much of two files must be the same, by lines, for one to be the other renamed.
+const SIMILARITY: f32 = 0.5;
+
+fn options(similarity: Option<f32>) -> tree::Options {
     tree::Options {
         rewrites: Some(gix::diff::Rewrites {
             copies: None,
-            percentage: Some(0.5),
+            percentage: similarity,
             limit: RENAMES_MAX,
             track_empty: false,
         }),

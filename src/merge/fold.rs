@@ -8,7 +8,7 @@
 //! criss-crosses costs time, never the stack.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::ancestry::History;
@@ -109,15 +109,8 @@ impl<'s> Workshop<'s> {
         }
         let only =
             |conflict| Folded { tree: None, conflicts: vec![conflict], version: RULE_VERSION, rules: None };
-        let merged = match self.fold_rules(frontier)? {
-            Err(conflict) => Err(conflict),
-            Ok(file) => match self.read_rules(file)? {
-                Ok(rules) => Ok((file, rules)),
-                Err(reason) => Err(self.invalid_rules(frontier, reason)?),
-            },
-        };
-        let (file, rules, mut conflicts) = match merged {
-            Ok((file, rules)) => (file, rules, Vec::new()),
+        let (file, rules, mut conflicts) = match self.fold_valid_rules(frontier)? {
+            Ok(file) => (file, self.rules_by(file, frontier)?, Vec::new()),
             Err(mut conflict) => {
                 let Some(file) = choice(&conflict) else { return Ok(only(conflict)) };
                 match self.read_rules(file)? {
@@ -167,22 +160,66 @@ impl<'s> Workshop<'s> {
         Ok(self.book.parse(Some(&*file.data).filter(|bytes| !stands_for_purged(entry.id, bytes))))
     }
 
-    fn invalid_rules(&self, frontier: &[CommitId], reason: String) -> Result<Conflict> {
-        let path = RULES_FILE.as_bytes();
-        let mut sides = Vec::new();
-        let lookup = Lookup::new(&self.objects);
+    /// Merges `vault.toml`; where versions contradict each other, those that are no valid rules have no say.
+    fn fold_valid_rules(
+        &self,
+        frontier: &[CommitId],
+    ) -> Result<std::result::Result<Option<Entry>, Conflict>> {
+        let conflict = match self.fold_rules(frontier)? {
+            Ok(file) => return Ok(Ok(file)),
+            Err(conflict) => conflict,
+        };
+        let mut valid = Vec::new();
         for id in frontier {
-            sides.push(self.side(*id, lookup.entry(self.history.commit(*id)?.tree, path)?)?);
+            if self.read_rules(self.rules_file(*id)?)?.is_ok() {
+                valid.push(*id);
+            }
         }
-        Ok(Conflict {
-            path: VaultPath::parse(path)?,
-            kind: ConflictKind::Rules,
-            base: BaseValue::NoValue,
-            sides,
-            clears: Vec::new(),
-            reason: Some(reason),
-            made: Made::default(),
-        })
+        match valid.as_slice() {
+            all if all.len() == frontier.len() => Ok(Err(conflict)),
+            [] => Ok(Ok(frontier.last().map_or(Ok(None), |newest| self.rules_file(*newest))?)),
+            valid => self.fold_rules(valid),
+        }
+    }
+
+    /// Returns the rules to merge by where `file` stands at `vault.toml`: its own, or, if it is no valid set of
+    /// rules, those of the newest commit whose version is. A file that nobody can read holds nobody's work.
+    fn rules_by(&self, file: Option<Entry>, frontier: &[CommitId]) -> Result<Rules> {
+        if let Ok(rules) = self.read_rules(file)? {
+            return Ok(rules);
+        }
+        let mut invalid = HashSet::from([file]);
+        let mut todo = BTreeSet::new();
+        for id in frontier {
+            todo.insert((self.history.commit(*id)?.lamport, *id));
+        }
+        // A stamp exceeds those of all ancestors, so that none is met twice.
+        while let Some((_, id)) = todo.pop_last() {
+            let file = self.rules_file(id)?;
+            if !invalid.contains(&file) {
+                match self.read_rules(file)? {
+                    Ok(rules) => return Ok(rules),
+                    Err(_) => invalid.insert(file),
+                };
+            }
+            for parent in &self.history.commit(id)?.parents {
+                todo.insert((self.history.commit(*parent)?.lamport, *parent));
+            }
+        }
+        Ok(self.book.parse(None).unwrap_or_else(|_| Rules::text_only()))
+    }
+
+    /// Returns the version of the merge rule that the vault asks for over a frontier.
+    pub(super) fn version_over(&self, frontier: &[CommitId]) -> Result<u32> {
+        match self.fold_valid_rules(frontier)? {
+            Ok(file) => Ok(self.rules_by(file, frontier)?.version),
+            Err(_) => Ok(RULE_VERSION),
+        }
+    }
+
+    /// Returns what a commit has at `vault.toml`.
+    fn rules_file(&self, id: CommitId) -> Result<Option<Entry>> {
+        Lookup::new(&self.objects).entry(self.history.commit(id)?.tree, RULES_FILE.as_bytes())
     }
 
     fn side(&self, commit: CommitId, entry: Option<Entry>) -> Result<Side> {

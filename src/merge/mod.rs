@@ -15,7 +15,8 @@
 //!
 //! Limits: tree and text merges are gix's (the version is pinned, because a change in them would change
 //! ids); files above [`TEXT_BYTES_MAX`] merge as binary; inexact renames are looked for among at most
-//! [`RENAMES_MAX`] files a side. Both limits are part of the merge rule's version.
+//! [`RENAMES_MAX`] files a side, and only while at most [`RENAME_BYTES_MAX`] are compared. The limits are part of
+//! the merge rule's version.
 
 mod ancestry;
 mod check;
@@ -40,8 +41,8 @@ pub use ancestry::{AheadBehind, History, Relation};
 pub use conflict::{BaseValue, Conflict, ConflictKind, Entry, Made, Side};
 pub use derive::{Derived, FormError, Recomputed, check_derived_form, derive, derived_parents, recompute};
 pub use devices::{may_replace, merge_remote_ref, offer};
-pub use engine::{RENAMES_MAX, TEXT_BYTES_MAX};
-pub use reconcile::{Reconciled, reconcile};
+pub use engine::{RENAME_BYTES_MAX, RENAMES_MAX, TEXT_BYTES_MAX};
+pub use reconcile::{Reconciled, Stuck, reconcile};
 pub use resolve::{Choices, Chosen, Resolution, ResolveError, Take, choose, resolve};
 pub use rules::{
     Base, ContentMerge, ContentOutcome, Driver, RULE_VERSION, RULES_FILE, RuleBook, Rules, Sealing,

@@ -178,7 +178,12 @@ fn sort_conflicts(lookup: &Lookup<'_>, raw: &RawMerge) -> Result<(Vec<ContentCon
     let (mut content, mut other) = (Vec::new(), BTreeSet::new());
     for conflict in raw.conflicts.iter().filter(|c| engine::is_unresolved(c)) {
         let mut paths = BTreeSet::new();
+        let followed = matches!(conflict.resolution, Ok(Resolution::SourceLocationAffectedByRename { .. }));
         for change in [&conflict.ours, &conflict.theirs] {
+            // The folder that something followed has no part in the conflict.
+            if followed && change.entry_mode().is_tree() {
+                continue;
+            }
             paths.insert(change.source_location().to_vec());
             paths.insert(change.location().to_vec());
         }
@@ -188,12 +193,9 @@ fn sort_conflicts(lookup: &Lookup<'_>, raw: &RawMerge) -> Result<(Vec<ContentCon
             }
             Ok(Resolution::OursModifiedTheirsRenamedAndChangedThenRename {
                 merged_blob: Some(merged_blob),
-                final_location,
+                final_location: None,
                 ..
-            }) => {
-                paths.extend(final_location.iter().map(|path| path.to_vec()));
-                Some(merged_blob)
-            }
+            }) => Some(merged_blob),
             _ => None,
         };
         let blob = merged.and_then(|merged| ObjectId::from_gix(&merged.merged_blob_id));

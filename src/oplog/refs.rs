@@ -119,7 +119,7 @@ fn label_fault(text: &str) -> Option<&'static str> {
         Some("it reads like a revision")
     } else if text.starts_with('-') {
         Some("it begins with a dash")
-    } else if matches!(text, "HEAD" | "at" | "parked" | "held" | "base" | "both") {
+    } else if matches!(text, "HEAD" | "at" | "parked" | "held" | "aside" | "base" | "both") {
         Some("the word is reserved")
     } else if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         Some("it reads like an id")
@@ -139,6 +139,8 @@ pub enum RefName {
     Parked,
     /// `held`: heads that are not to be reconciled for now, a set.
     Held,
+    /// `aside`: heads that a person set aside, a set.
+    Aside,
     /// `heads/<label>`: a branch.
     Branch(Label),
     /// `remotes/<device>/<label>`: what another device has offered of a branch, a set of heads.
@@ -163,6 +165,7 @@ impl RefName {
             None if text == "at" => Ok(RefName::At),
             None if text == "parked" => Ok(RefName::Parked),
             None if text == "held" => Ok(RefName::Held),
+            None if text == "aside" => Ok(RefName::Aside),
             Some(("heads", label)) => Ok(RefName::Branch(Label::parse(label)?)),
             Some(("tags", label)) => Ok(RefName::Tag(Label::parse(label)?)),
             Some(("remotes", rest)) => {
@@ -186,7 +189,8 @@ impl RefName {
     /// Reads a ref name that a program of any version wrote.
     fn read(text: &str) -> Result<RefName, RefError> {
         let kind = text.split('/').next().unwrap_or_default();
-        let is_ours = ["HEAD", "at", "parked", "held", "heads", "tags", "remotes", "saved"].contains(&kind);
+        let is_ours =
+            ["HEAD", "at", "parked", "held", "aside", "heads", "tags", "remotes", "saved"].contains(&kind);
         if is_ours || text.is_empty() || text.len() > REF_NAME_BYTES_MAX {
             return RefName::parse(text);
         }
@@ -198,8 +202,10 @@ impl RefName {
             (RefName::Other(_), _) => true,
             (RefName::Head, RefTarget::Branch(_)) => true,
             (RefName::Head, _) => false,
-            (RefName::Remote(..) | RefName::Held, RefTarget::Set(heads)) => !heads.is_empty(),
-            (RefName::Remote(..) | RefName::Held, _) => false,
+            (RefName::Remote(..) | RefName::Held | RefName::Aside, RefTarget::Set(heads)) => {
+                !heads.is_empty()
+            }
+            (RefName::Remote(..) | RefName::Held | RefName::Aside, _) => false,
             (_, target) => matches!(target, RefTarget::Commit(_)),
         }
     }
@@ -219,6 +225,7 @@ impl fmt::Display for RefName {
             RefName::At => f.write_str("at"),
             RefName::Parked => f.write_str("parked"),
             RefName::Held => f.write_str("held"),
+            RefName::Aside => f.write_str("aside"),
             RefName::Branch(label) => write!(f, "heads/{label}"),
             RefName::Remote(device, label) => write!(f, "remotes/{device}/{label}"),
             RefName::Tag(label) => write!(f, "tags/{label}"),

@@ -13,7 +13,7 @@ use super::obeyed::{Acceptance, Accepted, Origin};
 use super::protection::Protections;
 use super::rules::{Class, RULES_FILE};
 use super::ways::Ways;
-use super::{Error, Result, Vault, checkout};
+use super::{Error, Result, Vault, checkout, typos};
 use crate::events::{self, Content, Stream};
 use crate::fs;
 use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
@@ -338,6 +338,7 @@ impl<'a> Admission<'a> {
             self.zeros(path, seen, before)?,
             self.rewritten(path, body, before, origin)?,
             self.syntax(seen, before)?,
+            typos::look(path, if let Body::Whole(bytes) = body { Some(bytes) } else { None }),
             self.secret(seen, body, before)?,
             self.runs(candidate, seen, body, origin)?,
         ];
@@ -357,6 +358,9 @@ impl<'a> Admission<'a> {
             return Ok(Some(finding));
         }
         let Body::Whole(target) = body else { return Ok(None) };
+        if path.as_bytes() == RULES_FILE.as_bytes() {
+            return Ok(self.refuse(path, Finding::new(Reason::InvalidRules).detail("it is a link")));
+        }
         let leaves = Ways::on_disk(self.vault).lead_outside(path, target)?;
         Ok(leaves.then(|| self.refuse(path, Finding::new(Reason::LinkOutside))).flatten())
     }

@@ -6,7 +6,9 @@ use super::Vault;
 use super::rules::{self, VaultRules};
 use crate::events::{self, StreamBase};
 use crate::gateway::sidecar::{self, Digest256};
-use crate::merge::{Base, ContentMerge, ContentOutcome, Driver, Purge, RuleBook, Rules, Sealing};
+use crate::merge::{
+    Base, ContentMerge, ContentOutcome, Driver, Purge, RULE_VERSION, RuleBook, Rules, Sealing,
+};
 use crate::object::VaultPath;
 
 /// Reads a vault's rules for a merge, and knows its tombstones.
@@ -31,8 +33,14 @@ impl Vault {
 
 impl RuleBook for Book {
     fn parse(&self, vault_toml: Option<&[u8]>) -> Result<Rules, String> {
-        let rules = VaultRules::parse(vault_toml).map_err(|error| error.to_string())?;
-        Ok(merge_rules(rules))
+        match VaultRules::parse(vault_toml) {
+            Ok(rules) => Ok(merge_rules(rules)),
+            // A later rule may have a grammar of its own.
+            Err(error) => match vault_toml.and_then(VaultRules::version_asked) {
+                Some(version) if version > RULE_VERSION => Ok(Rules::new(version, |_| Driver::Text)),
+                _ => Err(error.to_string()),
+            },
+        }
     }
 
     fn purges(&self) -> &[Purge] {

@@ -11,7 +11,7 @@ use super::commit::describe_paths;
 use super::moving::{Edits, Move, Moved, move_tree};
 use super::obeyed::Arrivals;
 use super::purge::without_purged;
-use super::rules::{Class, RULES_FILE, VaultRules};
+use super::rules::{Class, RULES_FILE, RulesError, VaultRules};
 use super::transaction::CommitDraft;
 use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault};
@@ -282,10 +282,15 @@ impl Vault {
         })
     }
 
-    /// Returns the rules that a tree holds; a file that is no valid set of rules counts as none, because
-    /// nothing may be blocked by it.
+    /// Returns the rules that a tree holds. Where its file is no valid set of rules those that were last accepted
+    /// here count, because nothing may be blocked by it.
     pub fn rules_of(&self, tree: TreeId) -> Result<VaultRules> {
-        rules_in(&self.store, tree)
+        Ok(valid_rules_in(&self.store, tree)?.unwrap_or_else(|_| self.rules_accepted_here()))
+    }
+
+    /// Returns why the `vault.toml` of a tree is no valid set of rules, if it is none.
+    pub fn rules_fault(&self, tree: TreeId) -> Result<Option<String>> {
+        Ok(valid_rules_in(&self.store, tree)?.err().map(|error| error.to_string()))
     }
 
     /// Returns the rules that hold in the branch now, as a merge wants them.
@@ -296,14 +301,19 @@ impl Vault {
 
 /// Returns the rules that a tree holds; a file that is no valid set of rules counts as none.
 pub(super) fn rules_in(source: &dyn Source, tree: TreeId) -> Result<VaultRules> {
+    Ok(valid_rules_in(source, tree)?.unwrap_or_default())
+}
+
+/// Returns the rules that a tree holds, or why they are none.
+fn valid_rules_in(source: &dyn Source, tree: TreeId) -> Result<std::result::Result<VaultRules, RulesError>> {
     let root = source.find_tree(tree)?;
     let file = root.find(RULES_FILE.as_bytes()).filter(|entry| !entry.mode.is_tree());
-    let Some(entry) = file else { return Ok(VaultRules::default()) };
+    let Some(entry) = file else { return Ok(Ok(VaultRules::default())) };
     let bytes = match source.find_blob(BlobId::new(entry.id)) {
-        Err(SourceError::Purged { .. }) => return Ok(VaultRules::default()),
+        Err(SourceError::Purged { .. }) => return Ok(Ok(VaultRules::default())),
         other => other?,
     };
-    Ok(VaultRules::parse(Some(&bytes)).unwrap_or_default())
+    Ok(VaultRules::parse(Some(&bytes)))
 }
 
 /// Returns `target` with the event streams of `now`.

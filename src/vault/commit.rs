@@ -113,7 +113,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     vault.save_index(&index, tree, &entries, &gathered.listed);
     let changes_rules = gathered.changes.iter().any(|change| change.path.as_bytes() == RULES_FILE.as_bytes());
     if changes_rules {
-        vault.accept_rules(tree)?;
+        vault.accept_own_rules(base_tree, tree)?;
     }
     Ok(CommitOutcome::of(gathered, Some((id, commit))))
 }

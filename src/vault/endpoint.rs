@@ -146,11 +146,15 @@ impl VaultEndpoint {
         let refs = self.vault.log.refs();
         let mut labels: BTreeSet<Label> = refs.branches().map(|(label, _)| label.clone()).collect();
         labels.extend(refs.remotes().map(|(_, label, _)| label.clone()));
+        let aside = self.vault.aside();
         let mut branches = Vec::new();
         for label in labels {
             let mut known: Vec<CommitId> = refs.branch(&label).into_iter().collect();
+            for head in &known {
+                self.vault.store.find_commit(*head)?;
+            }
             for (_, _, heads) in refs.remotes().filter(|(_, of, _)| **of == label) {
-                known.extend(heads);
+                known.extend(heads.iter().filter(|head| !aside.contains(head)));
             }
             let heads = merge::offer(&self.vault.store, &known)?;
             if sync::is_branch_name(label.as_str()) {
@@ -246,6 +250,12 @@ impl VaultEndpoint {
             let old = self.vault.ref_set(&name);
             for head in &branch.heads {
                 self.vault.store.find_commit(*head)?;
+                if self.vault.aside().contains(head) {
+                    let (device, head) = (&peer.identity.device, head.short());
+                    let notice =
+                        format!("{device} offers {head} again, which was set aside; it stays set aside");
+                    self.vault.notices.push(notice);
+                }
             }
             let merged = merge::merge_remote_ref(&self.vault.store, &old, &branch.heads)?;
             if !merged.is_empty() {
@@ -337,7 +347,8 @@ impl VaultEndpoint {
             Some(Hold::UnknownRule(_)) => HeadState::RuleUnknown,
             Some(Hold::Guarded(_) | Hold::Session(_)) => HeadState::Held,
         };
-        let pending = self.reconciled.as_ref().map_or(0, |outcome| outcome.pending.len());
+        let pending =
+            self.reconciled.as_ref().map_or(0, |outcome| outcome.pending.len() + outcome.stuck.len());
         Ok(Outcome {
             frontier: merge::offer(&self.vault.store, &known)?,
             head,

@@ -12,6 +12,7 @@ use super::obeyed::Origin;
 use super::refusal::{Door, Refused};
 use super::rules::Class;
 use super::sealing::seal_holds;
+use super::twins::{Twins, differs_in_form};
 use crate::fs::Stat;
 use crate::gateway::Reason;
 use crate::gateway::name::is_portable_path;
@@ -47,7 +48,8 @@ pub(super) fn with_objects<'a>(
 /// Judges a move of the branch's tree to one that other devices had a part in.
 pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) -> Result<Guarded> {
     let diffs = worktree::diff_trees(source, admission.base, to)?;
-    let mut guard = Guard { admission, source, to, guarded: Guarded::default(), links_lead_out: false };
+    let (guarded, twins) = (Guarded::default(), Twins::of(source, to));
+    let mut guard = Guard { admission, source, to, guarded, links_lead_out: false, twins };
     let new_ids: BTreeSet<ObjectId> =
         diffs.iter().filter(|diff| diff.old.is_none()).filter_map(|diff| diff.new.map(|new| new.1)).collect();
     let gone = diffs.iter().filter(|diff| diff.new.is_none());
@@ -98,6 +100,7 @@ struct Guard<'a, 'b> {
     guarded: Guarded,
     /// Whether a link that is new or changed leads out of the vault, held or let through.
     links_lead_out: bool,
+    twins: Twins<'a>,
 }
 
 impl Guard<'_, '_> {
@@ -132,6 +135,11 @@ impl Guard<'_, '_> {
         let path = &diff.path;
         if diff.old.is_none() && !is_portable_path(path) {
             self.tell(path, id, Finding::new(Reason::NameNotPortable));
+        }
+        if diff.old.is_none()
+            && let Some(twin) = self.twins.find(path)?
+        {
+            self.tell(path, id, Finding::new(Reason::NameCollides).detail(differs_in_form(&twin)));
         }
         let bytes = self.read(id)?;
         if mode == Mode::Symlink {
@@ -205,7 +213,7 @@ impl Guard<'_, '_> {
         let is = |class| self.admission.protections.is(path, class);
         match reason {
             Reason::ObeyedFile | Reason::LinkOutside | Reason::StreamRewritten => Policy::Hold,
-            Reason::Secret => Policy::Report,
+            Reason::Secret | Reason::InvalidRules => Policy::Report,
             _ if is(Class::Canonical) || is(Class::Stream) => Policy::Hold,
             _ => Policy::Report,
         }

@@ -7,6 +7,7 @@
 //! - A checkout that was cut is finished by whoever opens the vault next.
 
 mod admission;
+mod aside;
 mod book;
 mod bundle;
 mod checkout;
@@ -33,6 +34,7 @@ mod reference;
 mod refusal;
 mod relocate;
 mod remains;
+mod remember;
 mod repair;
 mod restored;
 mod sealing;
@@ -43,6 +45,8 @@ mod streams;
 mod tokens;
 mod transaction;
 mod trust;
+mod twins;
+mod typos;
 mod undo;
 mod unled;
 mod verify;
@@ -56,6 +60,7 @@ pub mod revision;
 pub mod rules;
 
 pub use admission::{Allowance, Finding};
+pub use aside::{Selection, set_aside};
 pub use bundle::{BundleMade, BundleRequest, create_bundle, note_refused_bundle};
 pub use checkout::{
     CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, is_there, rollback, switch,
@@ -90,6 +95,7 @@ pub use streams::{Added, Record, Recorded, import_streams, read_stream, record, 
 pub use tokens::{Token, create_token, revoke_token};
 pub use transaction::VaultLock;
 pub use trust::{Trust, Trusted, check_trust, distrust_vault, trust_vault, trusted_vaults};
+pub use twins::twins;
 pub use undo::{UndoOutcome, undo};
 pub use unled::{Unled, bring_back};
 pub use verify::{Depth, Lost, Problem, Verified, verify};

@@ -65,6 +65,19 @@ pub struct Moved {
     pub withheld: Vec<Refused>,
 }
 
+impl Moved {
+    /// Returns what happened in two moves, one after the other.
+    pub(super) fn both(first: Option<Moved>, then: Option<Moved>) -> Option<Moved> {
+        let (Some(mut first), Some(then)) = (first.clone(), then.clone()) else { return first.or(then) };
+        first.written += then.written;
+        first.removed += then.removed;
+        first.saved = then.saved.or(first.saved);
+        first.unwritable.extend(then.unwritable);
+        first.withheld.extend(then.withheld);
+        Some(first)
+    }
+}
+
 /// Moves the working tree and appends the operation. Nothing is changed if anything is in the way.
 pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<Moved> {
     let Move { tree, content, mut operation, edits, arrivals } = request;

@@ -75,13 +75,39 @@ impl Vault {
         Ok(Protections(all))
     }
 
-    /// Tells whether the protections of a tree are those that were accepted on this device.
-    pub fn has_accepted_rules(&self, tree: TreeId) -> Result<bool> {
-        Ok(self.rules_mark(tree)? == self.accepted_rules())
+    /// Accepts the protections that a commit of this device brings, and says what they loosen.
+    ///
+    /// Where the version before it was another device's and not accepted here, an edit of it says nothing about the
+    /// rest: then what the new version loosens waits as it did.
+    pub(super) fn accept_own_rules(&mut self, before: TreeId, now: TreeId) -> Result<()> {
+        if self.rules_fault(now)?.is_some() {
+            return Ok(());
+        }
+        let loosened = self.rules_accepted_here().loosened_by(&self.rules_of(now)?);
+        let is_ours = self.rules_mark(before)? == self.accepted_rules();
+        if !loosened.is_empty() {
+            let what = loosened.join(", ");
+            self.notices.push(match is_ours {
+                true => format!("{RULES_FILE} loosens what is protected: {what}"),
+                false => format!(
+                    "{RULES_FILE} holds what another device loosened, and it is not in force here before \
+                     `mvault reconcile --allow rules`: {what}"
+                ),
+            });
+        }
+        if is_ours || loosened.is_empty() { self.accept_rules(now) } else { Ok(()) }
     }
 
-    /// Accepts the protections of a tree on this device.
+    /// Tells whether the protections of a tree are those that were accepted on this device.
+    pub fn has_accepted_rules(&self, tree: TreeId) -> Result<bool> {
+        Ok(self.rules_mark(tree)? == self.accepted_rules() || self.rules_fault(tree)?.is_some())
+    }
+
+    /// Accepts the protections of a tree on this device. A file that is no valid set of rules has none to accept.
     pub fn accept_rules(&mut self, tree: TreeId) -> Result<()> {
+        if self.rules_fault(tree)?.is_some() {
+            return Ok(());
+        }
         let mark = self.rules_mark(tree)?;
         if mark != self.accepted_rules() {
             self.config.set_accepted_rules(&mark);
@@ -101,7 +127,7 @@ impl Vault {
     }
 
     /// What cannot be read any more counts as the defaults, which protect everything they know.
-    fn rules_accepted_here(&self) -> VaultRules {
+    pub(super) fn rules_accepted_here(&self) -> VaultRules {
         let id = crate::object::ObjectId::parse(&self.accepted_rules()).ok();
         let bytes = id.and_then(|id| self.store.find_blob(BlobId::new(id)).ok());
         VaultRules::parse(bytes.as_deref()).unwrap_or_default()

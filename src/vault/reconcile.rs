@@ -3,23 +3,23 @@
 //! What is pending is never stored: it follows from the heads. Only the choices made for conflicts are,
 //! in `.mvault/reconcile/choices.jsonl`, keyed by what was in conflict, so that they lapse with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::admission::{Admission, Allowance};
-use super::guard;
+use super::aside::{Selection, blames_a_head};
 use super::moving::{Edits, Move, Moved, move_tree};
 use super::obeyed::Arrivals;
 use super::refusal::{Door, Refused};
 use super::transaction::CommitDraft;
 use super::write::refuse_content;
-use super::{Error, ErrorKind, Result, Vault, VaultLock};
+use super::{Error, ErrorKind, Result, Vault, VaultLock, guard, remember};
 use crate::fs;
 use crate::gateway::Reason;
-use crate::merge::{self, Choices, Conflict, Reconciled, Take};
+use crate::merge::{self, Choices, Conflict, Reconciled, Stuck, Take};
 use crate::object::{BlobId, CommitId, DeviceName, Kind, Object, ObjectId, TreeId, VaultPath};
-use crate::oplog::{NewOperation, RefName};
+use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
 
 const RULES_ARRIVED: &str = "vault.toml came from another device: what it protects counts at once, what it allows \
@@ -44,6 +44,10 @@ pub struct ReconcileOutcome {
     pub moved: Option<Moved>,
     /// What is worth a word in what came, though it holds nothing.
     pub told: Vec<Refused>,
+    /// Heads that cannot be processed: left out, and tried again by the next reconcile.
+    pub stuck: Vec<Stuck>,
+    /// Heads that were set aside by name.
+    pub set_aside: Vec<CommitId>,
 }
 
 /// Why reconcile waits.
@@ -75,24 +79,34 @@ pub struct Accepts {
 /// Computes what reconciling would come to, and changes nothing.
 pub fn pending(vault: &Vault) -> Result<Reconciled> {
     let offered: Vec<CommitId> = vault.offered().into_iter().collect();
-    Ok(merge::reconcile(&vault.store, &vault.book(), vault.head()?, &offered)?)
+    remember::reconciled(vault, vault.head()?, &offered)
 }
 
-/// Reconciles the branch with everything that was offered; what an undo had held back comes in again.
-pub fn reconcile(vault: &mut Vault, accepts: &Accepts) -> Result<ReconcileOutcome> {
+/// Reconciles the branch with everything that was offered; what an undo had held back comes in again, and what
+/// `selection` names is set aside or taken in again.
+pub fn reconcile(vault: &mut Vault, accepts: &Accepts, selection: &Selection) -> Result<ReconcileOutcome> {
     let lock = vault.lock("reconcile")?;
-    let mut operation = vault.operation("reconcile");
-    let mut offered: Vec<CommitId> = vault.offered().into_iter().collect();
+    let operation = vault.operation("reconcile");
+    let (mut operation, set_aside) = vault.select(operation, selection)?;
+    let mut aside = vault.aside();
+    if let Some(target) = operation.target(&RefName::Aside) {
+        aside = target.into_iter().flat_map(RefTarget::commits).collect();
+    }
     if !vault.held().is_empty() {
-        offered.extend(vault.held());
         operation = operation.remove(RefName::Held);
     }
-    reconcile_locked(vault, &lock, operation, &offered, accepts)
+    let offered = vault.offered().into_iter().chain(vault.held()).chain(vault.aside());
+    let offered: BTreeSet<CommitId> = offered.filter(|head| !aside.contains(head)).collect();
+    let offered: Vec<CommitId> = offered.into_iter().collect();
+    let outcome = reconcile_locked(vault, &lock, operation, &offered, accepts)?;
+    Ok(ReconcileOutcome { set_aside, ..outcome })
 }
 
 /// Reconciles the branch with what was offered, under the name of `operation`, whose refs move in the
 /// same append. Nothing moves if edits are in the way or the tree is parked; then the operation is
 /// appended without the head, so that what was fetched is kept.
+///
+/// A head that cannot be processed is left out, and the others come in without it, each in an operation of its own.
 pub fn reconcile_locked(
     vault: &mut Vault,
     lock: &VaultLock,
@@ -104,7 +118,40 @@ pub fn reconcile_locked(
     if accepts.rules {
         vault.accept_rules(vault.tree_of(own)?)?;
     }
-    let result = merge::reconcile(&vault.store, &vault.book(), own, offered)?;
+    match reconcile_all(vault, lock, operation.clone(), offered, accepts) {
+        Err(error) if blames_a_head(&error) && vault.head()? == own => {}
+        done => return done,
+    }
+    let mut outcome = reconcile_all(vault, lock, operation.clone(), &[], accepts)?;
+    let (mut good, mut stuck) = (Vec::new(), Vec::new());
+    for head in offered {
+        good.push(*head);
+        let before = vault.head()?;
+        match reconcile_all(vault, lock, operation.clone(), &good, accepts) {
+            Ok(more) => {
+                let moved = Moved::both(outcome.moved.take(), more.moved);
+                outcome = ReconcileOutcome { moved, derived: more.derived.or(outcome.derived), ..more };
+            }
+            Err(error) if blames_a_head(&error) && vault.head()? == before => {
+                good.pop();
+                stuck.push(Stuck::by(&vault.store, *head, &error, true));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    outcome.stuck.extend(stuck);
+    Ok(outcome)
+}
+
+fn reconcile_all(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    operation: NewOperation,
+    offered: &[CommitId],
+    accepts: &Accepts,
+) -> Result<ReconcileOutcome> {
+    let own = vault.head()?;
+    let result = remember::reconciled(vault, own, offered)?;
     let mut outcome = ReconcileOutcome {
         head: own,
         derived: None,
@@ -113,6 +160,8 @@ pub fn reconcile_locked(
         on_hold: result.unknown_rule.map(Hold::UnknownRule),
         moved: None,
         told: Vec::new(),
+        stuck: result.stuck.clone(),
+        set_aside: Vec::new(),
     };
     if result.head == own {
         outcome.moved = place_accepted(vault, lock, &operation, accepts)?;
@@ -131,6 +180,7 @@ pub fn reconcile_locked(
     let guarded = guard::judge(&admission, &guard::with_objects(&vault.store, &result.objects), tree)?;
     let overrides = admission.overrides();
     outcome.told = guarded.told;
+    log_twins(vault, &outcome.told)?;
     if !guarded.held.is_empty() {
         vault.log_rejections(&guarded.held)?;
         append_if_news(vault, lock, operation)?;
@@ -163,6 +213,12 @@ pub fn reconcile_locked(
     }
 }
 
+/// Logs names that some file systems take for one another: that is worth a line that stays.
+fn log_twins(vault: &Vault, told: &[Refused]) -> Result<()> {
+    let twins = told.iter().filter(|told| told.reason == Reason::NameCollides);
+    vault.log_rejections(&twins.cloned().collect::<Vec<Refused>>())
+}
+
 /// Tells why the files must not move now, whatever came.
 fn files_must_stay(vault: &Vault, accepts: &Accepts) -> Result<Option<Hold>> {
     if vault.parked().is_some() {
@@ -192,7 +248,7 @@ fn move_to(
 }
 
 /// Gives a clone its first head, from what was offered, and its files. Nothing is overwritten: what is in
-/// the folder already must be the same or elsewhere.
+/// the folder already must be the same or elsewhere. A head that cannot be processed is left out.
 pub fn begin_locked(
     vault: &mut Vault,
     lock: &VaultLock,
@@ -200,14 +256,34 @@ pub fn begin_locked(
 ) -> Result<ReconcileOutcome> {
     let offered: Vec<CommitId> = vault.offered().into_iter().collect();
     let frontier = merge::offer(&vault.store, &offered)?;
-    let Some(first) = frontier.first() else {
+    if frontier.is_empty() {
         return Err(Error::refused(
             ErrorKind::UnknownRevision,
             format!("the other side has no branch {}", vault.branch()),
             "`mvault branch` there lists its branches",
         ));
+    }
+    let mut failed = match begin_with(vault, lock, operation.clone(), &frontier) {
+        Err(error) if blames_a_head(&error) && vault.log.refs().head().is_none() => error,
+        done => return done,
     };
-    let result = merge::reconcile(&vault.store, &vault.book(), *first, &frontier)?;
+    for head in &frontier {
+        match begin_with(vault, lock, operation.clone(), &[*head]) {
+            Ok(_) => return reconcile_locked(vault, lock, operation, &offered, &Accepts::default()),
+            Err(error) if blames_a_head(&error) && vault.log.refs().head().is_none() => failed = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed)
+}
+
+fn begin_with(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    operation: NewOperation,
+    frontier: &[CommitId],
+) -> Result<ReconcileOutcome> {
+    let result = merge::reconcile(&vault.store, &vault.book(), frontier[0], frontier)?;
     let tree = tree_of(vault, &result)?;
     let moved = move_to(vault, lock, operation, &result, (tree, Arrivals::New))?;
     // Whoever makes a clone takes the vault as it is.
@@ -220,6 +296,8 @@ pub fn begin_locked(
         on_hold: None,
         moved: Some(moved),
         told: Vec::new(),
+        stuck: result.stuck,
+        set_aside: Vec::new(),
     })
 }
 
@@ -252,6 +330,7 @@ fn append_if_news(vault: &mut Vault, lock: &VaultLock, operation: NewOperation) 
     Ok(())
 }
 
+/// Returns the tree of the head that a reconcile computed.
 fn tree_of(vault: &Vault, result: &Reconciled) -> Result<TreeId> {
     match result.objects.get(&result.head.object()) {
         Some(object) => decode_tree(result.head, object),

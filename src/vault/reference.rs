@@ -1,8 +1,9 @@
 //! Where the branch, the working tree and other devices stand.
 //!
-//! Besides branches, remotes, tags and saved states the log keeps four pseudo-refs: `HEAD` names the
+//! Besides branches, remotes, tags and saved states the log keeps five pseudo-refs: `HEAD` names the
 //! branch, `at` the commit the working tree stands on, `parked` the branch's head at the moment of
-//! parking (there only while the tree is parked), `held` the heads that an undone pull had brought.
+//! parking (there only while the tree is parked), `held` the heads that an undone pull had brought, `aside`
+//! those that a person set aside.
 //! Being refs, they move with what they belong to, in one append.
 
 use std::collections::BTreeSet;
@@ -55,10 +56,11 @@ impl Vault {
         }
     }
 
-    /// Returns what other devices have offered of the present branch, without what is held.
+    /// Returns what other devices have offered of the present branch, without what is held or set aside.
     pub fn offered(&self) -> BTreeSet<CommitId> {
         let branch = self.branch();
-        let held = self.held();
+        let mut held = self.held();
+        held.extend(self.aside());
         let of_branch = self.log.refs().remotes().filter(|(_, label, _)| **label == branch);
         of_branch.flat_map(|(_, _, heads)| heads.iter().copied()).filter(|id| !held.contains(id)).collect()
     }

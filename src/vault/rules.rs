@@ -4,11 +4,11 @@
 //! parser is part of the merge rule: the same bytes must mean the same for ever. Unknown keys mean
 //! nothing here; an unknown driver or class, or a value of the wrong type, makes the file invalid.
 
-use std::str::FromStr;
+mod loosened;
 
 use gix::bstr::ByteSlice;
 use gix::glob::{Pattern, pattern::Case, wildmatch};
-use toml_edit::{DocumentMut, Item, TableLike};
+use toml_edit::{Document, Item, Table};
 
 use crate::gateway::content::Syntax;
 use crate::gateway::sidecar;
@@ -23,16 +23,48 @@ pub const RULES_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RulesError {
     /// Not TOML, or larger than [`RULES_BYTES_MAX`].
-    #[error("vault.toml is not valid TOML: {0}")]
-    Syntax(String),
-    /// A value that is not allowed.
-    #[error("vault.toml: {key} {problem}")]
+    #[error("{}not valid TOML: {problem}", at(*line))]
+    Syntax {
+        /// The line, counted from 1, if it is known.
+        line: Option<usize>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A key or value that is not allowed.
+    #[error("{}{key} {problem}", at(*line))]
     Value {
+        /// The line, counted from 1, if it is known.
+        line: Option<usize>,
         /// The key, dotted.
         key: String,
         /// What is wrong with it.
         problem: String,
     },
+}
+
+fn at(line: Option<usize>) -> String {
+    line.map(|line| format!("line {line}: ")).unwrap_or_default()
+}
+
+/// Where something begins in the text, in bytes.
+type Span = Option<std::ops::Range<usize>>;
+
+/// Returns the line on which a byte stands.
+pub(super) fn line_of(text: &[u8], span: Span) -> Option<usize> {
+    let start = span?.start.min(text.len());
+    Some(1 + text[..start].iter().filter(|byte| **byte == b'\n').count())
+}
+
+impl RulesError {
+    /// Turns the byte that the parser noted into its line.
+    fn in_text(self, text: &str) -> RulesError {
+        match self {
+            RulesError::Value { line: Some(byte), key, problem } => {
+                RulesError::Value { line: line_of(text.as_bytes(), Some(byte..byte)), key, problem }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What a file is to the vault.
@@ -165,14 +197,24 @@ impl VaultRules {
     pub fn parse(bytes: Option<&[u8]>) -> Result<VaultRules, RulesError> {
         let mut rules = VaultRules::default();
         let Some(bytes) = bytes else { return Ok(rules) };
-        if bytes.len() > RULES_BYTES_MAX {
-            return Err(RulesError::Syntax(format!("it is larger than {RULES_BYTES_MAX} bytes")));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|e| RulesError::Syntax(e.to_string()))?;
-        let document = DocumentMut::from_str(text).map_err(|e| RulesError::Syntax(e.message().to_owned()))?;
+        let text = text_of(bytes)?;
+        let document = document_of(text)?;
+        rules.read(&document).map_err(|error| error.in_text(text))?;
+        Ok(rules)
+    }
+
+    /// Returns the version of the merge rule that a file asks for, whatever else is in it. `None` if that cannot be
+    /// read.
+    pub fn version_asked(bytes: &[u8]) -> Option<u32> {
+        let document = document_of(text_of(bytes).ok()?).ok()?;
+        document.get("reconcile")?.as_integer().and_then(|version| u32::try_from(version).ok())
+    }
+
+    fn read(&mut self, document: &Table) -> Result<(), RulesError> {
+        let rules = self;
         if let Some(item) = document.get("reconcile") {
             let version = item.as_integer().and_then(|v| u32::try_from(v).ok()).filter(|v| *v > 0);
-            rules.reconcile = version.ok_or_else(|| bad("reconcile", "is not a number above 0"))?;
+            rules.reconcile = version.ok_or_else(|| bad("reconcile", item, "is not a number above 0"))?;
         }
         for table in tables(document.get("path"))? {
             rules.paths.push(path_rule(table)?);
@@ -186,7 +228,7 @@ impl VaultRules {
         if let Some(item) = document.get("boot") {
             rules.boot = boot(item)?;
         }
-        Ok(rules)
+        Ok(())
     }
 
     /// Returns what an agent is told when it starts; its files are the patterns of canonical files unless the
@@ -280,22 +322,80 @@ impl PathRule {
     }
 }
 
-fn bad(key: &str, problem: impl Into<String>) -> RulesError {
-    RulesError::Value { key: key.to_owned(), problem: problem.into() }
+fn text_of(bytes: &[u8]) -> Result<&str, RulesError> {
+    if bytes.len() > RULES_BYTES_MAX {
+        let problem = format!("it is larger than {RULES_BYTES_MAX} bytes");
+        return Err(RulesError::Syntax { line: None, problem });
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        RulesError::Syntax { line: line_of(bytes, Some(at..at)), problem: "it is not UTF-8".to_owned() }
+    })
 }
 
-fn tables(item: Option<&Item>) -> Result<Vec<&dyn TableLike>, RulesError> {
+/// Parses the text; the spans of keys and values are kept.
+pub(super) fn document_of(text: &str) -> Result<Table, RulesError> {
+    match Document::parse(text) {
+        Ok(document) => Ok(document.into_table()),
+        Err(error) => Err(RulesError::Syntax {
+            line: line_of(text.as_bytes(), error.span()),
+            problem: error.message().lines().next().unwrap_or_default().to_owned(),
+        }),
+    }
+}
+
+/// The line is the byte where the value begins, until [`RulesError::in_text`] counts.
+fn bad(key: &str, item: &Item, problem: impl Into<String>) -> RulesError {
+    bad_at(key, item.span(), problem)
+}
+
+fn bad_at(key: &str, span: Span, problem: impl Into<String>) -> RulesError {
+    RulesError::Value { line: span.map(|span| span.start), key: key.to_owned(), problem: problem.into() }
+}
+
+/// Returns the word that a mistyped one is most likely meant to be: one that two edits make of it at most.
+pub(super) fn nearest<'w>(typed: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let near = words.into_iter().map(|word| (edits(typed, word), word));
+    let near = near.filter(|(edits, word)| *edits <= 2 && *edits * 2 < word.chars().count());
+    near.min_by_key(|(edits, _)| *edits).map(|(_, word)| word)
+}
+
+/// Counts the letters to add, take away or change; letter case, `-` and `_` do not count. Two words of very
+/// different lengths are not compared.
+fn edits(one: &str, other: &str) -> usize {
+    let letters = |text: &str| -> Vec<char> {
+        text.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
+    };
+    let (one, other) = (letters(one), letters(other));
+    if one.len().abs_diff(other.len()) > 2 {
+        return usize::MAX / 2;
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+fn tables(item: Option<&Item>) -> Result<Vec<&Table>, RulesError> {
     let Some(item) = item else { return Ok(Vec::new()) };
     let array = item.as_array_of_tables();
-    let array = array.ok_or_else(|| bad("path", "is not a list of tables: write [[path]]"))?;
-    Ok(array.iter().map(|table| table as &dyn TableLike).collect())
+    let array = array.ok_or_else(|| bad("path", item, "is not a list of tables: write [[path]]"))?;
+    Ok(array.iter().collect())
 }
 
-fn path_rule(table: &dyn TableLike) -> Result<PathRule, RulesError> {
-    let glob = table.get("match").and_then(Item::as_str);
-    let glob = glob.ok_or_else(|| bad("path.match", "is missing or not a string"))?;
+fn path_rule(table: &Table) -> Result<PathRule, RulesError> {
+    let item = table.get("match");
+    let span = || item.and_then(Item::span).or_else(|| table.span());
+    let glob = item.and_then(Item::as_str);
+    let glob = glob.ok_or_else(|| bad_at("path.match", span(), "is missing or not a string"))?;
     let pattern = Pattern::from_bytes_without_negation(glob.as_bytes())
-        .ok_or_else(|| bad("path.match", "is an empty pattern"))?;
+        .ok_or_else(|| bad_at("path.match", span(), "is an empty pattern"))?;
     Ok(PathRule {
         glob: glob.to_owned(),
         pattern,
@@ -308,18 +408,18 @@ fn path_rule(table: &dyn TableLike) -> Result<PathRule, RulesError> {
 
 /// Codes that no program of this version knows mean nothing, as unknown keys do.
 fn strings(item: &Item, key: &str) -> Result<Vec<String>, RulesError> {
-    let array = item.as_array().ok_or_else(|| bad(key, "is not a list of strings"))?;
+    let array = item.as_array().ok_or_else(|| bad(key, item, "is not a list of strings"))?;
     let texts = array.iter().map(|value| value.as_str().map(str::to_owned));
-    texts.collect::<Option<_>>().ok_or_else(|| bad(key, "is not a list of strings"))
+    texts.collect::<Option<_>>().ok_or_else(|| bad(key, item, "is not a list of strings"))
 }
 
 fn boot(item: &Item) -> Result<BootRules, RulesError> {
-    let table = item.as_table_like().ok_or_else(|| bad("boot", "is not a table"))?;
+    let table = item.as_table_like().ok_or_else(|| bad("boot", item, "is not a table"))?;
     let number = |key: &str, or: usize| match table.get(key) {
         None => Ok(or),
         Some(item) => {
             let number = item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= 1000);
-            number.ok_or_else(|| bad(&format!("boot.{key}"), "is no number from 0 to 1000"))
+            number.ok_or_else(|| bad(&format!("boot.{key}"), item, "is no number from 0 to 1000"))
         }
     };
     let defaults = BootRules::default();
@@ -330,8 +430,13 @@ fn boot(item: &Item) -> Result<BootRules, RulesError> {
     })
 }
 
+/// Asks for the word that may have been meant, to stand at the end of a problem.
+pub(super) fn did_you_mean(word: Option<&str>) -> String {
+    word.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
+}
+
 fn limits(item: &Item) -> Result<Limits, RulesError> {
-    let table = item.as_table_like().ok_or_else(|| bad("limits", "is not a table"))?;
+    let table = item.as_table_like().ok_or_else(|| bad("limits", item, "is not a table"))?;
     let number = |key: &str, max: u64| match table.get(key) {
         None => Ok(None),
         Some(item) => {
@@ -339,7 +444,7 @@ fn limits(item: &Item) -> Result<Limits, RulesError> {
             let valid = number.filter(|n| (1..=max).contains(n));
             valid
                 .map(Some)
-                .ok_or_else(|| bad(&format!("limits.{key}"), format!("is no number from 1 to {max}")))
+                .ok_or_else(|| bad(&format!("limits.{key}"), item, format!("is no number from 1 to {max}")))
         }
     };
     let defaults = Limits::default();
@@ -350,13 +455,15 @@ fn limits(item: &Item) -> Result<Limits, RulesError> {
     })
 }
 
-fn word<T: Copy>(table: &dyn TableLike, key: &str, words: &[(&str, T)]) -> Result<Option<T>, RulesError> {
+fn word<T: Copy>(table: &Table, key: &str, words: &[(&str, T)]) -> Result<Option<T>, RulesError> {
     let Some(item) = table.get(key) else { return Ok(None) };
     let found = item.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
-    let allowed = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-    found
-        .map(|(_, meaning)| Some(*meaning))
-        .ok_or_else(|| bad(&format!("path.{key}"), format!("is none of: {}", allowed())))
+    let problem = || {
+        let allowed = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+        let meant = item.as_str().and_then(|typed| nearest(typed, words.iter().map(|(word, _)| *word)));
+        format!("is none of: {allowed}{}", did_you_mean(meant))
+    };
+    found.map(|(_, meaning)| Some(*meaning)).ok_or_else(|| bad(&format!("path.{key}"), item, problem()))
 }
 
 #[cfg(test)]

@@ -115,10 +115,13 @@ impl Vault {
     fn seen_max(&self) -> Result<Lamport> {
         let mut max = Lamport::default();
         let refs = self.log.refs();
-        let branches = refs.branches().map(|(_, id)| id);
-        let remotes = refs.remotes().flat_map(|(_, _, heads)| heads.iter().copied());
-        for id in branches.chain(remotes).collect::<BTreeSet<_>>() {
+        for (_, id) in refs.branches() {
             max = max.max(self.store.find_commit(id)?.lamport);
+        }
+        let remotes = refs.remotes().flat_map(|(_, _, heads)| heads.iter().copied());
+        for id in remotes.collect::<BTreeSet<_>>() {
+            // A head of another device that cannot be read keeps nobody from committing.
+            max = max.max(self.store.find_commit(id).map_or(max, |commit| commit.lamport));
         }
         Ok(max)
     }

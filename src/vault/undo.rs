@@ -79,6 +79,7 @@ fn movable(operation: &Operation) -> impl Iterator<Item = &RefChange> {
                 | RefName::Tag(_)
                 | RefName::Parked
                 | RefName::Held
+                | RefName::Aside
         )
     })
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 mod gc;
 mod handles;
+mod heads;
 mod history;
 mod hook;
 mod hooks;

@@ -260,6 +260,9 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
             importance: 10,
         });
     }
+    if !pending.stuck.is_empty() {
+        words.push(format!("{} cannot be processed", count(pending.stuck.len(), "head")));
+    }
     let (left, told) = open_handoffs(vault, agent)?;
     items.extend(left);
     words.extend(told);

@@ -22,16 +22,18 @@ pub struct Waiting {
 /// Reads what waits.
 pub fn read(vault: &Vault, history: &History<'_>, head: CommitId) -> Result<Waiting> {
     let mut heads = Vec::new();
+    let mut commits: HashMap<CommitId, Option<Moment>> = HashMap::new();
     for offered in vault.offered() {
-        if !history.is_ancestor(offered, head)? {
+        // What cannot be read is told by `status`.
+        let Ok(waiting) = history.only_in(&[offered], &[head]) else { continue };
+        if !waiting.is_empty() {
             heads.push(offered);
+            commits.extend(waiting.into_iter().map(|id| (id, None)));
         }
     }
     if heads.is_empty() {
         return Ok(Waiting::default());
     }
-    let waiting = history.only_in(&heads, &[head])?;
-    let mut commits: HashMap<CommitId, Option<Moment>> = waiting.into_iter().map(|id| (id, None)).collect();
     let branch = vault.branch();
     for operation in vault.log().operations().take(OPERATIONS_LOOKED_AT) {
         if commits.values().all(Option::is_some) {
@@ -46,7 +48,7 @@ pub fn read(vault: &Vault, history: &History<'_>, head: CommitId) -> Result<Wait
             let ids = |target: &Option<RefTarget>| -> Vec<CommitId> {
                 target.iter().flat_map(RefTarget::commits).collect()
             };
-            for id in history.only_in(&ids(&change.new), &ids(&change.old))? {
+            for id in history.only_in(&ids(&change.new), &ids(&change.old)).unwrap_or_default() {
                 if let Some(came) = commits.get_mut(&id) {
                     *came = at;
                 }

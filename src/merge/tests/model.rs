@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dice::Dice;
 use super::{TestBook, World};
 use crate::merge::{
-    Choices, Conflict, ConflictKind, History, Reconciled, ResolveError, Take, choose, may_replace,
-    merge_remote_ref, offer, reconcile, resolve,
+    Choices, Conflict, History, Reconciled, ResolveError, Take, choose, may_replace, merge_remote_ref, offer,
+    reconcile, resolve,
 };
 use crate::object::{
     Commit, CommitId, DeviceName, Kind, Lamport, Object, ObjectId, Signature, Source, TreeId,
@@ -163,9 +163,7 @@ impl Device {
     }
 
     fn take(&self, dice: &mut Dice, conflict: &Conflict) -> Take {
-        if conflict.kind == ConflictKind::Rules
-            || (conflict.path.as_bytes() == b"vault.toml" && dice.chance(70))
-        {
+        if conflict.path.as_bytes() == b"vault.toml" && dice.chance(70) {
             return Take::Bytes(
                 format!("# made anew {}\nunion .u\nset .set\nbinary .bin\n", dice.below(3)).into_bytes(),
             );

@@ -105,7 +105,8 @@ fn char_columns(c: char) -> usize {
 fn against(base: &Held<'_>, held: &Held<'_>, palette: Palette) -> Vec<String> {
     let note = |text: &str| vec![palette.paint(Style::Faint, text)];
     let changes: Vec<Hunk<'_>> = match (base, held) {
-        (_, Held::Nothing) => return note("deleted"),
+        (Held::Bytes(_), Held::Nothing) => return note("deleted"),
+        (Held::Nothing | Held::Words(_), Held::Nothing) => return note("not there"),
         (_, Held::Words(words)) => return note(&harmless(words)),
         (Held::Bytes(base), Held::Bytes(bytes)) if is_binary(base) || is_binary(bytes) => {
             return note(&format!("binary, {} bytes", bytes.len()));

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs;
 use crate::merge::{History, Purge};
-use crate::object::{BlobId, Commit, CommitId, ObjectId, read_line, seal_line};
+use crate::object::{BlobId, Commit, CommitId, ObjectId, Source, read_line, seal_line};
 use crate::oplog::OpLog;
 use crate::store::{Stage, Tombstone, Tombstones};
 use crate::sync::wire::mask;
@@ -241,7 +241,9 @@ impl Vault {
     pub(in crate::vault) fn purges_brought(&self, heads: &[CommitId]) -> Result<Vec<(CommitId, Commit)>> {
         let history = History::new(&self.store);
         let known: BTreeSet<CommitId> = self.log.refs().ours().flat_map(|(_, t)| t.commits()).collect();
-        let known: Vec<CommitId> = known.into_iter().collect();
+        // What is lost here says nothing about what came.
+        let known: Vec<CommitId> =
+            known.into_iter().filter(|id| self.store.find_commit(*id).is_ok()).collect();
         let mut brought = Vec::new();
         for id in history.only_in(heads, &known)? {
             let commit = history.commit(id)?;
