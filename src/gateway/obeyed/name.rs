@@ -10,8 +10,8 @@ use crate::gateway::name::fold;
 pub(super) fn fold_part(name: &[u8]) -> Vec<u8> {
     let stream = name.iter().skip(1).position(|b| *b == b':').map_or(name.len(), |at| at + 1);
     let mut folded = match std::str::from_utf8(&name[..stream]) {
-        // Its lower case is an `i` with a dot of its own.
-        Ok(text) => fold(text.replace('İ', "i").as_bytes()),
+        // Some programs take an `i` with or without its dot for one letter, whatever Unicode says.
+        Ok(text) => fold(text.replace(['İ', 'ı'], "i").replace('ſ', "s").as_bytes()),
         Err(_) => fold(&name[..stream]),
     };
     while matches!(folded.last(), Some(b'.' | b' ')) && folded.len() > 1 {
