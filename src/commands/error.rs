@@ -34,6 +34,8 @@ pub enum ErrorKind {
     NoSpace,
     /// The file system or folder does not let us write.
     ReadOnly,
+    /// This user has no permission.
+    Denied,
     /// Sides disagree and the command did nothing. (Commands that did their part and leave conflicts pending
     /// return [`super::Exit::Conflicts`], exit 4.)
     Conflicts,
@@ -76,6 +78,7 @@ impl ErrorKind {
             ErrorKind::Stale => "stale",
             ErrorKind::NoSpace => "no_space",
             ErrorKind::ReadOnly => "read_only",
+            ErrorKind::Denied => "permission_denied",
             ErrorKind::Conflicts => "conflicts",
             ErrorKind::Purged => "purged",
             ErrorKind::Untrusted => "untrusted",
@@ -171,7 +174,9 @@ pub fn kind_of_chain(error: &(dyn StdError + 'static)) -> ErrorKind {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                     ErrorKind::NoSpace
                 }
-                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => ErrorKind::ReadOnly,
+                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+                io::ErrorKind::PermissionDenied => ErrorKind::Denied,
+                io::ErrorKind::BrokenPipe => ErrorKind::ClosedPipe,
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::Failed,
             };
@@ -189,7 +194,10 @@ impl From<fs::Error> for CommandError {
             ErrorKind::NoSpace => {
                 made.hint("make room and run the command again: nothing was changed by halves")
             }
-            ErrorKind::ReadOnly => made.hint("check the permissions of that path and who owns it"),
+            ErrorKind::ReadOnly => {
+                made.hint("the file system is read-only: reading works, changing does not")
+            }
+            ErrorKind::Denied => made.hint("check the permissions of that path and who owns it"),
             ErrorKind::NotFound => {
                 made.hint("check how the path is spelled, and from which folder it begins")
             }

@@ -189,7 +189,7 @@ fn accept(cx: &mut Context<'_>, args: &AcceptArgs) -> CommandResult {
         step.event.device == vault.config().device && (agent.is_none() || step.agent == agent)
     });
     if let Some(step) = own {
-        let recorded = Recorded { event: step.event.clone(), commit: None };
+        let recorded = Recorded { event: step.event.clone(), commit: None, is_left_out: false };
         return tell(cx, &vault, &recorded, found.id.to_string());
     }
     let request = StepRequest { agent, takes_over: args.take_over, ..StepRequest::default() };
@@ -216,7 +216,7 @@ fn tell(cx: &mut Context<'_>, vault: &Vault, recorded: &Recorded, id: String) ->
         object["event"] = recorded.event.id.to_string().into();
         object["commit"] = recorded.commit.map(|id| id.to_string()).into();
         cx.ui.json(&object)?;
-        return Ok(Exit::Done);
+        return Ok(if recorded.is_left_out { Exit::Refused } else { Exit::Done });
     }
     let to = found.to.as_deref().unwrap_or("anyone");
     let summary = harmless(&found.summary).replace('\n', " ");
@@ -226,7 +226,7 @@ fn tell(cx: &mut Context<'_>, vault: &Vault, recorded: &Recorded, id: String) ->
         _ => "completed".to_owned(),
     };
     cx.ui.line(format_args!("{}  {words}: {summary}", found.id.short()))?;
-    Ok(Exit::Done)
+    Ok(if recorded.is_left_out { Exit::Refused } else { Exit::Done })
 }
 
 fn list(cx: &mut Context<'_>, args: &ListArgs) -> CommandResult {

@@ -77,7 +77,7 @@ pub(super) fn write(cx: &mut Context<'_>, entry: Entry<'_>) -> CommandResult {
     let (kind, operation) = (entry.kind.to_owned(), entry.operation);
     let allowed = entry.allow.parse(cx, &vault, &[])?;
     let record = Record { stream: stream.clone(), kind, body: entry.body, operation, allowed };
-    let Recorded { event, commit } = vault::record(&mut vault, record)?;
+    let Recorded { event, commit, is_left_out } = vault::record(&mut vault, record)?;
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {
         let mut object = Map::new();
@@ -95,5 +95,5 @@ pub(super) fn write(cx: &mut Context<'_>, entry: Entry<'_>) -> CommandResult {
         let id = event.id.short();
         cx.ui.line(format_args!("{id}  {} {} of {} in {stream}", event.kind, event.seq, event.device))?;
     }
-    Ok(Exit::Done)
+    Ok(if is_left_out { Exit::Refused } else { Exit::Done })
 }

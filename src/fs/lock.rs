@@ -48,7 +48,7 @@ impl Lock {
             other => other?,
         };
         let start = Instant::now();
-        let mut pause = Duration::from_millis(1);
+        let mut tries = 0;
         while !file.try_lock(LockKind::Exclusive)? {
             if start.elapsed() >= wait {
                 let holder = file.read_all(4096).unwrap_or_default();
@@ -56,12 +56,27 @@ impl Lock {
                 let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
                 return Err(LockError::Held { holder, waited_s: wait.as_secs() });
             }
-            std::thread::sleep(pause.min(wait.saturating_sub(start.elapsed())));
-            pause = (pause * 2).min(Duration::from_millis(50));
+            let waited = start.elapsed();
+            std::thread::sleep(pause(tries, waited).min(wait.saturating_sub(waited)));
+            tries += 1;
         }
         let _advice_only = file.set_len(0).and_then(|()| file.write_at(holder.as_bytes(), 0));
         Ok(Lock { file })
     }
+}
+
+/// Returns how long to wait before the next try. At first it doubles up to 50 ms; then, the longer one has
+/// waited the shorter it is, so that those who came first get the lock before those who come now. (A kernel
+/// lock has a queue only for those who wait in it without a bound.)
+fn pause(tries: u32, waited: Duration) -> Duration {
+    let longest = match waited.as_secs() {
+        0 => 50,
+        1 => 25,
+        2..4 => 12,
+        4..8 => 5,
+        _ => 2,
+    };
+    Duration::from_millis(longest.min(1 << tries.min(6)))
 }
 
 impl Drop for Lock {

@@ -47,6 +47,8 @@ pub struct Recorded {
     pub event: Event,
     /// The commit that has it; none if the stream is ignored or could not be committed.
     pub commit: Option<CommitId>,
+    /// Whether a commit was wanted and left it out: then it is on disk alone.
+    pub is_left_out: bool,
 }
 
 /// What adding lines to a stream did.
@@ -100,8 +102,10 @@ pub fn record(vault: &mut Vault, record: Record) -> Result<Recorded> {
     refuse_secret_lines(vault, &record.stream, &appended.bytes, &record.allowed)?;
     append(vault, &record.stream, before.len() as u64, &appended.bytes)?;
     let message = format!("{} {} of {}\n", appended.event.kind, appended.event.seq, appended.event.device);
-    let commit = commit_streams(vault, &lock, &[record.stream], message, record.operation, record.allowed)?;
-    Ok(Recorded { event: appended.event, commit })
+    let (commit, left_out) =
+        commit_streams(vault, &lock, &[record.stream], message, record.operation, record.allowed)?;
+    let is_left_out = commit.is_none() && left_out > 0;
+    Ok(Recorded { event: appended.event, commit, is_left_out })
 }
 
 /// Adds lines from elsewhere to streams, each behind what is there, and commits them.
@@ -274,7 +278,7 @@ fn take_back(dir: &Dir, name: &[u8], file: &File, length: u64, added: u64, is_ne
     let _torn_tail_is_passed_over = if is_new { dir.remove_file(os(name)) } else { file.set_len(length) };
 }
 
-/// Commits streams as they are on disk, and nothing else.
+/// Commits streams as they are on disk, and nothing else. Returns the commit, and how many were left out.
 fn commit_streams(
     vault: &mut Vault,
     lock: &VaultLock,
@@ -282,9 +286,9 @@ fn commit_streams(
     message: String,
     operation: &'static str,
     allowed: Vec<Allowance>,
-) -> Result<Option<CommitId>> {
+) -> Result<(Option<CommitId>, usize)> {
     if vault.parked().is_some() {
-        return commit_beside(vault, lock, paths, message, operation).map(Some);
+        return Ok((Some(commit_beside(vault, lock, paths, message, operation)?), 0));
     }
     let request = CommitRequest {
         message: Some(message),
@@ -298,7 +302,7 @@ fn commit_streams(
         let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
         vault.notices.push(format!("{path} was not committed: {}", refused.words()));
     }
-    Ok(outcome.commit.map(|(id, _)| id))
+    Ok((outcome.commit.map(|(id, _)| id), outcome.refused.len()))
 }
 
 /// Commits the lines that streams on disk have beyond the branch's head to that head, while the tree is
