@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::commit::{AllowArgs, refused_json};
+use super::error::ErrorKind;
 use super::{CommandError, CommandResult, Context, Exit};
-use crate::ui::harmless_line;
+use crate::ui::{harmless_line, json};
 use crate::vault::{self, Access, CheckoutOutcome, Moved, Refused};
+use crate::worktree::Wait;
 
 /// The number of withheld files that are listed one by one.
 const WITHHELD_TOLD_MAX: usize = 20;
+/// The number of waiting paths that are listed one by one.
+const WAITS_NAMED_MAX: usize = 10;
 
 /// Arguments of `checkout`.
 #[derive(Debug, clap::Args)]
@@ -47,6 +51,11 @@ pub fn run(cx: &mut Context<'_>, args: &CheckoutArgs) -> CommandResult {
     cx.tell_notices(&mut vault);
     if cx.ui.is_json() {
         cx.ui.json(&outcome_json(&outcome))?;
+    }
+    if !args.paths.is_empty() && !outcome.moved.waiting.is_empty() {
+        return Err(not_restored(&outcome.moved));
+    }
+    if cx.ui.is_json() {
         return Ok(Exit::Done);
     }
     if !args.paths.is_empty() {
@@ -64,6 +73,18 @@ pub fn run(cx: &mut Context<'_>, args: &CheckoutArgs) -> CommandResult {
     Ok(Exit::Done)
 }
 
+/// Says which of the paths that were asked for could not be restored. The others are.
+fn not_restored(moved: &Moved) -> CommandError {
+    let one = |wait: &Wait| format!("{}: {}", wait.path, wait.why);
+    let named: Vec<String> = moved.waiting.iter().take(WAITS_NAMED_MAX).map(one).collect();
+    let more = match moved.waiting.len().saturating_sub(WAITS_NAMED_MAX) {
+        0 => String::new(),
+        n => format!(", and {n} more"),
+    };
+    let message = format!("not restored: {}{more}; {} of the others", named.join(", "), files(moved));
+    CommandError::new(ErrorKind::Failed, message).hint("see to the cause, then run the same command again")
+}
+
 /// Returns a checkout's outcome as JSON.
 pub fn outcome_json(outcome: &CheckoutOutcome) -> serde_json::Value {
     let moved = &outcome.moved;
@@ -76,7 +97,16 @@ pub fn outcome_json(outcome: &CheckoutOutcome) -> serde_json::Value {
         "saved": moved.saved.map(|n| format!("saved/{n}")),
         "withheld": moved.withheld.iter().map(refused_json).collect::<Vec<_>>(),
         "unwritable": moved.unwritable.iter().map(|u| u.path.to_string()).collect::<Vec<_>>(),
+        "waiting": moved.waiting.iter().map(wait_json).collect::<Vec<_>>(),
     })
+}
+
+/// Returns a path that waits as JSON.
+pub fn wait_json(wait: &Wait) -> serde_json::Value {
+    let mut object = serde_json::Map::new();
+    json::put_path(&mut object, "path", wait.path.as_bytes());
+    object.insert("why".into(), wait.why.clone().into());
+    object.into()
 }
 
 /// Says how many files were written and removed.
@@ -115,6 +145,16 @@ pub fn tell_saved(cx: &mut Context<'_>, moved: &Moved) -> Result<(), CommandErro
         } else {
             format!("{path} cannot exist on this file system and stays in the vault")
         });
+    }
+    for wait in moved.waiting.iter().take(WAITS_NAMED_MAX) {
+        cx.ui.warn(format!("{} could not be updated and waits: {}", wait.path, wait.why));
+    }
+    if moved.waiting.len() > WAITS_NAMED_MAX {
+        let more = moved.waiting.len() - WAITS_NAMED_MAX;
+        cx.ui.warn(format!("{more} more wait as well: `mvault status` lists them"));
+    }
+    if !moved.waiting.is_empty() {
+        cx.ui.note("the next command tries again by itself");
     }
     Ok(())
 }

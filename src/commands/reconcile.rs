@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::checkout::{files, tell_saved};
+use super::checkout::{files, tell_saved, wait_json};
 use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side, Stuck};
@@ -131,6 +131,7 @@ pub fn outcome_json(vault: &Vault, outcome: &ReconcileOutcome) -> Value {
         "head": outcome.head.to_string(),
         "derived": outcome.derived.map(|id| id.to_string()),
         "pending": outcome.conflicts.iter().map(pending_json).collect::<Vec<_>>(),
+        "waiting": outcome.moved.iter().flat_map(|moved| &moved.waiting).map(wait_json).collect::<Vec<_>>(),
         "heads_pending": outcome.pending.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "hold": outcome.on_hold.as_ref().map(hold_word),
         "held": held(outcome).iter().map(refused_json).collect::<Vec<_>>(),
@@ -474,6 +475,8 @@ pub fn run_resolve(cx: &mut Context<'_>, args: &ResolveArgs) -> CommandResult {
         object.insert("head".into(), outcome.head.to_string().into());
         object.insert("id".into(), json!(outcome.commit.map(|id| id.to_string())));
         object.insert("held".into(), outcome.held.iter().map(refused_json).collect());
+        let waiting = outcome.moved.iter().flat_map(|moved| &moved.waiting).map(wait_json);
+        object.insert("waiting".into(), waiting.collect());
         cx.ui.json(&Value::Object(object))?;
         return Ok(if outcome.commit.is_some() { Exit::Done } else { Exit::Conflicts });
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::checkout::wait_json;
 use super::commit::{change_json, status_word};
 use super::reconcile::{pending_json, stuck_json, tell_stuck};
 use super::{CommandError, CommandResult, Context, Exit};
@@ -11,7 +12,7 @@ use crate::merge::{AheadBehind, Conflict, History, Stuck};
 use crate::object::{CommitId, VaultPath};
 use crate::ui::{harmless_line, json};
 use crate::vault::{self, Access, Oddity, Refused, Vault};
-use crate::worktree::{Change, LocalChanges, Status};
+use crate::worktree::{Change, LocalChanges, Status, Wait};
 
 /// How many pairs of twins are listed.
 const TWINS_TOLD_MAX: usize = 20;
@@ -32,6 +33,8 @@ struct Report {
     conflicts: Vec<Conflict>,
     /// Heads that cannot be processed.
     stuck: Vec<Stuck>,
+    /// Paths that could not be updated.
+    waits: Vec<Wait>,
     devices: Vec<Device>,
     /// Files and folders that some file systems take for one another.
     twins: Vec<(VaultPath, VaultPath)>,
@@ -71,6 +74,7 @@ pub fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> CommandResult {
         local,
         conflicts: pending.conflicts,
         stuck: pending.stuck,
+        waits: vault::waiting_paths(&vault)?,
         devices: devices(&vault)?,
         oddities: vault.oddities()?,
         twins: vault::twins(&vault)?,
@@ -139,6 +143,7 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         object.insert("hint".into(), one.hint().into());
         waiting.push(Value::Object(object));
     }
+    waiting.extend(report.waits.iter().map(wait_json));
     let pending: Vec<Value> = report.conflicts.iter().map(pending_json).collect();
     let remotes: Vec<Value> = report
         .devices
@@ -205,6 +210,14 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         cx.ui.note(format_args!("    {}", one.hint()));
     }
     tell_heads(cx, vault, report)?;
+    for wait in &report.waits {
+        let edited = report.local.find(&wait.path).is_some();
+        let why = if edited { "you edited it; the vault's newer version waits" } else { &wait.why };
+        cx.ui.line(format_args!("  waiting   {} ({why})", wait.path))?;
+    }
+    if !report.waits.is_empty() {
+        cx.ui.note("  every command tries again to update what waits; nothing of it is lost");
+    }
     let is_renamed = |path: &VaultPath| report.renames.iter().any(|(old, new)| old == path || new == path);
     for (old, new) in &report.renames {
         cx.ui.line(format_args!("  renamed   {old} -> {new}"))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::checkout::wait_json;
 use super::commit::{AllowArgs, refused_json, tell_refused};
 use super::reconcile::{accepts, exit_of, held, pending_json, stuck_json, tell_outcome};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
@@ -338,7 +339,7 @@ fn told(remote: &str, error: SyncError) -> CommandError {
     // What this side's disk said decides as it does for every other command.
     let kind = match (kind, super::error::kind_of_chain(&error)) {
         _ if matches!(error, SyncError::Bundle(_)) => bundle_kind(&error),
-        (ErrorKind::Failed, disk @ (ErrorKind::NoSpace | ErrorKind::ReadOnly)) => disk,
+        (ErrorKind::Failed, disk @ (ErrorKind::NoSpace | ErrorKind::ReadOnly | ErrorKind::Denied)) => disk,
         _ => kind,
     };
     let made = CommandError::new(kind, message);
@@ -412,6 +413,9 @@ fn as_json(endpoint: &VaultEndpoint, remote: &Remote, done: &Exchanged) -> Value
     let pending: Vec<Value> =
         outcome.map(|o| o.conflicts.iter().map(pending_json).collect()).unwrap_or_default();
     object.insert("pending".into(), pending.into());
+    let moved = outcome.and_then(|o| o.moved.as_ref());
+    let waiting = moved.iter().flat_map(|moved| &moved.waiting).map(wait_json);
+    object.insert("waiting".into(), waiting.collect());
     let refused = endpoint.refused.iter().map(refused_json);
     object.insert("rejected".into(), refused.collect());
     let held = outcome.map(held).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::checkout::{files, tell_saved};
+use super::checkout::{files, tell_saved, wait_json};
 use super::{CommandResult, Context, Exit};
 use crate::vault::{self, Access, Streams};
 
@@ -48,6 +48,7 @@ pub fn run(cx: &mut Context<'_>, args: &UndoArgs) -> CommandResult {
             "written": outcome.moved.written,
             "removed": outcome.moved.removed,
             "saved": outcome.moved.saved.map(|n| format!("saved/{n}")),
+            "waiting": outcome.moved.waiting.iter().map(wait_json).collect::<Vec<_>>(),
         }))?;
         return Ok(Exit::Done);
     }

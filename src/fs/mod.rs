@@ -227,6 +227,10 @@ pub trait RawDir: Send + Sync + fmt::Debug {
     /// Makes everything on this file system durable; `false` if the system cannot promise to report
     /// failures of it, and nothing was done.
     fn sync_file_system(&self) -> io::Result<bool>;
+    /// Returns `false` if the system says that names in this folder cannot be made or removed by this user.
+    fn may_change(&self) -> bool {
+        true
+    }
     /// Returns how many bytes this user can still store; `None` if nobody knows.
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         Ok(None)
@@ -446,6 +450,12 @@ impl Dir {
     /// and go this takes up to ten times as long as all else that making a file takes.
     pub fn spread_folders(&self) {
         self.raw.spread_folders();
+    }
+
+    /// Returns `false` if the system says that names in this folder cannot be made or removed by this user.
+    /// `true` is no promise.
+    pub fn may_change(&self) -> bool {
+        self.raw.may_change()
     }
 
     /// Returns how many bytes this user can still store here; `None` if nobody knows.

@@ -224,6 +224,16 @@ impl RawDir for RealDir {
         Ok(false)
     }
 
+    fn may_change(&self) -> bool {
+        use rustix::fs::Access;
+        use rustix::io::Errno;
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        let asked = retry(|| rustix::fs::accessat(&self.fd, ".", wanted, AtFlags::EACCESS));
+        // A system that does not know the question has not said no.
+        let no = [Errno::ACCESS, Errno::PERM, Errno::ROFS].map(|errno| Some(errno.raw_os_error()));
+        !asked.is_err_and(|error| no.contains(&error.raw_os_error()))
+    }
+
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         let found = retry(|| rustix::fs::fstatvfs(&self.fd))?;
         Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))

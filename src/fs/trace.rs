@@ -185,6 +185,10 @@ impl RawDir for TracedDir {
         }
     }
 
+    fn may_change(&self) -> bool {
+        self.raw.may_change()
+    }
+
     fn free_bytes(&self) -> io::Result<Option<u64>> {
         self.raw.free_bytes()
     }

@@ -66,6 +66,8 @@ pub enum Reason {
     Restored,
     /// `repair` set it aside and put something whole in its place.
     Repaired,
+    /// It was edited while a newer version of it waits to be put in place.
+    Waiting,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
@@ -100,6 +102,7 @@ const CODES: [(Reason, &str); 30] = [
     (Reason::OutOfScope, "out-of-scope"),
     (Reason::Restored, "restored"),
     (Reason::Repaired, "repaired"),
+    (Reason::Waiting, "waiting"),
 ];
 
 impl Reason {
@@ -141,7 +144,14 @@ impl Reason {
     /// Tells whether the content can be set aside: there is some, and of a size to copy.
     pub fn keeps_copy(self) -> bool {
         self.can_be_allowed()
-            && !matches!(self, Reason::TooLarge | Reason::MassDelete | Reason::LinkOutside | Reason::Restored)
+            && !matches!(
+                self,
+                Reason::TooLarge
+                    | Reason::MassDelete
+                    | Reason::LinkOutside
+                    | Reason::Restored
+                    | Reason::Waiting
+            )
     }
 
     /// Returns the reason in words, to stand after the path.
@@ -177,6 +187,7 @@ impl Reason {
             Reason::OutOfScope => "the agent's token is not for that",
             Reason::Restored => "the files are those of an older state, as after a restore from a backup",
             Reason::Repaired => "it was set aside by a repair",
+            Reason::Waiting => "the vault has another version that could not be put in place yet",
         }
     }
 
@@ -241,6 +252,11 @@ impl Reason {
             Reason::Repaired => {
                 "`mvault quarantine show` prints it, `restore --to PATH` puts it elsewhere".to_owned()
             }
+            Reason::Waiting => format!(
+                "`mvault status` says what keeps {path} from being updated; once it can be, `mvault checkout main -- \
+                 {path}` takes the vault's version and saves yours; {}",
+                allow("to keep yours instead")
+            ),
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }
     }

@@ -11,6 +11,7 @@ use super::restored::restored;
 use super::rules::RULES_FILE;
 use super::sealing::seal;
 use super::transaction::CommitDraft;
+use super::waits::{is_in_place, leave_what_waits};
 use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::gateway::Reason;
@@ -19,7 +20,7 @@ use crate::merge::History;
 use crate::object::{BlobId, Commit, CommitId, Kind, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
-use crate::worktree::{self, Change, Index, ScanInput, SeenFolder, Status, TreeChange};
+use crate::worktree::{self, Change, Index, ScanInput, SeenFolder, Status, TreeChange, Waits};
 
 /// What to commit.
 #[derive(Clone, Debug, Default)]
@@ -68,10 +69,11 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
         refuse_secret_words("the session's id", session.as_str(), &request.allowed)?;
     }
     let base_tree = vault.standing_tree()?;
-    let index = vault.index(base_tree)?;
+    let (index, waits) = vault.index_and_waits(base_tree)?;
     let admission = Admission::new(vault, base_tree, &request.allowed)?;
     let paths = with_sidecars(&admission, &request.paths);
     let mut gathered = gather(vault, &index, &paths, Some(&admission))?;
+    let mut waits = leave_what_waits(&admission, &mut gathered, waits);
     seal(vault, &admission, request, &mut gathered)?;
     if request.paths.is_empty()
         && let Some(finding) = restored(vault, &admission, &mut gathered, base_tree)?
@@ -87,9 +89,9 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
         return Err(strict_refusal(&gathered.refused));
     }
     admission.keep_accepted()?;
-    gathered.write_sidecars(vault)?;
+    gathered.write_sidecars(vault)?.into_iter().for_each(|wait| waits.put(wait));
     if gathered.changes.is_empty() {
-        vault.save_index(&index, base_tree, &gathered.refreshed, &gathered.listed);
+        vault.save_index((&index, &waits), base_tree, &gathered.refreshed, &gathered.listed);
         return Ok(CommitOutcome::of(gathered, None));
     }
     let tree = write_tree(vault, &mut gathered.writer, base_tree, &gathered.changes)?;
@@ -110,7 +112,8 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     vault.wait_no_more(gathered.changes.iter().map(|change| &change.path))?;
     // Of two entries for one path the last counts: a sidecar that was read anew may have been rewritten since.
     let entries = [gathered.refreshed.as_slice(), &gathered.changes].concat();
-    vault.save_index(&index, tree, &entries, &gathered.listed);
+    waits.save(&vault.dot)?;
+    vault.save_index((&index, &waits), tree, &entries, &gathered.listed);
     let changes_rules = gathered.changes.iter().any(|change| change.path.as_bytes() == RULES_FILE.as_bytes());
     if changes_rules {
         vault.accept_own_rules(base_tree, tree)?;
@@ -250,29 +253,37 @@ impl Vault {
         }
     }
 
-    /// Returns the stat cache for `tree`: the one on disk, or a new one that vouches for nothing.
+    /// Returns the stat cache for `tree`, with what waits as it stands on disk.
     pub(super) fn index(&self, tree: TreeId) -> Result<Index> {
-        match Index::load(&self.dot)? {
-            Some(index) if index.tree() == tree => Ok(index),
+        Ok(self.index_and_waits(tree)?.0)
+    }
+
+    /// Returns the stat cache for `tree` (the one on disk, or a new one that vouches for nothing) with what
+    /// waits as it stands on disk, and what waits.
+    pub(super) fn index_and_waits(&self, tree: TreeId) -> Result<(Index, Waits)> {
+        let index = match Index::load(&self.dot)? {
+            Some(index) if index.tree() == tree => index,
             _ => {
                 let index = Index::from_tree(&self.store, tree)?;
                 // Where nothing can be written nothing can be tried out, and nothing committed either.
-                Ok(match self.dot.open_or_create_dir("tmp") {
+                match self.dot.open_or_create_dir("tmp") {
                     Ok(scratch) => {
                         let mut look = self.look(&scratch).withholding(self.waiting_blobs()?);
                         index.mark_impossible(&self.store, &mut look)?
                     }
                     Err(_) => index,
-                })
+                }
             }
-        }
+        };
+        let waits = Waits::load(&self.dot)?.of(&index);
+        Ok((waits.as_on_disk(index), waits))
     }
 
     /// Writes the stat cache of `tree`, made from that of another by `changes`. It is a cache: that it
     /// could not be written is told and harms nothing.
     fn save_index(
         &mut self,
-        index: &Index,
+        (index, waits): (&Index, &Waits),
         tree: TreeId,
         changes: &[Change],
         (folders, seen_ns): &(Vec<SeenFolder>, i128),
@@ -280,6 +291,7 @@ impl Vault {
         let mark = self.log_mark();
         let entries = changes.iter().map(|change| (change.path.clone(), change.index_entry())).collect();
         let updated = index.updated(tree, mark, entries).with_folders(folders, *seen_ns);
+        let updated = waits.as_in_tree(updated);
         if updated == *index {
             return;
         }
@@ -292,8 +304,10 @@ impl Vault {
 /// Tells how the working tree differs from the commit it stands on.
 pub fn local_changes(vault: &mut Vault, paths: &[VaultPath]) -> Result<worktree::LocalChanges> {
     let tree = vault.standing_tree()?;
-    let index = vault.index(tree)?;
+    let (index, waits) = vault.index_and_waits(tree)?;
     let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths };
     let scan = vault.scan_what_is_read(input)?;
-    Ok(worktree::hash_candidates(&vault.root, &scan, None))
+    let mut local = worktree::hash_candidates(&vault.root, &scan, None);
+    local.changes.retain(|change| !is_in_place(&waits, change));
+    Ok(local)
 }

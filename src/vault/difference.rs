@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::waits::is_in_place;
 use super::{Result, Vault, local_changes};
 use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, hash_object};
 use crate::worktree::{self, Folders, ScanInput};
@@ -86,10 +87,12 @@ pub fn against_disk(vault: &mut Vault, old: Option<TreeId>, paths: &[VaultPath])
     let local = match old {
         Some(old) if old != standing && vault.parked().is_some() => {
             // What stands on disk while parked is no tree of the store: compare file by file.
-            let index = vault.index(old)?;
+            let (index, waits) = vault.index_and_waits(old)?;
             let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths };
             let scan = worktree::scan(input)?;
-            worktree::hash_candidates(&vault.root, &scan, None)
+            let mut local = worktree::hash_candidates(&vault.root, &scan, None);
+            local.changes.retain(|change| !is_in_place(&waits, change));
+            local
         }
         _ => {
             if let Some(old) = old.filter(|old| *old != standing) {

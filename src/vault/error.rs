@@ -181,6 +181,9 @@ impl Error {
             }
             Error::Log(error) if error.is_damage() => oplog::HINT_DAMAGED.into(),
             Error::Config(error) if error.is_lost() => HINT_SETTINGS.into(),
+            Error::Log(oplog::Error::Uncertain(_)) => {
+                "`mvault audit -n 1` shows whether it happened, once the disk works again".into()
+            }
             other => match other.kind() {
                 ErrorKind::Damage => {
                     "`mvault verify` shows what is damaged, `mvault repair` puts right what can be; nothing was \
@@ -218,6 +221,11 @@ impl Error {
             cause = error.source();
         }
         false
+    }
+
+    /// Returns `true` if this user has no permission for what was to be done.
+    pub fn is_denied(&self) -> bool {
+        self.io_kind() == Some(std::io::ErrorKind::PermissionDenied)
     }
 
     /// Returns what the system said, if a file or folder was the cause.

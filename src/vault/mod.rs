@@ -50,6 +50,7 @@ mod typos;
 mod undo;
 mod unled;
 mod verify;
+mod waits;
 mod ways;
 mod write;
 
@@ -99,6 +100,7 @@ pub use twins::twins;
 pub use undo::{UndoOutcome, undo};
 pub use unled::{Unled, bring_back};
 pub use verify::{Depth, Lost, Problem, Verified, verify};
+pub use waits::waiting_paths;
 pub use write::{
     IfMatch, Restored, WRITE_BYTES_MAX, WriteMode, WriteOutcome, WriteRequest, drop_quarantined,
     restore_quarantined, seal_paths, write,

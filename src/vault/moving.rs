@@ -16,7 +16,7 @@ use crate::oplog::{NewOperation, RefName};
 use crate::store::{PackWriter, Stage};
 use crate::worktree::{
     self, Content, Displaced, DisplacedBody, Finished, Index, Journal, Nonce, Pending, PlanInput, RealLook,
-    ScanInput, Unwritable,
+    ScanInput, SkipReason, Unwritable, Wait, Waits,
 };
 
 /// How many operations behind the last one a journal may wait for: its own, and what was stored of edits
@@ -63,6 +63,9 @@ pub struct Moved {
     pub unwritable: Vec<Unwritable>,
     /// Files of the tree that are not put in place before somebody accepted what they run.
     pub withheld: Vec<Refused>,
+    /// Paths that could not be changed now. After a move they wait and are tried again by every command;
+    /// single paths that were to be restored are not.
+    pub waiting: Vec<Wait>,
 }
 
 impl Moved {
@@ -85,7 +88,7 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
         content.publish()?;
     }
     let from = vault.standing_tree()?;
-    let index = vault.index(from)?;
+    let (index, waits) = vault.index_and_waits(from)?;
     let seen = worktree::file_system_now(&vault.dot)?;
     let paths: &[VaultPath] = if let Edits::SaveWithin(paths) = &edits { paths } else { &[] };
     let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths: &[] };
@@ -99,9 +102,10 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
             from,
             to: tree,
             index: &index,
+            waits: &waits,
             local: &local,
             traits: vault.traits(),
-            edits: match edits {
+            edits: match &edits {
                 Edits::Carry => worktree::Edits::Carry,
                 Edits::Stay => worktree::Edits::Stay,
                 Edits::Save | Edits::SaveWithin(_) => worktree::Edits::Replace,
@@ -113,6 +117,9 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
     if !plan.in_the_way.is_empty() {
         let paths = plan.in_the_way.iter().map(|found| found.path.clone()).collect();
         return Err(Error::InTheWay { what: "the files cannot be changed", paths });
+    }
+    if edits != Edits::Carry && paths.is_empty() {
+        tell_unread(vault, &local, &index);
     }
     let (kept_back, unwritable) = plan.unwritable.iter().cloned().partition(|one| one.is_withheld);
     let kept_back: Vec<Unwritable> = kept_back;
@@ -136,12 +143,31 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
         worktree::discard(&vault.dot)?;
         return Err(error);
     }
-    carry_out(vault, lock, &journal, &index).map_err(|cause| Error::Unfinished(Box::new(cause)))?;
+    moved.waiting = carry_out(vault, lock, &journal, (&index, waits)).map_err(unfinished)?;
+    moved.count_out_what_waits();
     if plan.moves {
         vault.keep_waiting(&withheld, true)?;
     }
     tell_broken_seals(vault, from, tree)?;
     Ok(moved)
+}
+
+/// Says which files could not be read. Whether there are edits in them nobody knows: they give way to nothing.
+fn tell_unread(vault: &mut Vault, local: &worktree::LocalChanges, index: &Index) {
+    let unread = local.skipped.iter().filter(|skipped| skipped.reason == SkipReason::Unreadable);
+    for skipped in unread.filter(|skipped| index.holds(&skipped.path)) {
+        let path = String::from_utf8_lossy(&skipped.path).escape_debug().to_string();
+        vault.notices.push(format!("{path} cannot be read and stays as it is"));
+    }
+}
+
+impl Moved {
+    /// Counts as written and removed only what was.
+    fn count_out_what_waits(&mut self) {
+        let missed = |written| self.waiting.iter().filter(|wait| wait.wanted.is_some() == written).count();
+        (self.written, self.removed) =
+            (self.written.saturating_sub(missed(true)), self.removed.saturating_sub(missed(false)));
+    }
 }
 
 /// Says which distillates that came into place do not fit their seals.
@@ -168,9 +194,19 @@ fn save_edits(vault: &Vault, index: &Index, from: TreeId) -> Result<(RefName, u6
     Ok((name, number, id))
 }
 
-/// Carries a journal out whose operation is in the log.
-fn carry_out(vault: &mut Vault, lock: &VaultLock, journal: &Journal, index: &Index) -> Result<()> {
-    let Finished { tree, updates, displaced, stayed, absent, attributes_lost } =
+fn unfinished(cause: Error) -> Error {
+    Error::Unfinished(Box::new(cause))
+}
+
+/// Carries a journal out whose operation is in the log, and returns what could not be changed. `index` and
+/// `waits` are of the tree before.
+pub(super) fn carry_out(
+    vault: &mut Vault,
+    lock: &VaultLock,
+    journal: &Journal,
+    (index, mut waits): (&Index, Waits),
+) -> Result<Vec<Wait>> {
+    let Finished { tree, updates, displaced, stayed, absent, attributes_lost, waiting } =
         worktree::finish(&vault.root, &vault.dot, journal, &StoredContent(vault))?;
     if !displaced.is_empty() {
         store_displaced(vault, lock, tree, displaced)?;
@@ -186,10 +222,23 @@ fn carry_out(vault: &mut Vault, lock: &VaultLock, journal: &Journal, index: &Ind
         vault.notices.push(format!("{path} cannot exist on this file system; it stays in the vault"));
     }
     let mark = vault.log_mark();
-    if let Err(error) = index.updated(tree, mark, updates).save(&vault.dot) {
+    let index = waits.as_in_tree(index.clone()).updated(tree, mark, updates);
+    for action in &journal.actions {
+        let failed = || waiting.iter().any(|wait| wait.path == *action.path());
+        if journal.moves || !failed() {
+            waits.remove(action.path());
+        }
+    }
+    if journal.moves {
+        waiting.iter().for_each(|wait| waits.put(wait.clone()));
+    }
+    // Before the journal goes: what stands on disk in place of what the tree has must not become an edit.
+    waits.save(&vault.dot)?;
+    if let Err(error) = index.save(&vault.dot) {
         vault.notices.push(format!("{error}; the next command will be slower, nothing is lost"));
     }
-    Ok(worktree::discard(&vault.dot)?)
+    worktree::discard(&vault.dot)?;
+    Ok(waiting)
 }
 
 /// Stores edits that an editor saved while files were put into place.
@@ -264,7 +313,7 @@ impl Vault {
 }
 
 /// The store as the working tree reads it.
-struct StoredContent<'a>(&'a Vault);
+pub(super) struct StoredContent<'a>(pub &'a Vault);
 
 impl Content for StoredContent<'_> {
     fn size(&self, id: BlobId) -> Result<u64, SourceError> {
@@ -304,7 +353,7 @@ impl Vault {
     /// of the store goes on and a reader of the tree waits for it.
     pub(super) fn finish_cut_checkout(&mut self, access: Access) -> Result<()> {
         if worktree::journal_stats(&self.dot)?.is_empty() {
-            return Ok(());
+            return self.try_what_waits();
         }
         match self.check_journal() {
             Err(error) if error.kind() == ErrorKind::Untrusted && access == Access::Store => {
@@ -340,7 +389,7 @@ impl Vault {
             Some(Pending::Staged(journal)) => journal,
         };
         let nonce = journal.nonce.to_string();
-        let mut has_happened = false;
+        let mut has_happened = journal.again && journal.to == self.standing_tree()?;
         for operation in self.log.operations().take(OPERATIONS_LOOKED_AT) {
             has_happened |= operation?.detail.get("journal").and_then(|n| n.as_str()) == Some(&nonce);
         }
@@ -349,9 +398,12 @@ impl Vault {
         }
         // It was seen; it may be that of a process which was killed before its sync.
         self.log.settle()?;
-        let index = self.index(journal.from)?;
-        carry_out(self, lock, &journal, &index).map_err(|cause| Error::Unfinished(Box::new(cause)))?;
-        self.notices.push("a checkout that was cut short has been finished".into());
+        let (index, waits) = self.index_and_waits(journal.from)?;
+        let waiting = carry_out(self, lock, &journal, (&index, waits)).map_err(unfinished)?;
+        if !journal.again {
+            self.notices.push("a checkout that was cut short has been finished".into());
+            self.notices.extend(waiting.iter().map(super::waits::words));
+        }
         Ok(())
     }
 }

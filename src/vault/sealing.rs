@@ -17,7 +17,7 @@ use crate::fs::{self, Dir, FileKind};
 use crate::gateway::Reason;
 use crate::gateway::sidecar::{self, Digest256, SIDECAR_BYTES_MAX};
 use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath};
-use crate::worktree::{self, Change, Entry};
+use crate::worktree::{self, Change, Entry, Wait};
 
 /// Looks after the sidecars of what was gathered: takes them into the changes, or refuses what does not fit.
 pub(super) fn seal(
@@ -278,19 +278,35 @@ pub(super) fn folder_of(root: &Dir, path: &VaultPath) -> Result<Option<Dir>> {
 }
 
 impl Gathered {
-    /// Writes sidecars beside their files and removes those of files that are gone.
-    pub(super) fn write_sidecars(&self, vault: &Vault) -> Result<()> {
+    /// Writes sidecars beside their files and removes those of files that are gone. Returns those whose
+    /// folder does not let it: they wait, and hold up nothing else of the commit.
+    pub(super) fn write_sidecars(&self, vault: &Vault) -> Result<Vec<Wait>> {
+        let mut waiting = Vec::new();
         for (path, bytes) in &self.sidecars {
-            let Some(dir) = folder_of(&vault.root, path)? else { continue };
-            match bytes {
-                Some(bytes) => vault.place_file(&dir, path, bytes, 0o644)?,
-                None => {
-                    dir.remove_file(os(path.name()))?;
-                    dir.sync()?;
+            let Some(change) = self.changes.iter().find(|change| change.path == *path) else {
+                write_sidecar(vault, path, bytes.as_deref())?;
+                continue;
+            };
+            match write_sidecar(vault, path, bytes.as_deref()) {
+                Err(super::Error::Disk(error)) if !error.is_out_of_handles() => {
+                    let (path, why) = (path.clone(), Wait::why(&error));
+                    waiting.push(Wait { path, wanted: change.new, stood: change.old, why });
                 }
+                done => done?,
             }
         }
-        Ok(())
+        Ok(waiting)
+    }
+}
+
+fn write_sidecar(vault: &Vault, path: &VaultPath, bytes: Option<&[u8]>) -> Result<()> {
+    let Some(dir) = folder_of(&vault.root, path)? else { return Ok(()) };
+    match bytes {
+        Some(bytes) => vault.place_file(&dir, path, bytes, 0o644),
+        None => {
+            dir.remove_file(os(path.name()))?;
+            Ok(dir.sync()?)
+        }
     }
 }
 

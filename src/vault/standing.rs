@@ -11,6 +11,7 @@ use super::write::judge_bytes;
 use super::{Result, Vault, checkout};
 use crate::fs::FileKind;
 use crate::object::{BlobId, CommitId, Kind, ObjectId, Source, VaultPath, hash_object};
+use crate::worktree::Waits;
 
 /// The longest file that is compared, in bytes.
 const COMPARED_BYTES_MAX: u64 = 16 << 20;
@@ -49,13 +50,19 @@ pub struct Reliable {
 pub fn standing(vault: &Vault, path: &VaultPath) -> Result<Standing> {
     let head = vault.tree_of(vault.head()?)?;
     let committed = checkout::entry_at(&vault.store, head, path)?;
-    let Some(dir) = folder_of(&vault.root, path)? else { return Ok(Standing::Missing) };
-    let Some(stat) = dir.try_stat(os(path.name()))? else { return Ok(Standing::Missing) };
-    if stat.kind != FileKind::File || stat.size > COMPARED_BYTES_MAX {
-        return Ok(Standing::NotLookedAt);
+    let bytes = match on_disk(vault, path) {
+        Ok(OnDisk::Bytes(bytes)) => bytes,
+        Ok(OnDisk::Nothing) => return Ok(Standing::Missing),
+        // What cannot be read is no edit, and keeps nobody from the version that is committed.
+        Ok(OnDisk::Other) | Err(_) => return Ok(Standing::NotLookedAt),
+    };
+    let id = BlobId::new(hash_object(Kind::Blob, &bytes));
+    if committed.is_some_and(|entry| entry.id == id.object()) {
+        return Ok(Standing::AsCommitted);
     }
-    let bytes = dir.read(os(path.name()), COMPARED_BYTES_MAX)?;
-    if committed.is_some_and(|entry| entry.id == hash_object(Kind::Blob, &bytes)) {
+    // What stands there while the committed version waits to be put in place is nobody's edit.
+    let waits = Waits::load(&vault.dot)?;
+    if waits.find(path).and_then(|wait| wait.stood).is_some_and(|stood| stood.id == id) {
         return Ok(Standing::AsCommitted);
     }
     let admission = Admission::new(vault, head, &[])?;
@@ -63,6 +70,23 @@ pub fn standing(vault: &Vault, path: &VaultPath) -> Result<Standing> {
         Some(finding) => Standing::Refused(finding),
         None => Standing::Edited,
     })
+}
+
+/// What is found at a path.
+enum OnDisk {
+    Nothing,
+    Bytes(Vec<u8>),
+    /// Too long, or no file.
+    Other,
+}
+
+fn on_disk(vault: &Vault, path: &VaultPath) -> Result<OnDisk> {
+    let Some(dir) = folder_of(&vault.root, path)? else { return Ok(OnDisk::Nothing) };
+    let Some(stat) = dir.try_stat(os(path.name()))? else { return Ok(OnDisk::Nothing) };
+    if stat.kind != FileKind::File || stat.size > COMPARED_BYTES_MAX {
+        return Ok(OnDisk::Other);
+    }
+    Ok(OnDisk::Bytes(dir.read(os(path.name()), COMPARED_BYTES_MAX)?))
 }
 
 /// Returns the newest version of a file that can be relied on: the head's, or, where that is damaged or

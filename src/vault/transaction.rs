@@ -70,6 +70,7 @@ impl Vault {
         self.store.refresh()?;
         self.recall_log()?;
         self.resume_checkout(&lock)?;
+        self.put_what_waits(&lock)?;
         self.resume_purge(&lock, gate)?;
         Ok(lock)
     }

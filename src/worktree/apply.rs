@@ -101,6 +101,7 @@ pub fn stage(dot: &Dir, plan: &Plan, content: &dyn Content, nonce: Nonce) -> Res
         names_fold: plan.names_fold,
         apart: plan.actions.iter().filter(|action| matches!(action, Action::Write { .. })).count()
             > SYNCS_MAX,
+        again: plan.again,
         actions: plan.actions.clone(),
         complete_ns: i128::MIN,
     };

@@ -5,8 +5,10 @@
 //! - What is displaced is hashed before and looked at again after; if it is not what the plan saw, its
 //!   bytes are kept beside the journal until the caller stored them.
 //! - A file that took a needed place since the plan is displaced; a folder with files in it, or a fifo, is
-//!   never touched: that is an error which names it, and the journal stays.
-//! - When it returns, everything is durable.
+//!   never touched.
+//! - A path that cannot be changed, for whatever reason the disk gives, is reported as waiting and holds
+//!   up no other path. Only running out of file handles, which is no fault of a place, stops everything.
+//! - When it returns, everything else is durable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -14,16 +16,18 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::{ParallelIterator, ParallelSlice};
 
 use crate::fs::{self, Dir, File, FileKind, Stat};
-use crate::object::{BlobId, Kind, Mode, TreeId, VaultPath, hash_object};
+use crate::object::{BlobId, Kind, Mode, VaultPath, hash_object};
 
 use super::apply::{Content, stage_one};
 use super::attributes::{FileAttributes, Modes, moved_from, note_what_goes};
-use super::folders::Folders;
+use super::finished::{Displaced, DisplacedBody, Finished};
+use super::folders::{Folders, remove_empty_below};
 use super::index::{IndexEntry, StatStamp};
 use super::journal::{Action, Expected, JOURNAL_DIR, Journal};
 use super::look::read_entry;
 use super::read::{Entry, hash_file};
 use super::traits::os;
+use super::waits::Wait;
 use super::{Error, Result};
 
 /// How many actions one thread carries out with the folders on the way kept open.
@@ -40,44 +44,6 @@ const DISPLACED: &str = "displaced-";
 /// The name of a displaced edit while it is copied.
 const PARTIAL: &str = "partial-";
 
-/// An edit that was found in place of what the plan had seen, kept until the journal is discarded.
-#[derive(Debug)]
-pub struct Displaced {
-    /// Where it was.
-    pub path: VaultPath,
-    /// What it was: a file, an executable one or a link.
-    pub mode: Mode,
-    /// Its bytes or target.
-    pub body: DisplacedBody,
-}
-
-/// The bytes of what was displaced.
-#[derive(Debug)]
-pub enum DisplacedBody {
-    /// A file, open.
-    File(File),
-    /// A link's target.
-    Target(Vec<u8>),
-}
-
-/// A move that is done and durable. The journal is still there: store what was displaced, write the index,
-/// then call [`discard`](super::discard).
-#[derive(Debug)]
-pub struct Finished {
-    /// The tree of the index now.
-    pub tree: TreeId,
-    /// What to change in the index of the tree before.
-    pub updates: Vec<(VaultPath, Option<IndexEntry>)>,
-    /// Edits that were made since the plan, and are not on disk any more.
-    pub displaced: Vec<Displaced>,
-    /// Files that were to go and stayed, because someone wrote to them since the plan.
-    pub stayed: Vec<VaultPath>,
-    /// Files that turned out to be impossible here.
-    pub absent: Vec<VaultPath>,
-    /// Files that lost extended attributes when they were replaced, and which.
-    pub attributes_lost: Vec<(VaultPath, Vec<String>)>,
-}
-
 /// What became of one action.
 enum Done {
     /// The working tree has it; the stamp is there if it can be trusted later.
@@ -85,6 +51,8 @@ enum Done {
     Gone,
     Stayed,
     Absent,
+    /// It cannot be changed now; why.
+    Waits(String),
 }
 
 /// Carries out a journal whose operation is in the log. `content` makes again what a crash lost.
@@ -115,7 +83,7 @@ pub fn finish(root: &Dir, dot: &Dir, journal: &Journal, content: &dyn Content) -
             .par_chunks(ACTIONS_PER_RUN)
             .map(|run| {
                 let mut folders = Folders::new(root);
-                run.iter().map(|(at, action)| work.act(&mut folders, *at, action)).collect()
+                run.iter().map(|(at, action)| work.attempt(&mut folders, *at, action)).collect()
             })
             .collect::<Result<_>>()?;
         done.extend(runs.into_iter().flatten());
@@ -123,8 +91,8 @@ pub fn finish(root: &Dir, dot: &Dir, journal: &Journal, content: &dyn Content) -
             work.remove_empty_folders(stage)?;
         }
     }
-    work.sync()?;
-    work.report(done)
+    let not_durable = work.sync()?;
+    work.report(done, &not_durable)
 }
 
 struct Work<'a> {
@@ -149,6 +117,18 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Carries an action out. A place that does not let it makes this one path wait.
+    fn attempt(&self, folders: &mut Folders, at: usize, action: &Action) -> Result<Done> {
+        match self.act(folders, at, action) {
+            Err(error) if is_out_of_handles(&error) => Err(error),
+            Err(error) => {
+                folders.forget();
+                Ok(Done::Waits(why(&error)))
+            }
+            done => done,
+        }
+    }
+
     fn act(&self, folders: &mut Folders, at: usize, action: &Action) -> Result<Done> {
         match action {
             Action::Write { path, entry, expected } => self.write(folders, at, path, *entry, *expected),
@@ -260,7 +240,11 @@ impl Work<'_> {
         let mut dir = self.root.clone();
         for (depth, part) in parts[..parts.len() - 1].iter().enumerate() {
             match dir.try_stat(os(part))?.map(|stat| stat.kind) {
-                Some(FileKind::File | FileKind::Symlink) => {
+                Some(kind @ (FileKind::File | FileKind::Symlink)) => {
+                    if kind == FileKind::File {
+                        // What cannot be read could not be stored.
+                        dir.open(os(part))?;
+                    }
                     let name = format!("{DISPLACED}{at}-{}", depth + 1);
                     dir.rename(os(part), self.folder, name)?;
                     break;
@@ -358,17 +342,26 @@ impl Work<'_> {
         if dir.try_stat(&temp)?.is_some() {
             dir.remove_file(&temp)?;
         }
-        if entry.mode == Mode::Symlink {
-            dir.symlink(&self.staged.read_link(&staged)?, &temp)?;
-        } else {
-            let file = self.staged.open(&staged)?;
-            let copy = dir.create_new(&temp, file.stat()?.mode & 0o777)?;
-            copy_file(&file, &copy)?;
-            FileAttributes::of(&file)?.put_on(&copy, None)?;
-            copy.sync()?;
+        let placed = self
+            .copy_staged(dir, &staged, &temp, entry)
+            .and_then(|()| dir.rename(&temp, dir, os(path.name())));
+        if let Err(error) = placed {
+            // That file system may be full: a part of a copy is no file of anybody's.
+            let _it_may_not_be_there = dir.remove_file(&temp);
+            return Err(error.into());
         }
-        dir.rename(&temp, dir, os(path.name()))?;
         Ok(self.staged.remove_file(&staged)?)
+    }
+
+    fn copy_staged(&self, dir: &Dir, staged: &str, temp: &str, entry: Entry) -> fs::Result<()> {
+        if entry.mode == Mode::Symlink {
+            return dir.symlink(&self.staged.read_link(staged)?, temp);
+        }
+        let file = self.staged.open(staged)?;
+        let copy = dir.create_new(temp, file.stat()?.mode & 0o777)?;
+        copy_file(&file, &copy)?;
+        FileAttributes::of(&file)?.put_on(&copy, None)?;
+        copy.sync()
     }
 
     /// Returns the stamp of a file just placed, if nobody can have written to it unseen: its bytes are
@@ -441,19 +434,22 @@ impl Work<'_> {
             folders.forget();
             let removed = folders.parent_of(folder).and_then(|dir| dir.remove_dir(os(folder.name())));
             match removed {
-                Ok(()) => {}
-                Err(error) if error.is_gone() || error.is_not_empty() => {}
-                Err(error) => return Err(error.into()),
+                Err(error) if error.is_out_of_handles() => return Err(error.into()),
+                // An empty folder that does not go is no part of any tree.
+                Ok(()) | Err(_) => {}
             }
         }
         Ok(())
     }
 
-    /// Makes every change to the working tree durable.
-    fn sync(&self) -> Result<()> {
+    /// Makes every change to the working tree durable. Returns the folders for which the disk refuses that,
+    /// and why; `None` is the root.
+    fn sync(&self) -> Result<Vec<(Option<VaultPath>, String)>> {
         let mut touched: BTreeSet<Option<VaultPath>> = BTreeSet::new();
         for action in &self.journal.actions {
-            if let Action::Write { path, .. } | Action::Remove { path, .. } = action {
+            let kept = matches!(action, Action::Keep { .. }) && self.journal.again;
+            if kept || matches!(action, Action::Write { .. } | Action::Remove { .. }) {
+                let path = action.path();
                 // Folders above may be new, or gone: their names are part of the change.
                 let mut above = path.parent();
                 while touched.insert(above.clone()) {
@@ -462,21 +458,26 @@ impl Work<'_> {
                 }
             }
         }
-        if touched.len() > FOLDER_SYNCS_MAX && self.root.sync_file_system()? {
-            return Ok(());
+        if touched.len() > FOLDER_SYNCS_MAX && self.root.sync_file_system().is_ok_and(|done| done) {
+            return Ok(Vec::new());
         }
         let mut folders = Folders::new(self.root);
+        let mut refused = Vec::new();
         for folder in touched {
-            match folder.map_or_else(|| Ok(self.root.clone()), |folder| folders.open(&folder)) {
-                Ok(dir) => dir.sync()?,
-                Err(error) if error.is_gone() => {}
-                Err(error) => return Err(error.into()),
+            let opened = folder.as_ref().map_or_else(|| Ok(self.root.clone()), |folder| folders.open(folder));
+            match opened.and_then(|dir| dir.sync()) {
+                Err(error) if error.is_out_of_handles() => return Err(error.into()),
+                Err(error) if !error.is_gone() => {
+                    folders.forget();
+                    refused.push((folder, why(&error.into())));
+                }
+                Ok(()) | Err(_) => {}
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
-    fn report(&self, done: Vec<Done>) -> Result<Finished> {
+    fn report(&self, done: Vec<Done>, not_durable: &[(Option<VaultPath>, String)]) -> Result<Finished> {
         let mut finished = Finished {
             tree: self.journal.to,
             updates: Vec::new(),
@@ -486,12 +487,14 @@ impl Work<'_> {
             attributes_lost: std::mem::take(
                 &mut *self.attributes_lost.lock().unwrap_or_else(PoisonError::into_inner),
             ),
+            waiting: Vec::new(),
         };
         // A restore of single paths leaves the index on its tree: what was written is an edit to it.
         let moved = self.journal.moves;
         for (action, done) in self.journal.actions.iter().zip(done) {
             let path = action.path().clone();
             let was_planned = matches!(action, Action::Absent { .. });
+            finished.waiting.extend(waits(action, &done, not_durable));
             match (action, done) {
                 (Action::Remove { .. }, Done::Stayed) => finished.stayed.push(path),
                 (
@@ -518,6 +521,18 @@ impl Work<'_> {
         Ok(finished)
     }
 
+    /// Returns `true` for what this move removes anyway: a file that could not be removed and then had to make
+    /// room is no edit.
+    fn was_to_go(&self, path: &VaultPath, name: &std::ffi::OsStr) -> bool {
+        let removed =
+            |action: &&Action| matches!(action, Action::Remove { path: removed, .. } if removed == path);
+        let Some(Action::Remove { expected, .. }) = self.journal.actions.iter().find(removed) else {
+            return false;
+        };
+        let found = read_entry(self.folder, name.as_encoded_bytes());
+        found.is_some_and(|found| found.id == expected.id)
+    }
+
     /// Collects what was displaced by this run and those before it.
     fn displaced(&self) -> Result<Vec<Displaced>> {
         let mut found = Vec::new();
@@ -531,6 +546,9 @@ impl Work<'_> {
             let Some(action) = self.journal.actions.get(at) else { continue };
             let path = action.path().parts().take(depth).collect::<Vec<_>>().join(&b'/');
             let path = VaultPath::parse(path)?;
+            if self.was_to_go(&path, &name) {
+                continue;
+            }
             let stat = self.folder.stat(&name)?;
             let (mode, body) = match stat.kind {
                 FileKind::Symlink => (Mode::Symlink, DisplacedBody::Target(self.folder.read_link(&name)?)),
@@ -545,6 +563,38 @@ impl Work<'_> {
     }
 }
 
+/// Returns what waits of an action, if it does: because it was not carried out, or because its folder
+/// cannot be made durable. After a power cut the second may be the first.
+fn waits(action: &Action, done: &Done, not_durable: &[(Option<VaultPath>, String)]) -> Option<Wait> {
+    let (path, wanted, stood) = match action {
+        Action::Write { path, entry, expected } => (path, Some(*entry), *expected),
+        Action::Remove { path, expected } => (path, None, Some(*expected)),
+        Action::Keep { .. } | Action::Absent { .. } | Action::Forget { .. } => return None,
+    };
+    let why = match done {
+        Done::Waits(why) => why,
+        Done::InPlace(_) | Done::Gone => {
+            let holds = |folder: &Option<VaultPath>| folder.as_ref().is_none_or(|f| path.is_within(f));
+            &not_durable.iter().find(|(folder, _)| holds(folder))?.1
+        }
+        Done::Stayed | Done::Absent => return None,
+    };
+    Some(Wait { path: path.clone(), wanted, stood, why: why.clone() })
+}
+
+/// Says in a few words what kept a path from being changed, without the path.
+fn why(error: &Error) -> String {
+    match error {
+        Error::Disk(error) => Wait::why(error),
+        Error::Blocked { what, .. } => format!("{what} is in the way"),
+        other => other.to_string(),
+    }
+}
+
+fn is_out_of_handles(error: &Error) -> bool {
+    matches!(error, Error::Disk(error) if error.is_out_of_handles())
+}
+
 fn blocked(path: &VaultPath, what: &'static str) -> Error {
     Error::Blocked { path: path.to_string(), what }
 }
@@ -554,36 +604,6 @@ fn unreadable(path: &VaultPath, error: super::ReadError) -> Error {
         super::ReadError::Disk(error) => Error::Disk(error),
         _ => blocked(path, "something that is no file any more"),
     }
-}
-
-/// Removes a folder and the folders in it, if there is nothing else in any of them.
-fn remove_empty_below(dir: &Dir, name: &[u8]) -> fs::Result<()> {
-    // Deepest first, each reached from the top: as deep as a path can be, few handles.
-    let mut found: Vec<Vec<Vec<u8>>> = vec![vec![name.to_vec()]];
-    let mut at = 0;
-    while at < found.len() {
-        let mut inner = dir.clone();
-        for part in &found[at] {
-            inner = inner.open_dir(os(part))?;
-        }
-        for (child, kind) in inner.list()? {
-            if kind.is_none_or(|kind| kind == FileKind::Dir) {
-                let mut path = found[at].clone();
-                path.push(child.into_encoded_bytes());
-                found.push(path);
-            }
-        }
-        at += 1;
-    }
-    for path in found.iter().rev() {
-        let (last, above) = path.split_last().expect("every path has its own name");
-        let mut inner = dir.clone();
-        for part in above {
-            inner = inner.open_dir(os(part))?;
-        }
-        inner.remove_dir(os(last))?;
-    }
-    Ok(())
 }
 
 fn copy_file(from: &File, to: &File) -> fs::Result<()> {

@@ -3,7 +3,7 @@
 //! Only the first [`KEPT_MAX`] levels stay open, so that a path of two thousand parts needs no more file
 //! handles than a flat one.
 
-use crate::fs::{self, Dir};
+use crate::fs::{self, Dir, FileKind};
 use crate::object::VaultPath;
 
 use super::traits::os;
@@ -76,4 +76,34 @@ impl Folders {
         }
         Ok(dir)
     }
+}
+
+/// Removes a folder and the folders in it, if there is nothing else in any of them.
+pub(super) fn remove_empty_below(dir: &Dir, name: &[u8]) -> fs::Result<()> {
+    // Deepest first, each reached from the top: as deep as a path can be, few handles.
+    let mut found: Vec<Vec<Vec<u8>>> = vec![vec![name.to_vec()]];
+    let mut at = 0;
+    while at < found.len() {
+        let mut inner = dir.clone();
+        for part in &found[at] {
+            inner = inner.open_dir(os(part))?;
+        }
+        for (child, kind) in inner.list()? {
+            if kind.is_none_or(|kind| kind == FileKind::Dir) {
+                let mut path = found[at].clone();
+                path.push(child.into_encoded_bytes());
+                found.push(path);
+            }
+        }
+        at += 1;
+    }
+    for path in found.iter().rev() {
+        let (last, above) = path.split_last().expect("every path has its own name");
+        let mut inner = dir.clone();
+        for part in above {
+            inner = inner.open_dir(os(part))?;
+        }
+        inner.remove_dir(os(last))?;
+    }
+    Ok(())
 }

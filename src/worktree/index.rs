@@ -320,6 +320,14 @@ impl Index {
         (at < self.count && self.path(at) == path).then(|| self.entry(at))
     }
 
+    /// Returns `true` if there is a file at `path` or below it.
+    pub fn holds(&self, path: &[u8]) -> bool {
+        let at = self.position(0..self.count, |other| compare_paths(other, path) == Ordering::Less);
+        let within =
+            |found: &[u8]| found.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+        at < self.count && within(self.path(at))
+    }
+
     /// Returns the first position in `range` whose path is not `before` what is looked for; near ones are
     /// found sooner.
     pub(super) fn position(&self, range: std::ops::Range<usize>, before: impl Fn(&[u8]) -> bool) -> usize {

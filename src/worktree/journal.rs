@@ -120,6 +120,9 @@ pub struct Journal {
     pub names_fold: bool,
     /// Whether the staged files are in a folder of their own, named by the nonce.
     pub apart: bool,
+    /// Whether it goes on with what an earlier move left waiting: then no operation of its own is in the
+    /// log, because it happened with that move's.
+    pub again: bool,
     /// What is done, in this order; the file staged for a write is called by its position.
     pub actions: Vec<Action>,
     /// When the journal was complete, by the file system's clock.
@@ -172,6 +175,7 @@ impl Journal {
             "moves": self.moves,
             "names_fold": self.names_fold,
             "apart": self.apart,
+            "again": self.again,
             "actions": self.actions.len(),
         });
         let mut bytes = format!("{header}\n").into_bytes();
@@ -214,6 +218,7 @@ impl Journal {
             names_fold: flag("names_fold")?,
             // Journals from before there were such folders do not have it.
             apart: header.contains_key("apart") && flag("apart")?,
+            again: header.contains_key("again") && flag("again")?,
             actions,
             complete_ns: i128::MIN,
         })
@@ -228,15 +233,32 @@ fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Result<&'a str> {
     object.get(name).and_then(Value::as_str).ok_or_else(|| damaged(format!("{name:?} is missing")))
 }
 
-fn encode_entry(entry: &Entry) -> Value {
+pub(super) fn encode_entry(entry: &Entry) -> Value {
     json!({ "mode": entry.mode.as_octal(), "id": entry.id.to_string() })
 }
 
-fn decode_entry(value: Option<&Value>) -> Result<Entry> {
+pub(super) fn decode_entry(value: Option<&Value>) -> Result<Entry> {
     let object = value.and_then(Value::as_object).ok_or_else(|| damaged("an entry is missing"))?;
     let mode = Mode::from_octal(field(object, "mode")?.as_bytes()).filter(|mode| !mode.is_tree());
     let id = BlobId::parse(field(object, "id")?).map_err(|e| damaged(e.to_string()))?;
     Ok(Entry { mode: mode.ok_or_else(|| damaged("a mode is bad"))?, id })
+}
+
+/// Writes a path as `path`, or as `path_hex` if it is not UTF-8.
+pub(super) fn put_path(object: &mut Map<String, Value>, path: &VaultPath) {
+    match path.to_str() {
+        Some(text) => object.insert("path".into(), text.into()),
+        None => object.insert("path_hex".into(), hex::encode(path.as_bytes()).into()),
+    };
+}
+
+/// Reads what [`put_path`] wrote.
+pub(super) fn decode_path(object: &Map<String, Value>) -> Result<VaultPath> {
+    let bytes = match object.get("path").and_then(Value::as_str) {
+        Some(text) => text.as_bytes().to_vec(),
+        None => hex::decode(field(object, "path_hex")?).map_err(|e| damaged(e.to_string()))?,
+    };
+    Ok(VaultPath::parse(bytes)?)
 }
 
 fn encode_action(action: &Action) -> Value {
@@ -249,10 +271,7 @@ fn encode_action(action: &Action) -> Value {
     };
     let mut object = Map::new();
     object.insert("do".into(), word.into());
-    match action.path().to_str() {
-        Some(text) => object.insert("path".into(), text.into()),
-        None => object.insert("path_hex".into(), hex::encode(action.path().as_bytes()).into()),
-    };
+    put_path(&mut object, action.path());
     if let Some(entry) = entry {
         object.insert("entry".into(), encode_entry(entry));
     }
@@ -263,11 +282,7 @@ fn encode_action(action: &Action) -> Value {
 }
 
 fn decode_action(object: &Map<String, Value>) -> Result<Action> {
-    let bytes = match object.get("path").and_then(Value::as_str) {
-        Some(text) => text.as_bytes().to_vec(),
-        None => hex::decode(field(object, "path_hex")?).map_err(|e| damaged(e.to_string()))?,
-    };
-    let path = VaultPath::parse(bytes)?;
+    let path = decode_path(object)?;
     let entry = || decode_entry(object.get("entry"));
     let expected = || object.get("expected").map(|value| decode_entry(Some(value))).transpose();
     Ok(match field(object, "do")? {
@@ -297,6 +312,7 @@ mod tests {
             moves: true,
             names_fold: true,
             apart: true,
+            again: true,
             actions: vec![
                 Action::Remove { path: path(b"a/\xff"), expected: link },
                 Action::Write { path: path("ü \"q\"\n".as_bytes()), entry, expected: Some(link) },

@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use crate::fs::{Dir, FileKind};
 use crate::object::{BlobId, Kind, Mode, Source, VaultPath, hash_object, link_target};
 
-use super::Result;
 use super::folders::Folders;
 use super::read::{Entry, hash_file};
 use super::traits::os;
+use super::{Error, Result};
 
 /// Targets of this many ASCII bytes fit everywhere, so that they need not be tried.
 const LINK_PLAIN_MAX: usize = 255;
@@ -25,8 +25,10 @@ pub enum OnDisk {
     File,
     /// A folder.
     Folder,
-    /// Something that is not kept, or that cannot be examined.
+    /// Something that is not kept.
     Other,
+    /// It cannot be examined: whether it can be changed, trying will show.
+    Unknown,
 }
 
 /// Answers what a plan asks of the disk.
@@ -34,7 +36,7 @@ pub trait Look {
     /// Tells what stands at `path`.
     fn kind(&mut self, path: &VaultPath) -> Result<OnDisk>;
 
-    /// Reads the file or link at `path`; `None` if it cannot be read or does not hold still.
+    /// Reads the file or link at `path`; `None` if it does not hold still, an error if it cannot be read.
     fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>>;
 
     /// Lists everything below a folder that is no folder, ignored or not.
@@ -102,7 +104,10 @@ impl RealLook {
         match self.folders.parent_of(path) {
             Ok(dir) => Ok(Some(dir)),
             Err(error) if error.is_gone() => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.folders.forget();
+                Err(error.into())
+            }
         }
     }
 }
@@ -129,7 +134,12 @@ fn is_plain(name: &[u8]) -> bool {
 
 impl Look for RealLook {
     fn kind(&mut self, path: &VaultPath) -> Result<OnDisk> {
-        let Some(dir) = self.parent(path)? else { return Ok(OnDisk::Nothing) };
+        let dir = match self.parent(path) {
+            Ok(Some(dir)) => dir,
+            Ok(None) => return Ok(OnDisk::Nothing),
+            Err(Error::Disk(error)) if !error.is_out_of_handles() => return Ok(OnDisk::Unknown),
+            Err(error) => return Err(error),
+        };
         Ok(match dir.stat(os(path.name())) {
             Ok(stat) => match stat.kind {
                 FileKind::File | FileKind::Symlink => OnDisk::File,
@@ -137,12 +147,15 @@ impl Look for RealLook {
                 FileKind::Special => OnDisk::Other,
             },
             Err(error) if error.is_gone() || error.is_bad_name() => OnDisk::Nothing,
-            Err(_) => OnDisk::Other,
+            Err(_) => OnDisk::Unknown,
         })
     }
 
     fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>> {
         let Some(dir) = self.parent(path)? else { return Ok(None) };
+        if dir.stat(os(path.name()))?.kind == FileKind::File {
+            dir.open(os(path.name()))?;
+        }
         Ok(read_entry(&dir, path.name()))
     }
 

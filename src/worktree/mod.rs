@@ -6,6 +6,8 @@
 //!   `.mvault` nor `.git`; [`hash_candidates`] and [`read_candidates`] read what it could not vouch for.
 //! - [`plan`] decides, touching nothing; [`stage`] prepares under `.mvault/journal`; once the operation
 //!   that the journal names is in the log, [`finish`] carries it out, as often as it takes.
+//! - A path that cannot be changed now waits ([`Waits`]): everything else of the move is done, and what
+//!   stands there is no edit.
 //! - Untracked and ignored files are never removed and never written over.
 //!
 //! Limits: an editor that renames its own file over ours between our look and our rename loses that save
@@ -14,6 +16,7 @@
 mod apply;
 mod attributes;
 mod finish;
+mod finished;
 mod folders;
 mod ignore;
 mod index;
@@ -26,13 +29,15 @@ mod scan;
 mod spelling;
 mod traits;
 mod tree;
+mod waits;
 
 #[cfg(test)]
 mod tests;
 
 pub use apply::{Content, discard, journal_stats, pending_journal, stage};
 pub use attributes::FileAttributes;
-pub use finish::{Displaced, DisplacedBody, Finished, finish};
+pub use finish::finish;
+pub use finished::{Displaced, DisplacedBody, Finished};
 pub use folders::Folders;
 pub use ignore::{IGNORE_FILE, IgnoreRules};
 pub use index::{Index, IndexEntry, LogMark, SeenFolder, StatStamp};
@@ -46,6 +51,7 @@ pub use read::{
 pub use scan::{Candidate, Missing, Scan, ScanInput, SkipReason, Skipped, scan};
 pub use traits::Traits;
 pub use tree::{TreeChange, TreeDiff, diff_trees, list_tree, write_tree};
+pub use waits::{Wait, Waits};
 
 use crate::fs;
 use crate::object::{NameError, SourceError};
@@ -68,6 +74,9 @@ pub enum Error {
     /// A journal that no mvault wrote as it is.
     #[error("the checkout journal is damaged: {0}")]
     Journal(String),
+    /// A list of waiting paths that no mvault of this version wrote.
+    #[error("the list of waiting paths is damaged: {0}")]
+    Waits(String),
     /// An object is other than the tree says.
     #[error("object {id} cannot be written to {path}: {why}")]
     Content {
@@ -79,7 +88,7 @@ pub enum Error {
         why: String,
     },
     /// Something that is never touched took a place since the plan was made.
-    #[error("{path} is in the way: {what}; move it elsewhere, then run any mvault command to go on")]
+    #[error("{path} is in the way: {what}")]
     Blocked {
         /// Where.
         path: String,

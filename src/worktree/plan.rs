@@ -6,18 +6,24 @@
 //!   not (ignored files, folders).
 //! - Names and link targets that cannot exist here, and contents that were purged, are passed over and marked absent:
 //!   they never block a device.
+//! - What cannot be read or examined is tried all the same: carrying the plan out never replaces what it
+//!   cannot read, and what it cannot do waits.
+//! - What waits since an earlier move is tried again. An edit of it stays, as long as the tree to move to
+//!   has nothing new there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::object::{Mode, Source, TreeId, VaultPath};
 
-use super::Result;
 use super::index::{Index, compare_paths, prefixes};
 use super::journal::Action;
 use super::look::{Look, OnDisk, can_be_made};
 use super::read::{Entry, LocalChanges};
+use super::scan::SkipReason;
 use super::traits::Traits;
 use super::tree::{diff_trees, list_tree};
+use super::waits::Waits;
+use super::{Error, Result};
 use crate::object::BlobId;
 
 /// What happens to edits that are in no commit.
@@ -40,8 +46,10 @@ pub struct PlanInput<'a> {
     pub from: TreeId,
     /// The tree to move to.
     pub to: TreeId,
-    /// The stat cache of `from`.
+    /// The stat cache of `from`, with what waits as it stands on disk.
     pub index: &'a Index,
+    /// What waits of earlier moves; all of it holds for `from`.
+    pub waits: &'a Waits,
     /// How the working tree differs from `from`.
     pub local: &'a LocalChanges,
     /// What the file system can do.
@@ -61,7 +69,7 @@ pub enum Obstacle {
     UntrackedInFolder,
     /// An edit in no commit.
     Edited,
-    /// A fifo, socket or device, or something that cannot be read.
+    /// A fifo, socket or device, or something that does not hold still.
     Other,
 }
 
@@ -106,6 +114,8 @@ pub struct Plan {
     pub moves: bool,
     /// Whether different names can be one file here.
     pub names_fold: bool,
+    /// Whether it goes on with what an earlier move left waiting, and has no operation of its own.
+    pub again: bool,
 }
 
 impl Plan {
@@ -136,7 +146,7 @@ pub fn plan(input: PlanInput<'_>, look: &mut dyn Look) -> Result<Plan> {
     let targets = targets(&input)?;
     let mut planner = Planner {
         same_names: same_names(&input)?,
-        skipped: input.local.skipped.iter().map(|s| s.path.as_slice()).collect(),
+        skipped: input.local.skipped.iter().map(|s| (s.path.as_slice(), s.reason)).collect(),
         unstable: input.local.unstable.iter().collect(),
         input: &input,
         look,
@@ -151,10 +161,16 @@ pub fn plan(input: PlanInput<'_>, look: &mut dyn Look) -> Result<Plan> {
             replaced_edits: Vec::new(),
             moves,
             names_fold: input.traits.folds(),
+            again: false,
         },
     };
     for (path, target) in &targets {
+        let before = planner.plan.in_the_way.len();
         planner.decide(path, target)?;
+        // What waits already holds up no move that changes nothing there.
+        if input.waits.find(path).is_some_and(|wait| wait.wanted == target.new) {
+            planner.plan.in_the_way.truncate(before);
+        }
     }
     let mut plan = planner.plan;
     plan.in_the_way.sort_by(|a, b| a.path.cmp(&b.path));
@@ -176,6 +192,10 @@ fn targets(input: &PlanInput<'_>) -> Result<BTreeMap<VaultPath, Target>> {
             let target = Target { old: to_entry(diff.old), new: to_entry(diff.new) };
             targets.insert(diff.path, target);
         }
+    }
+    for wait in input.waits.iter().filter(|wait| asked(&wait.path)) {
+        let target = Target { old: wait.stood, new: wait.wanted };
+        targets.entry(wait.path.clone()).and_modify(|t: &mut Target| t.old = wait.stood).or_insert(target);
     }
     if input.edits == Edits::Replace {
         for change in &input.local.changes {
@@ -234,7 +254,7 @@ struct Planner<'a> {
     /// What stands where folders have to be.
     folders: HashMap<Vec<u8>, OnDisk>,
     same_names: HashMap<Vec<u8>, Vec<u8>>,
-    skipped: BTreeSet<&'a [u8]>,
+    skipped: BTreeMap<&'a [u8], SkipReason>,
     unstable: BTreeSet<&'a VaultPath>,
     plan: Plan,
 }
@@ -242,24 +262,28 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn decide(&mut self, path: &VaultPath, target: &Target) -> Result<()> {
         let now = self.now(path, target)?;
+        if self.is_edit_of_what_waits(path, target, &now) {
+            return Ok(());
+        }
         let writable = match &target.new {
             Some(new) => self.writable(path, new, &now)?,
             None => true,
         };
         let stays = self.input.edits == Edits::Stay && target.new.is_none();
+        let in_place = matches!(&now, Now::Entry(now) if self.is_in_place(path, now));
         let edited = match (&now, target.old) {
             (Now::Nothing, Some(_)) => !self.absent(path),
-            (Now::Entry(now), Some(old)) => *now != old,
+            (Now::Entry(now), Some(old)) => *now != old && !in_place,
             _ => false,
         };
         if let (Now::Other, _) | (Now::Entry(_), None) = (&now, target.old)
+            && !in_place
             && !matches!((&now, target.new), (Now::Entry(now), Some(new)) if *now == new)
         {
             let untracked = matches!(now, Now::Entry(_));
-            let obstacle = if untracked { Obstacle::Untracked } else { Obstacle::Other };
             // What is to go and is not there as the tree has it is none of ours.
             if target.new.is_some() || !(untracked || stays) {
-                self.in_the_way(path, obstacle);
+                self.in_the_way(path, if untracked { Obstacle::Untracked } else { Obstacle::Other });
             }
             return Ok(());
         }
@@ -307,6 +331,27 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Returns `true` for what waited and stands there by now, put there by a command that was cut or by hand.
+    fn is_in_place(&self, path: &VaultPath, now: &Entry) -> bool {
+        self.input.waits.find(path).is_some_and(|wait| wait.wanted == Some(*now))
+    }
+
+    /// Returns `true` for an edit at a path that waits and that the move itself does not change: it stays.
+    fn is_edit_of_what_waits(&self, path: &VaultPath, target: &Target, now: &Now) -> bool {
+        let Some(wait) = self.input.waits.find(path).filter(|wait| wait.wanted == target.new) else {
+            return false;
+        };
+        let found = match now {
+            Now::Entry(now) => Some(*now),
+            Now::Nothing => None,
+            Now::Folder => return false,
+            Now::Other => return true,
+        };
+        // A new file in the place of one is given way to by no move, whatever it does with edits.
+        let gives_way = self.input.edits == Edits::Replace && wait.stood.is_some();
+        found != wait.stood && found != wait.wanted && !gives_way
+    }
+
     fn push(&mut self, action: Action) {
         self.plan.actions.push(action);
     }
@@ -321,8 +366,11 @@ impl Planner<'_> {
 
     /// Finds out what stands at `path`, asking the disk only where the walk does not know.
     fn now(&mut self, path: &VaultPath, target: &Target) -> Result<Now> {
-        if self.unstable.contains(path) || self.skipped.contains(path.as_bytes()) {
-            return Ok(Now::Other);
+        match self.skipped.get(path.as_bytes()) {
+            Some(SkipReason::Unreadable) => return Ok(target.old.map_or(Now::Nothing, Now::Entry)),
+            Some(_) => return Ok(Now::Other),
+            None if self.unstable.contains(path) => return Ok(Now::Other),
+            None => {}
         }
         if let Some(change) = self.input.local.find(path)
             && let Some(new) = change.new
@@ -347,9 +395,13 @@ impl Planner<'_> {
             OnDisk::Nothing => Now::Nothing,
             // By another spelling: one of the names that go, which the removal sees to.
             OnDisk::File if self.is_other_spelling(path) => Now::Nothing,
-            OnDisk::File => self.look.entry(path)?.map_or(Now::Other, Now::Entry),
+            OnDisk::File => match self.look.entry(path) {
+                Err(Error::Disk(error)) if !error.is_out_of_handles() => Now::Nothing,
+                found => found?.map_or(Now::Other, Now::Entry),
+            },
             OnDisk::Folder => Now::Folder,
             OnDisk::Other => Now::Other,
+            OnDisk::Unknown => Now::Nothing,
         })
     }
 
@@ -382,6 +434,7 @@ impl Planner<'_> {
             found = match (found, self.folders.get(prefix)) {
                 (OnDisk::Folder, Some(known)) => *known,
                 (OnDisk::Folder, None) => self.look.kind(&VaultPath::parse(prefix)?)?,
+                (OnDisk::Unknown, _) => OnDisk::Unknown,
                 _ => OnDisk::Nothing,
             };
             self.folders.insert(prefix.to_vec(), found);
@@ -428,12 +481,16 @@ impl Planner<'_> {
                     self.in_the_way(&folder, Obstacle::Other);
                     free = false;
                 }
-                OnDisk::Nothing | OnDisk::Folder => {}
+                OnDisk::Nothing | OnDisk::Folder | OnDisk::Unknown => {}
             }
             above = folder.parent();
         }
         if let Now::Folder = now {
-            for inner in self.look.below(path)? {
+            let below = match self.look.below(path) {
+                Err(Error::Disk(error)) if !error.is_out_of_handles() => Vec::new(),
+                found => found?,
+            };
+            for inner in below {
                 let known = VaultPath::parse(inner).ok();
                 let goes = known.as_ref().and_then(|p| self.targets.get(p));
                 if !goes.is_some_and(|t| t.new.is_none() && t.old.is_some()) {

@@ -24,3 +24,4 @@ mod small;
 mod trials;
 mod trust;
 mod verify;
+mod waiting;

@@ -585,7 +585,7 @@ fn what_cannot_be_allowed_is_a_wrong_command_line() {
         outcome.stderr(),
         str![[r#"
 error: --allow nonsense: no such reason
-hint: the reasons are emptied, nul-filled, stream-rewritten, not-utf8, not-json, conflict-markers, sealed, sidecar-mismatch, secret, too-large, name-not-portable, name-collides, link-outside, obeyed-file, mass-delete, invalid-rules, restored
+hint: the reasons are emptied, nul-filled, stream-rewritten, not-utf8, not-json, conflict-markers, sealed, sidecar-mismatch, secret, too-large, name-not-portable, name-collides, link-outside, obeyed-file, mass-delete, invalid-rules, restored, waiting
 
 "#]]
     );

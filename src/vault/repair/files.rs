@@ -96,8 +96,14 @@ pub fn fix_files(
     let operation = vault.operation("repair").detail("files", paths);
     vault.publish(&lock, None, operation)?;
     for plan in done {
-        let dir = open_or_create_folder(vault, &plan.fix.path)?;
-        vault.place_file(&dir, &plan.fix.path, &plan.wanted, plan.mode)?;
+        let placed = open_or_create_folder(vault, &plan.fix.path)
+            .and_then(|dir| vault.place_file(&dir, &plan.fix.path, &plan.wanted, plan.mode));
+        match placed {
+            Err(Error::Disk(error)) if !error.is_out_of_handles() => {
+                vault.notices.push(format!("not repaired: {}", super::super::verify::chain(&error)));
+            }
+            done => done?,
+        }
     }
     let mended = plans.iter().filter(|plan| matches!(plan.fix.how, Fixed::Mended(_)));
     let paths: Vec<VaultPath> = mended.map(|plan| plan.fix.path.clone()).collect();
@@ -292,18 +298,25 @@ impl Look<'_> {
 fn not_looked_at(vault: &Vault, path: &VaultPath) -> Error {
     Error::refused(
         ErrorKind::Refused,
-        format!("{path} is no file, or longer than is looked into; it was not touched"),
+        format!("{path} is no file, cannot be read, or is longer than is looked into; it was not touched"),
         format!("`mvault checkout {} -- {path}` brings it back and keeps what stands there", vault.branch()),
     )
 }
 
 fn found(vault: &Vault, path: &VaultPath) -> Result<Found> {
-    let Some(dir) = folder_of(&vault.root, path)? else { return Ok(Found::Nothing) };
-    let Some(stat) = dir.try_stat(os(path.name()))? else { return Ok(Found::Nothing) };
-    if stat.kind != FileKind::File || stat.size > BYTES_MAX {
-        return Ok(Found::Other);
+    let looked = || {
+        let Some(dir) = folder_of(&vault.root, path)? else { return Ok(Found::Nothing) };
+        let Some(stat) = dir.try_stat(os(path.name()))? else { return Ok(Found::Nothing) };
+        if stat.kind != FileKind::File || stat.size > BYTES_MAX {
+            return Ok(Found::Other);
+        }
+        Ok(Found::File(dir.read(os(path.name()), BYTES_MAX)?, stat.mode & 0o777))
+    };
+    match looked() {
+        // A folder without permission keeps nothing else from being repaired.
+        Err(Error::Disk(error)) if !error.is_out_of_handles() => Ok(Found::Other),
+        found => found,
     }
-    Ok(Found::File(dir.read(os(path.name()), BYTES_MAX)?, stat.mode & 0o777))
 }
 
 /// Tells whether a file is still what it was found to be: one that somebody writes now is left alone.

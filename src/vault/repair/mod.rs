@@ -22,6 +22,7 @@ use crate::fs::FileKind;
 use crate::gateway::Reason;
 use crate::gateway::sidecar::Digest256;
 use crate::store::{Salvage, SetAside};
+use crate::worktree::Waits;
 
 const QUARANTINE: &str = "quarantine";
 
@@ -110,6 +111,18 @@ pub fn tidy(vault: &mut Vault, problems: &[Problem], is_dry: bool) -> Result<Vec
                     remove(vault, "index")?;
                 }
                 told("index", "removed: it is a cache, the next command makes it anew");
+            }
+            "waiting" => {
+                if lock.is_some() {
+                    let bytes = vault.dot.try_read(Waits::FILE, u64::MAX)?.unwrap_or_default();
+                    vault.quarantine(&bytes)?;
+                    remove(vault, Waits::FILE)?;
+                }
+                told(
+                    Waits::FILE,
+                    "moved to quarantine: it could not be read; files that waited look like edits now, `mvault diff` \
+                     shows them",
+                );
             }
             "quarantine" => {
                 let Some(name) = problem.place.strip_prefix("quarantine/") else { continue };

@@ -37,12 +37,13 @@ use crate::fs::{Dir, Disk};
 use crate::object::{CommitId, Kind, ObjectId, Source, TreeId};
 use crate::oplog::{OpLog, RefName};
 use crate::store::{self, Extent, Part, Store};
-use crate::worktree::{self, Index};
+use crate::worktree::{self, Index, Waits};
 
 /// The kind of a problem in a small file.
 pub(super) const SMALL_FILE: &str = "small-file";
 const HINT_VALUE: &str = "put the right value back into .mvault/config.toml by hand";
 const HINT_SMALL_FILE: &str = "`mvault repair` moves what is damaged to quarantine and keeps the rest";
+const HINT_WAITS: &str = "`mvault repair` sets it aside; files that waited look like edits then";
 const HINT_INDEX: &str = "`mvault repair` removes it: it is a cache, the next command makes it anew";
 const HINT_LOG: &str = "put .mvault/oplog back from a backup if you have one; otherwise `mvault repair` records in the log what is \
      lost and goes on";
@@ -168,6 +169,10 @@ pub fn verify(
     };
     found.log(&log);
     found.memory(&remembered, index.as_ref(), &log);
+    // What a newer program wrote is no damage.
+    if let Err(error @ (worktree::Error::Waits(_) | worktree::Error::Path(_))) = Waits::load(&dot) {
+        found.report("waiting", Waits::FILE, chain(&error), HINT_WAITS);
+    }
     found.purged(&log, &store);
     if let Some(config) = &config {
         found.settings(config, &log);

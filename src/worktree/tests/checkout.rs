@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use super::Place;
+use super::{Place, faults};
 use crate::object::{Kind, Mode, TreeId, VaultPath};
 use crate::worktree::{
-    Action, DisplacedBody, Edits, Error, Nonce, Obstacle, Pending, Traits, discard, finish, pending_journal,
+    Action, DisplacedBody, Edits, Error, Index, Nonce, Obstacle, Traits, discard, finish, pending_journal,
     scan, stage,
 };
 
@@ -396,18 +396,105 @@ fn edit_made_between_plan_and_finish_is_handed_back() {
     discard(&place.dot).expect("discards");
 }
 
+/// Returns the paths that wait, with why.
+fn waiting(place: &Place) -> Vec<(String, String)> {
+    place.waits.iter().map(|wait| (wait.path.to_string(), wait.why.clone())).collect()
+}
+
+/// Tries again what waits, as every command does.
+fn try_again(place: &mut Place) {
+    let mut plan = place.plan(place.index.tree(), Edits::Carry);
+    assert_eq!(plan.in_the_way, []);
+    plan.again = true;
+    let journal = place.stage(&plan);
+    place.finish(&journal);
+}
+
+/// It used to stop the move half-way, and every command after it, until the folder was moved.
 #[test]
-fn folder_with_files_that_took_a_place_stops_the_finish_and_moving_it_lets_it_go_on() {
+fn folder_with_files_that_took_a_place_waits_alone_and_moving_it_lets_it_go_on() {
     let mut place = Place::new();
     let plan = place.plan(place.tree(&[("a", "1"), ("b", "1")]), Edits::Carry);
     let journal = place.stage(&plan);
     place.write("a/mine", "mine");
-    let refused = finish(&place.root, &place.dot, &journal, &place.blobs());
-    assert!(matches!(refused, Err(Error::Blocked { .. })), "{refused:?}");
-    let Ok(Some(Pending::Staged(journal))) = pending_journal(&place.dot) else { unreachable!("it stays") };
-    std::fs::rename(place.at("a"), place.at("elsewhere")).expect("moves");
     place.finish(&journal);
+    assert_eq!(waiting(&place), [("a".into(), "a folder with files in it is in the way".into())]);
+    assert_eq!(texts(&place.disk()), [("a/mine", "mine"), ("b", "1")]);
+    try_again(&mut place);
+    assert_eq!(waiting(&place).len(), 1);
+    std::fs::rename(place.at("a"), place.at("elsewhere")).expect("moves");
+    try_again(&mut place);
+    assert_eq!(waiting(&place), []);
     assert_eq!(texts(&place.disk()), [("a", "1"), ("b", "1"), ("elsewhere/mine", "mine")]);
+}
+
+/// A place whose folder `locked` lets nobody make, replace or remove a name, as one without permission does.
+fn with_a_locked_folder(place: &mut Place) {
+    [place.root, place.dot] = faults::keeping([&place.root, &place.dot], "locked");
+}
+
+const LOCKED: &[(&str, &str)] = &[("beside", "1"), ("locked/edit", "1"), ("locked/goes", "1"), ("z", "1")];
+const MOVED: &[(&str, &str)] =
+    &[("beside", "2"), ("locked/deep/new", "2"), ("locked/edit", "2"), ("locked/new", "2"), ("y", "1")];
+
+/// One folder without permission used to leave half of a move undone and to stop every later command. Now what
+/// is in it waits: no edit, nothing deleted, nothing new, whether or not the stat cache is lost.
+#[test]
+fn locked_folder_makes_its_own_paths_wait_and_no_others() {
+    let mut place = Place::new();
+    place.checkout(place.tree(LOCKED), Edits::Carry);
+    let free = [place.root.clone(), place.dot.clone()];
+    with_a_locked_folder(&mut place);
+    place.checkout(place.tree(MOVED), Edits::Carry);
+    let paths: Vec<String> = waiting(&place).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["locked/deep/new", "locked/edit", "locked/goes", "locked/new"]);
+    assert_eq!(
+        texts(&place.disk()),
+        [("beside", "2"), ("locked/edit", "1"), ("locked/goes", "1"), ("y", "1")]
+    );
+    assert!(place.told().is_empty(), "{:?}", place.told());
+    place.index =
+        place.waits.as_on_disk(Index::from_tree(&place.objects, place.index.tree()).expect("lists"));
+    assert!(place.told().is_empty(), "{:?}", place.told());
+    // A later move that changes nothing there goes through, and so does one that changes something.
+    place.write("locked/edit", "mine");
+    let more: Vec<_> = MOVED.iter().copied().chain([("later", "3")]).collect();
+    place.checkout(place.tree(&more), Edits::Carry);
+    assert_eq!(place.told(), ["M locked/edit"]);
+    assert_eq!(waiting(&place).len(), 4);
+    // An edit made meanwhile stays when the folder is free again; the rest comes into place.
+    [place.root, place.dot] = free;
+    try_again(&mut place);
+    assert_eq!(waiting(&place).into_iter().map(|(path, _)| path).collect::<Vec<_>>(), ["locked/edit"]);
+    assert_eq!(place.told(), ["M locked/edit"]);
+    place.write("locked/edit", "1");
+    try_again(&mut place);
+    assert_eq!(waiting(&place), []);
+    assert_eq!(
+        texts(&place.disk()),
+        [
+            ("beside", "2"),
+            ("later", "3"),
+            ("locked/deep/new", "2"),
+            ("locked/edit", "2"),
+            ("locked/new", "2"),
+            ("y", "1")
+        ]
+    );
+    assert!(place.told().is_empty());
+}
+
+#[test]
+fn going_back_to_where_it_stands_ends_the_waiting() {
+    let mut place = Place::new();
+    place.checkout(place.tree(LOCKED), Edits::Carry);
+    with_a_locked_folder(&mut place);
+    place.checkout(place.tree(MOVED), Edits::Carry);
+    assert_eq!(waiting(&place).len(), 4);
+    place.checkout(place.tree(LOCKED), Edits::Replace);
+    assert_eq!(waiting(&place), []);
+    assert_eq!(texts(&place.disk()), LOCKED);
+    assert!(place.told().is_empty());
 }
 
 #[test]

@@ -168,12 +168,9 @@ fn save_at_any_moment_is_on_disk_or_handed_back() {
                 };
                 let disk = faults::meanwhile([&place.root, &place.dot], call, save);
                 let journal = stage(&disk[1], &plan, &place.blobs(), Nonce::new([1; 16])).expect("stages");
-                let displaced = match finish(&disk[0], &disk[1], &journal, &place.blobs()) {
-                    Ok(finished) => finished.displaced,
-                    // The edited file stayed in a folder that has to become a file.
-                    Err(Error::Blocked { .. }) => Vec::new(),
-                    Err(error) => panic!("{victim} at call {call}: {error}"),
-                };
+                // Where an edited file stayed in a folder that has to become a file, that file waits.
+                let finished = finish(&disk[0], &disk[1], &journal, &place.blobs());
+                let displaced = finished.unwrap_or_else(|e| panic!("{victim} at call {call}: {e}")).displaced;
                 if !has_come.load(Ordering::Relaxed) {
                     break;
                 }

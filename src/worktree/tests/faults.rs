@@ -13,6 +13,8 @@ use crate::fs::{self, Attribute, Dir, File, FileKind, LockKind, Map, RawDir, Raw
 struct Plan {
     refused: Vec<OsString>,
     impossible: Vec<OsString>,
+    /// In folders of this name nothing can be made, replaced or removed.
+    kept: Option<OsString>,
     /// After so many calls that change something, that call and all later ones fail.
     calls_max: Option<u64>,
     calls: AtomicU64,
@@ -63,6 +65,12 @@ pub fn refusing_to_make(dir: &Dir, names: &[&str]) -> Dir {
     wrap(dir.clone(), Arc::new(Plan { impossible, ..Plan::default() }))
 }
 
+/// Returns folders on one disk where nothing can be made, replaced or removed in folders of this name.
+pub fn keeping(dirs: [&Dir; 2], name: &str) -> [Dir; 2] {
+    let plan = Arc::new(Plan { kept: Some(name.into()), ..Plan::default() });
+    dirs.map(|dir| wrap(dir.clone(), plan.clone()))
+}
+
 /// Returns folders on one disk that dies at the call after `calls_max` changing ones.
 pub fn dying(dirs: [&Dir; 2], calls_max: u64) -> ([Dir; 2], Counter) {
     let plan = Arc::new(Plan { calls_max: Some(calls_max), ..Plan::default() });
@@ -106,6 +114,12 @@ fn plain<T>(result: fs::Result<T>) -> io::Result<T> {
 }
 
 impl FaultDir {
+    fn keeps(&self) -> io::Result<()> {
+        let name = self.inner.path().file_name();
+        let is_kept = self.plan.kept.is_some() && name == self.plan.kept.as_deref();
+        if is_kept { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+    }
+
     fn file(&self, inner: File) -> Arc<dyn RawFile> {
         Arc::new(FaultFile { inner, plan: self.plan.clone() })
     }
@@ -129,6 +143,7 @@ impl RawDir for FaultDir {
     }
 
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Arc<dyn RawFile>> {
+        self.keeps()?;
         self.plan.change()?;
         if self.plan.impossible.iter().any(|impossible| impossible == name) {
             return Err(rustix::io::Errno::INVAL.into());
@@ -137,11 +152,13 @@ impl RawDir for FaultDir {
     }
 
     fn create_dir(&self, name: &OsStr, _mode: u32) -> io::Result<()> {
+        self.keeps()?;
         self.plan.change()?;
         plain(self.inner.create_dir(name))
     }
 
     fn symlink(&self, target: &[u8], name: &OsStr) -> io::Result<()> {
+        self.keeps()?;
         self.plan.change()?;
         plain(self.inner.symlink(target, name))
     }
@@ -170,15 +187,18 @@ impl RawDir for FaultDir {
     fn rename(&self, name: &OsStr, to: &dyn RawDir, to_name: &OsStr) -> io::Result<()> {
         self.plan.change()?;
         let to = to.as_any().downcast_ref::<FaultDir>().expect("both folders are on one disk");
+        to.keeps()?;
         plain(self.inner.rename(name, &to.inner, to_name))
     }
 
     fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        self.keeps()?;
         self.plan.change()?;
         plain(self.inner.remove_file(name))
     }
 
     fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
+        self.keeps()?;
         self.plan.change()?;
         plain(self.inner.remove_dir(name))
     }

@@ -15,7 +15,7 @@ use crate::object::{BlobId, Kind, Object, ObjectId, Overlay, Source, SourceError
 
 use super::{
     Content, Edits, Finished, Index, Journal, LocalChanges, LogMark, Nonce, Plan, PlanInput, RealLook,
-    ScanInput, Traits, TreeChange,
+    ScanInput, Traits, TreeChange, Waits,
 };
 
 /// A working tree in a temporary folder, its `.mvault`, and the objects it was committed to.
@@ -25,6 +25,7 @@ pub(super) struct Place {
     pub dot: Dir,
     pub objects: Overlay<NoObjects>,
     pub index: Index,
+    pub waits: Waits,
 }
 
 /// The ground under the objects of a test.
@@ -98,7 +99,8 @@ impl Place {
     ) -> Plan {
         let scratch = self.dot.open_or_create_dir("tmp").expect("makes a folder");
         let (source, from, index) = (&self.objects as &dyn Source, self.index.tree(), &self.index);
-        let input = PlanInput { source, from, to, index, local, traits, edits, paths };
+        let waits = &self.waits;
+        let input = PlanInput { source, from, to, index, waits, local, traits, edits, paths };
         super::plan(input, &mut RealLook::new(&self.root, &scratch)).expect("plans")
     }
 
@@ -109,7 +111,10 @@ impl Place {
     pub fn finish(&mut self, journal: &Journal) -> Finished {
         let finished = super::finish(&self.root, &self.dot, journal, &self.blobs()).expect("finishes");
         let updates = finished.updates.clone();
-        self.index = self.index.updated(finished.tree, LogMark::default(), updates);
+        journal.actions.iter().for_each(|action| self.waits.remove(action.path()));
+        finished.waiting.iter().for_each(|wait| self.waits.put(wait.clone()));
+        let index = self.index.updated(finished.tree, LogMark::default(), updates);
+        self.index = self.waits.as_on_disk(index);
         super::discard(&self.dot).expect("discards");
         finished
     }
@@ -157,7 +162,14 @@ impl Place {
         std::fs::create_dir(temp.path().join(".mvault")).expect("makes the vault's folder");
         let root = RealDisk.open_dir(temp.path()).expect("opens");
         let dot = root.open_dir(".mvault").expect("opens");
-        Place { temp, root, dot, objects: Overlay::new(NoObjects), index: Index::empty() }
+        Place {
+            temp,
+            root,
+            dot,
+            objects: Overlay::new(NoObjects),
+            index: Index::empty(),
+            waits: Waits::default(),
+        }
     }
 
     pub fn path(&self) -> &Path {

@@ -8,8 +8,8 @@ use crate::fs::sim::{Failure, Fault, SimDisk};
 use crate::fs::{Dir, Disk, FileKind};
 use crate::object::TreeId;
 use crate::worktree::{
-    Edits, Error, Index, LocalChanges, Nonce, Pending, Plan, PlanInput, RealLook, ScanInput, Traits, discard,
-    finish, hash_candidates, pending_journal, plan, scan, stage,
+    Change, Edits, Error, Index, Journal, LocalChanges, Nonce, Pending, Plan, PlanInput, RealLook, ScanInput,
+    Traits, Waits, discard, finish, hash_candidates, pending_journal, plan, scan, stage,
 };
 
 type Files = Vec<(String, String)>;
@@ -71,6 +71,8 @@ struct Start {
 
 fn look_around([root, dot]: &[Dir; 2], place: &Place, from: TreeId, to: TreeId) -> Plan {
     let index = Index::from_tree(&place.objects, from).expect("lists");
+    let waits = Waits::load(dot).expect("readable").of(&index);
+    let index = waits.as_on_disk(index);
     let input = ScanInput { root, index: &index, traits: Traits::default(), paths: &[] };
     let local: LocalChanges = hash_candidates(root, &scan(input).expect("walks"), None);
     let (traits, edits) = (Traits::default(), Edits::Carry);
@@ -79,6 +81,7 @@ fn look_around([root, dot]: &[Dir; 2], place: &Place, from: TreeId, to: TreeId) 
         from,
         to,
         index: &index,
+        waits: &waits,
         local: &local,
         traits,
         edits,
@@ -113,21 +116,42 @@ fn start(more: usize) -> Start {
 fn command(start: &Start, [root, dot]: &[Dir; 2], logged: &mut bool) -> Result<(), Error> {
     let journal = stage(dot, &start.plan, &start.place.blobs(), Nonce::new([1; 16]))?;
     *logged = true;
-    let finished = finish(root, dot, &journal, &start.place.blobs())?;
+    carry_out(start, [root, dot], &journal)
+}
+
+/// Carries a journal out and remembers what waits before the journal goes.
+fn carry_out(start: &Start, [root, dot]: [&Dir; 2], journal: &Journal) -> Result<(), Error> {
+    let finished = finish(root, dot, journal, &start.place.blobs())?;
     assert!(finished.displaced.is_empty() && finished.stayed.is_empty());
+    let mut waits = Waits::load(dot)?;
+    journal.actions.iter().for_each(|action| waits.remove(action.path()));
+    finished.waiting.into_iter().for_each(|wait| waits.put(wait));
+    waits.save(dot)?;
     discard(dot)
 }
 
 /// What the next command does first.
 fn recover(start: &Start, [root, dot]: &[Dir; 2], logged: bool) -> Result<(), Error> {
     match pending_journal(dot)? {
-        Some(Pending::Staged(journal)) if logged => {
-            finish(root, dot, &journal, &start.place.blobs())?;
-            discard(dot)
+        Some(Pending::Staged(journal)) if logged || journal.again => {
+            carry_out(start, [root, dot], &journal)?;
         }
-        Some(_) => discard(dot),
-        None => Ok(()),
+        Some(_) => discard(dot)?,
+        None => {}
     }
+    try_what_waits(start, [root, dot])
+}
+
+/// Tries again what waits, once.
+fn try_what_waits(start: &Start, [root, dot]: [&Dir; 2]) -> Result<(), Error> {
+    if Waits::load(dot)?.is_empty() {
+        return Ok(());
+    }
+    let to = start.plan.to;
+    let mut plan = look_around(&[root.clone(), dot.clone()], &start.place, to, to);
+    plan.again = true;
+    let journal = stage(dot, &plan, &start.place.blobs(), Nonce::new([2; 16]))?;
+    carry_out(start, [root, dot], &journal)
 }
 
 /// Runs with few files and with many, on one thread, so that calls have an order.
@@ -193,9 +217,10 @@ fn power_cut_in_the_recovery_is_recovered_from_as_well() {
 }
 
 #[test]
-fn disk_that_fails_at_any_call_leaves_the_old_tree_or_a_journal_that_can_be_finished() {
+fn disk_that_fails_at_any_call_leaves_the_old_tree_or_what_the_next_command_finishes() {
     for_each_size(|more| {
         let start = start(more);
+        let mut waiting = 0;
         for failure in [Failure::Io, Failure::NoSpace] {
             for nth in 1.. {
                 let disk = start.disk.after_kill();
@@ -204,6 +229,13 @@ fn disk_that_fails_at_any_call_leaves_the_old_tree_or_a_journal_that_can_be_fini
                 let done = command(&start, &open(&disk), &mut logged).is_ok();
                 disk.heal();
                 let dirs = open(&disk);
+                let waited = !Waits::load(&dirs[1]).expect("readable").is_empty();
+                waiting += usize::from(waited);
+                // What waits is no edit: the disk is of the new tree but for these paths.
+                if done {
+                    let changes = edits(&dirs, &start);
+                    assert!(changes.is_empty(), "{failure:?} at call {nth}: {changes:?}");
+                }
                 recover(&start, &dirs, logged).expect("recovers");
                 assert_eq!(
                     list(&dirs[0]),
@@ -216,5 +248,68 @@ fn disk_that_fails_at_any_call_leaves_the_old_tree_or_a_journal_that_can_be_fini
                 }
             }
         }
+        assert!(waiting > 10, "something waited at {waiting} calls only");
     });
+}
+
+/// The power goes while what waited is tried again: it is in place or waits still, and never an edit.
+#[test]
+fn power_cut_while_what_waits_is_tried_again_leaves_it_in_place_or_waiting() {
+    for_each_size(|more| {
+        let start = start(more);
+        let (mut waiting, mut states) = (0, 0);
+        for nth in (1..).step_by(if more == 0 { 1 } else { 5 }) {
+            let disk = start.disk.after_kill();
+            disk.plan(Fault::fail(nth, Failure::Io));
+            let mut logged = false;
+            let done = command(&start, &open(&disk), &mut logged).is_ok();
+            let beyond = disk.changing_calls().len() as u64;
+            disk.heal();
+            if done && !Waits::load(&open(&disk)[1]).expect("readable").is_empty() {
+                waiting += 1;
+                disk.settle();
+                states += cut_while_trying_again(&start, &disk, nth);
+            }
+            if done && nth > beyond {
+                break;
+            }
+        }
+        assert!(waiting > 3 && states > 50, "something waited at {waiting} calls, {states} states");
+    });
+}
+
+fn cut_while_trying_again(start: &Start, disk: &SimDisk, seed: u64) -> usize {
+    let mut states = 0;
+    for second in 1.. {
+        let again = disk.after_kill();
+        again.plan(Fault::kill(second));
+        let dirs = open(&again);
+        let done = try_what_waits(start, [&dirs[0], &dirs[1]]).is_ok();
+        for cut in again.after_power_cut(seed + second, 2) {
+            let dirs = open(&cut);
+            if pending_journal(&dirs[1]).expect("readable").is_none() {
+                let changes = edits(&dirs, start);
+                assert!(changes.is_empty(), "call {second}: {changes:?}");
+            }
+            recover(start, &dirs, true).expect("recovers");
+            assert_eq!(list(&dirs[0]), start.new, "call {second}");
+            assert!(Waits::load(&dirs[1]).expect("readable").is_empty(), "call {second}");
+            states += 1;
+        }
+        if done {
+            break;
+        }
+    }
+    states
+}
+
+/// What a commit would take for edits of the new tree.
+fn edits([root, dot]: &[Dir; 2], start: &Start) -> Vec<String> {
+    let index = Index::from_tree(&start.place.objects, start.plan.to).expect("lists");
+    let waits = Waits::load(dot).expect("readable").of(&index);
+    let index = waits.as_on_disk(index);
+    let input = ScanInput { root, index: &index, traits: Traits::default(), paths: &[] };
+    let local = hash_candidates(root, &scan(input).expect("walks"), None);
+    let is_edit = |change: &&Change| waits.find(&change.path).is_none_or(|w| w.wanted != change.new);
+    local.changes.iter().filter(is_edit).map(|change| change.path.to_string()).collect()
 }
