@@ -10,9 +10,10 @@
 use std::collections::BTreeMap;
 
 use super::admission::{Admission, Allowance, Finding};
+use super::appending::append;
 use super::commit::{CommitRequest, commit_locked};
 use super::refusal::Refused;
-use super::streams::{append, epoch, writable};
+use super::streams::{epoch, writable};
 use super::write::{judge_bytes, open_or_create_folder, present};
 use super::{Error, ErrorKind, Result, Vault, checkout};
 use crate::events::{self, NewEvent, Stream};

@@ -7,6 +7,7 @@
 //! - A checkout that was cut is finished by whoever opens the vault next.
 
 mod admission;
+mod appending;
 mod aside;
 mod book;
 mod bundle;

@@ -1,12 +1,13 @@
 //! Event streams as files of a vault: writing an event, adding events from elsewhere, reading them all.
 //!
-//! - A line goes to the file first, synced, and is committed then, with that file alone: killed between, it
-//!   is an edit like any other and the next commit takes it.
+//! - A line goes to the file first, whole and synced, and is committed then, with that file alone: killed
+//!   between, it is an edit like any other and the next commit takes it.
 //! - Nothing is added to a file that lost lines which the head has: its numbers would start anew.
 //! - While the tree is parked, the line goes to the branch's head: parking looks at the past, and what
 //!   happens meanwhile happens now.
 
 use super::admission::Allowance;
+use super::appending::append;
 use super::commit::{CommitRequest, commit_locked};
 use super::refusal::os;
 use super::rules::Class;
@@ -14,7 +15,6 @@ use super::transaction::CommitDraft;
 use super::write::refuse_secret_lines;
 use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
 use crate::events::{self, Epoch, Event, NewEvent, Stream};
-use crate::fs::{Dir, File};
 use crate::object::{CommitId, Json, Kind, Lamport, Mode, NameError, Source, TreeEntry, TreeId, VaultPath};
 use crate::worktree::{self, TreeChange};
 
@@ -230,52 +230,6 @@ fn stream_at(vault: &Vault, tree: TreeId, path: &VaultPath) -> Result<Vec<u8>> {
         }
         _ => Ok(Vec::new()),
     }
-}
-
-/// Writes bytes at the end of a file whose length was `length` when it was read, and syncs them.
-pub(super) fn append(vault: &Vault, path: &VaultPath, length: u64, bytes: &[u8]) -> Result<()> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    let mut dir: Dir = vault.root.clone();
-    let mut parts = path.parts().peekable();
-    while let Some(part) = parts.next() {
-        if parts.peek().is_some() {
-            dir = dir.open_or_create_dir(os(part))?;
-            continue;
-        }
-        let (file, is_new) = match dir.open_write(os(part)) {
-            Err(error) if error.is_not_found() => (dir.create_new(os(part), 0o644)?, true),
-            other => (other?, false),
-        };
-        if file.stat()?.size != length {
-            return Err(Error::refused(
-                ErrorKind::Refused,
-                format!("another program wrote to {path} in this moment; nothing was added"),
-                "try again",
-            ));
-        }
-        let written = file.write_at(bytes, length).and_then(|()| file.sync());
-        if let Err(error) = written {
-            take_back(&dir, part, &file, length, bytes.len() as u64, is_new);
-            return Err(error.into());
-        }
-        if is_new {
-            dir.sync()?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes back the beginning of a write that failed, as far as that can be done: what is left of it is a
-/// torn line, which the next one to read the stream passes over.
-fn take_back(dir: &Dir, name: &[u8], file: &File, length: u64, added: u64, is_new: bool) {
-    let size = file.stat().map(|stat| stat.size);
-    let is_ours_alone = size.is_ok_and(|size| size <= length.saturating_add(added));
-    if !is_ours_alone {
-        return;
-    }
-    let _torn_tail_is_passed_over = if is_new { dir.remove_file(os(name)) } else { file.set_len(length) };
 }
 
 /// Commits streams as they are on disk, and nothing else. Returns the commit, and how many were left out.

@@ -71,6 +71,7 @@ impl Vault {
         self.recall_log()?;
         self.resume_checkout(&lock)?;
         self.put_what_waits(&lock)?;
+        self.resume_append()?;
         self.resume_purge(&lock, gate)?;
         Ok(lock)
     }

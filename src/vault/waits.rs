@@ -76,10 +76,12 @@ pub(super) fn leave_what_waits(
 }
 
 impl Vault {
-    /// Tries again what waits, if nobody else holds the lock: when a vault is opened.
+    /// Tries again what waits, and completes a cut line of a stream, if nobody else holds the lock: when a
+    /// vault is opened.
     pub(super) fn try_what_waits(&mut self) -> Result<()> {
         // A damaged list is reported by those who need it.
-        if Waits::load(&self.dot).map_or(true, |waits| waits.is_empty()) {
+        let nothing_waits = Waits::load(&self.dot).map_or(true, |waits| waits.is_empty());
+        if nothing_waits && !self.has_cut_append() {
             return Ok(());
         }
         match self.lock_within("updating files that wait", Duration::ZERO) {

@@ -218,3 +218,38 @@ fn control_characters_in_events_cannot_steer_a_terminal() {
     let shown = place.mvault(["events", "list"]).ok();
     assert!(!shown.contains('\x1b') && shown.contains("gone"), "{shown:?}");
 }
+
+/// A power cut while a note was added left half a line, or zeros, at the end of the stream until the next note.
+#[test]
+fn a_line_that_was_cut_short_is_completed_by_the_next_command_and_nothing_else_is_touched() {
+    let place = Place::new();
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.mvault(["note", "one"]).ok();
+    let one = place.read("events/mac.jsonl");
+    place.mvault(["note", "two"]).ok();
+    let two = place.read("events/mac.jsonl");
+    let added = &two[one.len()..];
+    let header = serde_json::json!({
+        "mvault-appending": 1,
+        "path": "events/mac.jsonl",
+        "length": one.len(),
+        "sha256": hex::encode(<sha2::Sha256 as sha2::Digest>::digest(added)),
+    });
+    let note = [format!("{header}\n").as_bytes(), added].concat();
+    let zeros = vec![0; added.len()];
+    let other: &[u8] = b"{\"of\":\"another program\"}\n";
+    for (tail, expected) in [
+        (&added[..added.len() / 2], &two),
+        (&zeros[..], &two),
+        (added, &two),
+        (b"", &one),
+        (other, &[&one[..], other].concat()),
+    ] {
+        place.write("events/mac.jsonl", [&one[..], tail].concat());
+        place.write(".mvault/appending", &note);
+        place.mvault(["status"]).ok();
+        let found = String::from_utf8_lossy(&place.read("events/mac.jsonl")).into_owned();
+        assert_eq!(found, String::from_utf8_lossy(expected), "after {:?}", String::from_utf8_lossy(tail));
+        assert!(!place.work().join(".mvault/appending").exists());
+    }
+}
