@@ -13,6 +13,7 @@ use super::admission::{Admission, Finding};
 use super::gather::Gathered;
 use super::moving::{StoredContent, carry_out};
 use super::refusal::{Refused, os};
+use super::transaction::GateHeld;
 use super::{Error, Result, Vault, VaultLock};
 use crate::fs::LockError;
 use crate::gateway::Reason;
@@ -84,7 +85,7 @@ impl Vault {
         if nothing_waits && !self.has_cut_append() {
             return Ok(());
         }
-        match self.lock_within("updating files that wait", Duration::ZERO) {
+        match self.lock_within("updating files that wait", Duration::ZERO, GateHeld::No) {
             Ok(_) | Err(Error::Lock(LockError::Held { .. })) => Ok(()),
             // A vault that this user may only read.
             Err(error) if error.is_read_only() || error.is_denied() => Ok(()),
