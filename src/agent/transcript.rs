@@ -14,6 +14,7 @@
 use serde_json::Value;
 
 use crate::fs;
+use crate::object::LenientJson;
 
 /// The longest line that is looked at.
 const LINE_BYTES_MAX: usize = 4 << 20;
@@ -88,10 +89,12 @@ impl Findings {
         if line.is_empty() || !contains(line, b"\"hook_") {
             return;
         }
-        let Ok(value) = serde_json::from_slice::<Value>(line) else {
+        let read = LenientJson::read(line);
+        if read.fault.is_some() {
             self.unreadable += 1;
             return;
-        };
+        }
+        let value = read.value;
         let Some(attachment) = value.get("attachment") else { return };
         let text = |name: &str| attachment.get(name).and_then(Value::as_str).unwrap_or_default();
         let number = |name: &str| attachment.get(name).and_then(Value::as_u64);

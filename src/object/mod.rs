@@ -9,6 +9,7 @@ mod canonical_json;
 mod commit;
 mod extent;
 mod id;
+mod lenient_json;
 mod path;
 mod sealed;
 mod source;
@@ -20,6 +21,7 @@ pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber,
 pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signature, VaultId};
 pub use extent::{ENTRIES_MAX, Extent, ExtentError, Extents, LINK_BYTES_MAX, check_link, link_target};
 pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, hash_object};
+pub use lenient_json::LenientJson;
 pub use path::{NameError, PATH_BYTES_MAX, VaultPath, check_name, fold_name, is_ignorable, is_reserved_name};
 pub use sealed::{check_line, read_line, seal_line};
 pub use source::{Hashed, NoSource, Object, Overlay, Recent, Source, SourceError};

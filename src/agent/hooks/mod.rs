@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::neutral::neutralise;
-use crate::object::{Kind, SessionId, hash_object};
+use crate::object::{Kind, LenientJson, SessionId, hash_object};
 
 /// How many bytes of a host's JSON are read; a last message longer than that is no message.
 pub const STDIN_BYTES_MAX: usize = 8 << 20;
@@ -314,17 +314,24 @@ struct Fields {
 
 impl Fields {
     fn read(stdin: &[u8]) -> Fields {
-        let text = String::from_utf8_lossy(stdin);
-        let text = text.trim_start_matches('\u{feff}').trim();
         let mut fields = Fields { members: Map::new(), diagnostics: Vec::new() };
-        if text.is_empty() {
+        if stdin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stdin).trim_ascii().is_empty() {
             fields.diagnostics.push("the host said nothing on standard input".to_owned());
             return fields;
         }
-        match serde_json::from_str(text) {
-            Ok(Value::Object(members)) => fields.members = members,
-            Ok(_) => fields.diagnostics.push("what the host said is no JSON object".to_owned()),
-            Err(error) => fields.diagnostics.push(format!("what the host said is no JSON: {error}")),
+        let read = LenientJson::read(stdin);
+        for oddity in &read.oddities {
+            fields.diagnostics.push(format!("the host's JSON has {oddity}"));
+        }
+        let fault = read.fault_words();
+        match (read.into_object(), fault) {
+            (Some(members), fault) => {
+                fields.members = members;
+                let words = fault.map(|why| format!("the host's JSON is only used in part: {why}"));
+                fields.diagnostics.extend(words);
+            }
+            (None, Some(why)) => fields.diagnostics.push(format!("what the host said is not JSON: {why}")),
+            (None, None) => fields.diagnostics.push("what the host said is not a JSON object".to_owned()),
         }
         fields
     }

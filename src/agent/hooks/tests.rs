@@ -172,7 +172,7 @@ fn what_a_host_tells_reaches_the_vault() {
         (Agent::ClaudeCode, Event::Stop, "required", "turn ID None"),
         (Agent::ClaudeCode, Event::Stop, "all", "turn ID Some(73)"),
         (Agent::ClaudeCode, Event::PreCompact, "all", "checkpoint ID Manual"),
-        (Agent::ClaudeCode, Event::PreCompact, "broken", "checkpoint - Auto"),
+        (Agent::ClaudeCode, Event::PreCompact, "broken", "checkpoint ID Manual"),
         (Agent::ClaudeCode, Event::PostCompact, "all", "summary ID 73"),
         (Agent::ClaudeCode, Event::SessionEnd, "all", "close ID Some(\"prompt_input_exit\")"),
         (Agent::Codex, Event::SessionStart, "all", "boot ID AfterCompaction 9500"),

@@ -84,10 +84,10 @@ pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write, toolbox: &mut dyn 
     loop {
         let answer = match wire::read_line(input, LINE_BYTES_MAX)? {
             Line::End => return Ok(()),
-            Line::TooLong => {
+            Line::TooLong(head, tail) => {
                 let message = format!("the line is longer than {LINE_BYTES_MAX} bytes");
                 server.toolbox.diagnose(&message);
-                Some(RpcError::new(PARSE_ERROR, message).answer(None))
+                Some(RpcError::new(PARSE_ERROR, message).answer(wire::id_of_ends(&head, &tail)))
             }
             Line::Whole(line) if line.trim_ascii().is_empty() => None,
             Line::Whole(line) => server.answer(&line),

@@ -165,10 +165,49 @@ fn a_bad_line_is_answered_and_ends_nothing() {
 #[test]
 fn a_line_that_is_too_long_is_skipped_to_its_end() {
     let mut input = BufReader::with_capacity(3, &b"0123456789\nnext\n0123456789"[..]);
-    assert_eq!(wire::read_line(&mut input, 4).expect("memory"), Line::TooLong);
+    let too_long = Line::TooLong(b"01234".to_vec(), b"56789\n".to_vec());
+    assert_eq!(wire::read_line(&mut input, 4).expect("memory"), too_long);
     assert_eq!(wire::read_line(&mut input, 4).expect("memory"), Line::Whole(b"next".to_vec()));
-    assert_eq!(wire::read_line(&mut input, 4).expect("memory"), Line::TooLong);
+    let too_long = Line::TooLong(b"01234".to_vec(), b"56789".to_vec());
+    assert_eq!(wire::read_line(&mut input, 4).expect("memory"), too_long);
     assert_eq!(wire::read_line(&mut input, 4).expect("memory"), Line::End);
+}
+
+/// A text cut in the middle of an emoji, or a number above every double, and the call with that id was never
+/// answered: the client waited for ever.
+#[test]
+fn an_answer_has_the_id_whenever_it_can_be_found() {
+    let call = |arguments: &str| {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{{\"name\":\"note\",\"arguments\":\
+             {arguments},\"_meta\":{{\"{VERSION_KEY}\":\"{MODERN}\",\"{CAPABILITIES_KEY}\":{{}}}}}}}}\n"
+        )
+    };
+    for odd in ["{\"text\":\"cut \\ud83d\"}", "{\"text\":\"x\",\"n\":1e400}", "{\"text\":\"x\",\"n\":NaN}"] {
+        let answers = talk(&mut all(), call(odd).as_bytes());
+        assert_eq!(answers[0]["id"], 7, "{odd}: {answers:?}");
+        assert!(answers[0]["result"].is_object(), "{odd}: {answers:?}");
+    }
+    let broken = [
+        "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"pi".to_owned(),
+        "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":undefined}".to_owned(),
+        "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"} x".to_owned(),
+        call(&"[".repeat(500)),
+        call(&format!("{{\"text\":{}{}}}", "[".repeat(500), "]".repeat(500))),
+    ];
+    for line in broken {
+        let answers = talk(&mut all(), line.as_bytes());
+        assert_eq!((&answers[0]["id"], code(&answers[0])), (&json!(7), PARSE_ERROR), "{answers:?}");
+    }
+    for line in [b"{\"id\":7,\"params\":{\"id\":8,\"t\":\"".as_slice(), b"{\"params\":{\"id\":8,\"t\":\""] {
+        let (head, tail) = (line, b"xx\"},\"jsonrpc\":\"2.0\",\"id\":7}\n");
+        assert_eq!(wire::id_of_ends(head, tail), Some(json!(7)));
+    }
+    assert_eq!(
+        wire::id_of_ends(b"{\"params\":{\"t\":\"", b"xx\",\"id\":8}}\n"),
+        None,
+        "the id of something else"
+    );
 }
 
 #[test]

@@ -4,8 +4,13 @@ use std::io::{self, BufRead, Read};
 
 use serde_json::{Map, Value, json};
 
+use crate::object::LenientJson;
+
 /// The longest line that is read, in bytes. What is longer is skipped to its end and answered by an error.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// How much of both ends of a longer line is kept.
+const ENDS_BYTES: usize = 4 << 10;
 
 /// JSON-RPC: the line is no JSON.
 pub const PARSE_ERROR: i64 = -32700;
@@ -25,8 +30,8 @@ pub const UNSUPPORTED_VERSION: i64 = -32022;
 pub enum Line {
     /// Its bytes, without the end.
     Whole(Vec<u8>),
-    /// It was too long, and is gone.
-    TooLong,
+    /// It was too long. Its beginning and its end are kept: one of them holds the message's id.
+    TooLong(Vec<u8>, Vec<u8>),
     /// There are no more.
     End,
 }
@@ -45,15 +50,19 @@ pub fn read_line(input: &mut dyn BufRead, bytes_max: usize) -> io::Result<Line> 
     if bytes.len() <= bytes_max {
         return Ok(Line::Whole(bytes)); // the last one, without an end
     }
+    bytes.truncate(ENDS_BYTES);
+    let mut tail = Vec::new();
     loop {
         let block = input.fill_buf()?;
         let (used, is_end) = match block.iter().position(|b| *b == b'\n') {
             Some(at) => (at + 1, true),
             None => (block.len(), block.is_empty()),
         };
+        tail.extend_from_slice(&block[..used]);
+        tail.drain(..tail.len().saturating_sub(ENDS_BYTES));
         input.consume(used);
         if is_end {
-            return Ok(Line::TooLong);
+            return Ok(Line::TooLong(bytes, tail));
         }
     }
 }
@@ -118,22 +127,36 @@ impl Message {
     }
 }
 
+/// Finds the id of a message of which only the beginning and the end are known. Clients write it before the
+/// parameters or behind them.
+pub fn id_of_ends(head: &[u8], tail: &[u8]) -> Option<Value> {
+    let of_head = LenientJson::read(head).into_object().and_then(|mut message| message.remove("id"));
+    let of_tail = || {
+        let at = tail.windows(5).rposition(|window| window == b",\"id\"" || window == b" \"id\"")?;
+        let read = LenientJson::read(&[b"{", &tail[at + 1..]].concat());
+        read.is_whole.then(|| read.into_object()?.remove("id"))?
+    };
+    of_head.or_else(of_tail).filter(|id| id.is_string() || id.is_number())
+}
+
 /// Reads a message.
 pub fn parse(line: &[u8]) -> Message {
-    // serde_json goes 128 levels deep and no deeper.
-    let mut message = match serde_json::from_slice::<Value>(line) {
-        Ok(Value::Object(message)) => message,
-        Ok(_) => {
-            return Message::invalid(
-                None,
-                INVALID_REQUEST,
-                "a message is one JSON object, and no batch of them",
-            );
-        }
-        Err(error) => return Message::invalid(None, PARSE_ERROR, &format!("the line is no JSON: {error}")),
+    let read = LenientJson::read(line);
+    let fault = read.fault_words();
+    let Some(mut message) = read.into_object() else {
+        return match fault {
+            Some(why) => Message::invalid(None, PARSE_ERROR, &format!("the line is not JSON: {why}")),
+            None => {
+                Message::invalid(None, INVALID_REQUEST, "a message is one JSON object, not a batch of them")
+            }
+        };
     };
     let id = message.remove("id");
-    let known = id.clone().filter(|id| id.is_string() || id.is_i64() || id.is_u64());
+    let known = id.clone().filter(|id| id.is_string() || id.is_number());
+    // Whoever waits for this id gets an answer, though half a message is not carried out.
+    if let Some(why) = fault {
+        return Message::invalid(known, PARSE_ERROR, &format!("the line is not JSON: {why}"));
+    }
     if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return Message::invalid(known, INVALID_REQUEST, "\"jsonrpc\" must be \"2.0\"");
     }

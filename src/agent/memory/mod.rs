@@ -19,7 +19,7 @@ mod view;
 use serde_json::{Map, Value};
 
 use crate::gateway::sidecar::Digest256;
-use crate::object::VaultPath;
+use crate::object::{LenientJson, VaultPath};
 use crate::vault::{self, IfMatch, Refused, Relocated, Vault, WRITE_BYTES_MAX, WriteMode, WriteRequest};
 use path::MemoryPath;
 
@@ -42,10 +42,12 @@ type Told = Result<String, String>;
 
 /// Carries out one input of the tool, as JSON.
 pub fn answer(vault: &mut Vault, input: &[u8]) -> Answer {
-    let told = match serde_json::from_slice::<Value>(input) {
-        Ok(Value::Object(input)) => answer_object(vault, &input),
-        Ok(_) => Err("Error: the input is no JSON object".to_owned()),
-        Err(error) => Err(format!("Error: the input is no JSON: {error}")),
+    let read = LenientJson::read(input);
+    // Half a command is not carried out.
+    let told = match (read.fault_words(), read.into_object()) {
+        (Some(why), _) => Err(format!("Error: the input is not JSON: {why}. Nothing was changed.")),
+        (None, Some(input)) => answer_object(vault, &input),
+        (None, None) => Err("Error: the input is not a JSON object".to_owned()),
     };
     Answer::from(told)
 }
