@@ -3,14 +3,16 @@
 //! Every file is the last version that can be relied on: hashed, and its seal looked at. What stands on
 //! disk is compared with it, one file at a time; nothing is walked.
 
+use std::collections::VecDeque;
+
 use gix::bstr::ByteSlice;
 
-use super::pack::{Item, sections, title};
+use super::pack::{Item, is_open_title, sections};
 use crate::agent::handoff::{self, Handoff, State};
 use crate::agent::news::{self, FilesOf, News};
 use crate::events::Event;
 use crate::gateway::Reason;
-use crate::object::{CommitId, Json, Mode, Source, TreeId, VaultPath};
+use crate::object::{BlobId, CommitId, Json, Mode, Source, TreeId, VaultPath};
 use crate::ui::time;
 use crate::vault::rules::{Class, VaultRules};
 use crate::vault::{self, Error, Result, Standing, Vault, entry_at};
@@ -24,13 +26,10 @@ const NOTE_CHARS_MAX: usize = 1_200;
 const REJECTIONS_TOLD: usize = 10;
 /// So many tasks that were left are told, of those for this agent and of the others.
 const HANDOFFS_TOLD: usize = 8;
+/// How many links are followed one after the other.
+const LINKS_FOLLOWED_MAX: usize = 16;
 /// So many conflicts are told.
 const CONFLICTS_TOLD: usize = 10;
-/// Headings under which goals and open things stand.
-const OPEN_WORDS: [&str; 12] = [
-    "goal", "now", "next", "open", "todo", "to do", "decision", "question", "task", "status", "focus", "ziel",
-];
-
 /// A file that was wanted, and what became of it.
 #[derive(Clone, Debug)]
 pub struct FileSource {
@@ -52,13 +51,9 @@ pub struct FileSource {
     pub class: Class,
 }
 
-/// Looks at one file. `None` if the head has none there.
-pub fn file(vault: &Vault, rules: &VaultRules, path: &VaultPath) -> Result<Option<FileSource>> {
+/// Looks at one file. A link is followed as long as it stays inside of the vault.
+pub fn file(vault: &Vault, rules: &VaultRules, path: &VaultPath) -> Result<FileSource> {
     let head = vault.tree_of(vault.head()?)?;
-    let entry = entry_at(vault.store(), head, path)?;
-    let Some(entry) = entry.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable)) else {
-        return Ok(None);
-    };
     let class = rules.class_of(path);
     let mut source = FileSource {
         path: path.clone(),
@@ -70,10 +65,19 @@ pub fn file(vault: &Vault, rules: &VaultRules, path: &VaultPath) -> Result<Optio
         text: String::new(),
         class,
     };
-    let Some(reliable) = vault::reliable(vault, path)? else {
-        source.bytes = vault.store().try_info(entry.id).ok().flatten().map_or(0, |(_, size)| size);
+    let real = match resolve(vault.store(), head, path)? {
+        Ok(real) => real,
+        Err(why) => {
+            source.note = Some(why);
+            return Ok(source);
+        }
+    };
+    let Some(reliable) = vault::reliable(vault, &real)? else {
+        let entry = entry_at(vault.store(), head, &real)?;
+        let size = entry.and_then(|entry| vault.store().try_info(entry.id).ok().flatten());
+        source.bytes = size.map_or(0, |(_, size)| size);
         source.note = Some("no version of it can be read and verified".into());
-        return Ok(Some(source));
+        return Ok(source);
     };
     source.id = Some(reliable.id);
     source.bytes = reliable.bytes.len() as u64;
@@ -81,11 +85,11 @@ pub fn file(vault: &Vault, rules: &VaultRules, path: &VaultPath) -> Result<Optio
     source.text = reliable.bytes.to_str_lossy().into_owned();
     source.healed =
         reliable.instead_of.map(|why| format!("{why}; told is the version of {}", reliable.commit.short()));
-    match vault::standing(vault, path)? {
+    match vault::standing(vault, &real)? {
         Standing::AsCommitted => {}
         Standing::Missing => source.note = Some("it is gone from the folder".into()),
         Standing::Edited => {
-            source.note = Some(format!("edits in no commit are not told: `mvault diff -- {path}`"));
+            source.note = Some(format!("edits in no commit are not told: `mvault diff -- {real}`"));
         }
         Standing::Refused(finding) => {
             let why = finding.reason.as_str();
@@ -93,7 +97,62 @@ pub fn file(vault: &Vault, rules: &VaultRules, path: &VaultPath) -> Result<Optio
         }
         Standing::NotLookedAt => source.note = Some("what stands in the folder was not compared".into()),
     }
-    Ok(Some(source))
+    if real != *path {
+        let link = format!("a link to {real}");
+        source.note = Some(source.note.map_or(link.clone(), |note| format!("{link}; {note}")));
+    }
+    Ok(source)
+}
+
+/// Returns the file that a path leads to in a tree, over links if need be; or why it leads to none.
+fn resolve(
+    source: &dyn Source,
+    tree: TreeId,
+    path: &VaultPath,
+) -> Result<std::result::Result<VaultPath, String>> {
+    let mut rest: VecDeque<Vec<u8>> = path.parts().map(<[u8]>::to_vec).collect();
+    let mut done: Vec<Vec<u8>> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = rest.pop_front() {
+        match part.as_slice() {
+            b"" | b"." => continue,
+            b".." if done.pop().is_some() => continue,
+            b".." => return Ok(Err("it is a link that leads out of the vault".into())),
+            _ => done.push(part),
+        }
+        let Ok(here) = VaultPath::parse(done.join(&b'/')) else {
+            return Ok(Err("it is a link to a name that no vault can hold".into()));
+        };
+        let Some(entry) = entry_at(source, tree, &here)? else {
+            let is_itself = here == *path || links == 0;
+            let why = if is_itself {
+                "it is not in the vault".to_owned()
+            } else {
+                format!("{here} is not in the vault")
+            };
+            return Ok(Err(if links == 0 { why } else { format!("it is a link, and {why}") }));
+        };
+        match entry.mode {
+            Mode::Symlink if links == LINKS_FOLLOWED_MAX => {
+                return Ok(Err("it is a link that leads to itself".into()));
+            }
+            Mode::Symlink => {
+                links += 1;
+                let target = source.find_blob(BlobId::new(entry.id))?;
+                if target.starts_with(b"/") {
+                    return Ok(Err("it is a link that leads out of the vault".into()));
+                }
+                done.pop();
+                for part in target.split(|byte| *byte == b'/').rev() {
+                    rest.push_front(part.to_vec());
+                }
+            }
+            Mode::Tree => {}
+            Mode::File | Mode::Executable if rest.is_empty() => return Ok(Ok(here)),
+            Mode::File | Mode::Executable => return Ok(Err(format!("{here} is not a folder"))),
+        }
+    }
+    Ok(Err("it is a folder".into()))
 }
 
 /// Returns the paths that a pattern in `.gitignore` syntax names in a tree, sorted. Only the part of the tree
@@ -125,7 +184,7 @@ pub fn paths_of(source: &dyn Source, tree: TreeId, pattern: &str) -> Result<Vec<
         let case = gix::glob::pattern::Case::Sensitive;
         let wild = gix::glob::wildmatch::Mode::NO_MATCH_SLASH_LITERAL;
         let matches = glob.matches_repo_relative_path(full.as_bstr(), name_at, Some(false), case, wild);
-        if mode != Mode::Symlink && matches {
+        if !mode.is_tree() && matches {
             found.extend(VaultPath::parse(full));
         }
         Ok(())
@@ -152,10 +211,7 @@ pub fn newest_distillates(vault: &Vault, rules: &VaultRules, count: usize) -> Re
 /// Returns the part of a text under headings that name goals and open things; its beginning if none does.
 pub fn open_part(text: &str) -> String {
     let all = sections(text);
-    let is_open = |section: &&&str| {
-        let title = title(section).to_lowercase();
-        OPEN_WORDS.iter().any(|word| title.contains(word))
-    };
+    let is_open = |section: &&&str| is_open_title(section);
     let open: String = all.iter().filter(is_open).copied().collect();
     if open.is_empty() { all.first().copied().unwrap_or_default().to_owned() } else { open }
 }
@@ -269,7 +325,7 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
     if let Some(session) = vault.rejection_sessions()?.first() {
         let refused = vault.rejections(session.as_ref())?;
         // What was kept as it is, or put right already, waits for nobody.
-        let settled = [Reason::TornLine.code(), Reason::Repaired.code()];
+        let settled = [Reason::TornLine.code(), Reason::Repaired.code(), Reason::Evicted.code()];
         let told: Vec<_> =
             refused.iter().filter(|rejection| !settled.contains(&rejection.reason.as_str())).collect();
         if !told.is_empty() {
