@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::commit::{AllowArgs, refused_json, tell_refused};
+use super::commit::{AllowArgs, refusal_exit, refused_json, tell_refused};
 use super::reconcile::accepts;
 use super::sync::{bundle_kind, commits};
 use super::temporary::TemporaryFolder;
@@ -106,7 +106,7 @@ fn create(cx: &mut Context<'_>, args: &CreateArgs) -> CommandResult {
     cx.tell_notices(&mut endpoint.vault);
     let made = made?;
     tell_made(cx, &endpoint, args, &made)?;
-    Ok(if endpoint.refused.is_empty() { Exit::Done } else { Exit::Refused })
+    Ok(refusal_exit(&endpoint.refused))
 }
 
 fn tell_made(

@@ -114,7 +114,12 @@ pub fn run(cx: &mut Context<'_>, args: &CommitArgs) -> CommandResult {
     let outcome = vault::commit(&mut vault, &request)?;
     cx.tell_notices(&mut vault);
     tell(cx, &outcome)?;
-    Ok(if outcome.refused.is_empty() { Exit::Done } else { Exit::Refused })
+    Ok(refusal_exit(&outcome.refused))
+}
+
+/// Returns the exit code of a command that left these out.
+pub fn refusal_exit(refused: &[Refused]) -> Exit {
+    if refused.iter().any(Refused::is_refusal) { Exit::Refused } else { Exit::Done }
 }
 
 /// Parses a session id of the command line.
@@ -162,6 +167,9 @@ pub fn tell_refused(cx: &mut Context<'_>, refused: &[Refused]) {
             _ => "was left out",
         };
         cx.ui.warn(format_args!("{path} {what}: {}", refused.words()));
+        for line in &refused.lines {
+            cx.ui.note(format_args!("  {}", harmless_line(line.as_bytes())));
+        }
         cx.ui.note(format_args!("  {}", refused.hint()));
     }
     if let more @ 1.. = refused.len().saturating_sub(REFUSED_TOLD_MAX) {
@@ -206,6 +214,9 @@ pub fn refused_json(refused: &Refused) -> Value {
     json::put_path(&mut object, "path", &refused.path);
     object.insert("reason".into(), refused.reason.code().into());
     object.insert("message".into(), refused.words().into());
+    if !refused.lines.is_empty() {
+        object.insert("lines".into(), json!(refused.lines));
+    }
     object.insert("sha256".into(), json!(refused.sha256.map(|digest| digest.to_string())));
     object.insert("size".into(), json!(refused.size));
     object.insert("offset".into(), json!(refused.offset));

@@ -406,7 +406,7 @@ fn export(cx: &mut Context<'_>, args: &ExportArgs) -> CommandResult {
     for item in in_order(&parsed) {
         let wanted = match (&item.line.content, &item.event) {
             (_, Some(event)) => args.filter.takes(event, since),
-            (Content::Opaque(..), _) => {
+            (Content::Opaque(..), _) if !item.line.is_tolerable() => {
                 left_out += 1;
                 false
             }

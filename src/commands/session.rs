@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::commit::{session_id, tell_refused};
+use super::commit::{refusal_exit, session_id, tell_refused};
 use super::telling::commit_json;
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::agent::sessions;
@@ -98,7 +98,7 @@ fn end(cx: &mut Context<'_>, id: &str) -> CommandResult {
             None => cx.ui.line(format_args!("session {id} is closed; there was nothing to commit"))?,
         }
     }
-    Ok(if refused.is_empty() { Exit::Done } else { Exit::Refused })
+    Ok(refusal_exit(&refused))
 }
 
 fn no_session(id: &str) -> CommandError {

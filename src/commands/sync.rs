@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::checkout::wait_json;
-use super::commit::{AllowArgs, refused_json, tell_refused};
+use super::commit::{AllowArgs, refusal_exit, refused_json, tell_refused};
 use super::reconcile::{accepts, exit_of, held, pending_json, stuck_json, tell_outcome};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 
@@ -392,8 +392,7 @@ fn tell(
             .hint("nothing is lost; report it with the output of `mvault log --all --graph` of both"));
     }
     let exit = endpoint.reconciled.as_ref().map_or(Ok(Exit::Done), exit_of)?;
-    let was_refused = exit == Exit::Done && !endpoint.refused.is_empty();
-    Ok(if was_refused { Exit::Refused } else { exit })
+    Ok(if exit == Exit::Done { refusal_exit(&endpoint.refused) } else { exit })
 }
 
 fn as_json(endpoint: &VaultEndpoint, remote: &Remote, done: &Exchanged) -> Value {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::commit::{AllowArgs, change_json, refused_json, session_id, tell_refused};
-use super::{CommandError, CommandResult, Context, Exit};
+use super::commit::{AllowArgs, change_json, refusal_exit, refused_json, session_id, tell_refused};
+use super::{CommandError, CommandResult, Context};
 use crate::gateway::sidecar::Digest256;
 use crate::ui::json;
 use crate::vault::{self, Access, IfMatch, WRITE_BYTES_MAX, WriteMode, WriteRequest};
@@ -73,7 +73,7 @@ pub fn run(cx: &mut Context<'_>, args: &WriteArgs) -> CommandResult {
             cx.ui.line(format_args!("what stood there and was in no commit is kept as saved/{number}"))?;
         }
     }
-    Ok(if outcome.refused.is_empty() { Exit::Done } else { Exit::Refused })
+    Ok(refusal_exit(&outcome.refused))
 }
 
 fn if_match(text: Option<&str>) -> Result<IfMatch, CommandError> {
@@ -127,5 +127,5 @@ pub fn run_seal(cx: &mut Context<'_>, args: &SealArgs) -> CommandResult {
             None => cx.ui.note("every distillate there has a seal that fits"),
         }
     }
-    Ok(if outcome.refused.is_empty() { Exit::Done } else { Exit::Refused })
+    Ok(refusal_exit(&outcome.refused))
 }

@@ -220,6 +220,11 @@ fn check_lines(stream: &Stream<'_>, report: &mut Report) -> Index {
                     None => continue,
                 }
             }
+            // One object as far as anyone can tell, and nothing is wrong with it.
+            Content::Opaque(Opaque::TooLong, _) => {
+                report.foreign += 1;
+                continue;
+            }
             Content::Opaque(why, _) => {
                 report.findings.push(Finding::Opaque { line: number, why: *why });
                 continue;

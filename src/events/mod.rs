@@ -16,6 +16,7 @@ mod growth;
 mod merge;
 mod salvage;
 mod stream;
+mod torn;
 
 pub use chain::{Chain, Finding, Report, verify};
 pub use event::{Epoch, Event, EventError, EventId, NewEvent};
@@ -23,6 +24,7 @@ pub use growth::{Shrinkage, shrinkage};
 pub use merge::{Imported, StreamBase, StreamConflict, import, merge_streams};
 pub use salvage::LINE_BYTES_MAX;
 pub use stream::{Appended, Content, EventFacts, ForeignFacts, Line, Opaque, Part, Stamp, Stream};
+pub use torn::{Torn, TornLines};
 
 #[cfg(test)]
 mod hostile;

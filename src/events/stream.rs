@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::object::{Json, JsonFault, JsonObject, LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport};
+use crate::object::{Json, JsonFault, JsonObject, LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport, LenientJson};
 
 use super::event::{Event, EventError, EventId, NewEvent, Place};
 use super::salvage::{self, Found};
@@ -180,6 +180,29 @@ impl<'a> Stream<'a> {
 }
 
 impl Line<'_> {
+    /// Returns `true` for what a killed writer left: the beginning of an object, or zeros. Other text that is not
+    /// JSON is somebody's, and so is an object that only a tolerant reader takes.
+    pub fn is_torn(&self) -> bool {
+        if !matches!(self.content, Content::Opaque(Opaque::Unreadable(_), _)) {
+            return false;
+        }
+        let has_zeros = self.bytes.contains(&0);
+        let may_be = has_zeros || self.part == Part::Piece || self.bytes.starts_with(b"{");
+        may_be && (has_zeros || !self.is_tolerable())
+    }
+
+    /// Returns `true` if the line is one whole object for a tolerant reader, or too long to be looked into.
+    pub fn is_tolerable(&self) -> bool {
+        match self.content {
+            Content::Event(_) | Content::Foreign(_) | Content::Opaque(Opaque::TooLong, _) => true,
+            Content::Opaque(Opaque::NotAnObject, _) => false,
+            Content::Opaque(Opaque::Unreadable(_), _) => {
+                let read = LenientJson::read(self.bytes);
+                read.is_whole && read.value.is_object()
+            }
+        }
+    }
+
     /// Reads the JSON object that stands here.
     pub fn json(&self) -> Option<JsonObject> {
         match Json::parse(self.bytes) {

@@ -13,6 +13,7 @@ pub mod rejection;
 pub mod secrets;
 pub mod sidecar;
 pub mod signature;
+pub mod zeros;
 
 mod reason;
 

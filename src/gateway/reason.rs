@@ -62,8 +62,10 @@ pub enum Reason {
     BundleForeign,
     /// An agent asked for what its token is not for.
     OutOfScope,
-    /// All files are as they were in an older commit.
+    /// Files are as they were in an older commit, before other devices changed them.
     Restored,
+    /// A sync service keeps it elsewhere, and left a placeholder.
+    Evicted,
     /// `repair` set it aside and put something whole in its place.
     Repaired,
     /// It was edited while a newer version of it waits to be put in place.
@@ -71,7 +73,7 @@ pub enum Reason {
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 31] = [
+const CODES: [(Reason, &str); 32] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -101,6 +103,7 @@ const CODES: [(Reason, &str); 31] = [
     (Reason::BundleForeign, "bundle-foreign"),
     (Reason::OutOfScope, "out-of-scope"),
     (Reason::Restored, "restored"),
+    (Reason::Evicted, "evicted"),
     (Reason::Repaired, "repaired"),
     (Reason::Waiting, "waiting"),
 ];
@@ -137,6 +140,7 @@ impl Reason {
                 | Reason::BundleUnusable
                 | Reason::BundleEarly
                 | Reason::BundleForeign
+                | Reason::Evicted
                 | Reason::Repaired
         )
     }
@@ -185,7 +189,10 @@ impl Reason {
             Reason::BundleEarly => "the bundle builds on what is not here",
             Reason::BundleForeign => "the bundle is not of this vault",
             Reason::OutOfScope => "the agent's token is not for that",
-            Reason::Restored => "the files are those of an older state, as after a restore from a backup",
+            Reason::Restored => "an older state is back, as after a restore from a backup",
+            Reason::Evicted => {
+                "a sync service left only a placeholder of it here; the vault keeps its version"
+            }
             Reason::Repaired => "it was set aside by a repair",
             Reason::Waiting => "the vault has another version that could not be put in place yet",
         }
@@ -244,6 +251,10 @@ impl Reason {
                 "if it should have it, give the agent a token with that scope: `mvault mcp token create`"
                     .to_owned()
             }
+            Reason::Restored if path != "." => format!(
+                "`mvault checkout main -- {path}` brings the newest version back; {}",
+                allow("if it is meant as it is")
+            ),
             Reason::Restored => format!(
                 "`mvault checkout main -- PATH` brings the newest back, `mvault rollback ID` goes to the older state; if \
                  the files are meant as they are, `mvault commit --allow {}`",
@@ -257,6 +268,7 @@ impl Reason {
                  {path}` takes the vault's version and saves yours; {}",
                 allow("to keep yours instead")
             ),
+            Reason::Evicted => "open it once where the service runs to have it here again".to_owned(),
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }
     }

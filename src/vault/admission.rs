@@ -8,22 +8,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::collision::Folders;
 use super::growth::Growth;
 use super::obeyed::{Acceptance, Accepted, Origin};
 use super::protection::Protections;
 use super::rules::{Class, RULES_FILE};
 use super::ways::Ways;
 use super::{Error, Result, Vault, checkout, typos};
-use crate::events::{self, Content, Stream};
+use crate::events;
 use crate::fs;
 use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
-use crate::gateway::name::{FoldedNames, is_portable_path};
+use crate::gateway::name::is_portable_path;
 use crate::gateway::obeyed;
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
+use crate::gateway::zeros::{lost_its_end, zeroed_at};
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
 use crate::store::Store;
-use crate::worktree::{Candidate, Entry, Look, OnDisk, RealLook, Scan};
+use crate::worktree::{Candidate, Entry, Scan};
 
 /// The longest version of a file that is read whole to compare with, in bytes.
 const COMPARED_BYTES_MAX: u64 = 64 << 20;
@@ -50,11 +52,13 @@ pub struct Finding {
     pub detail: Option<String>,
     /// What is accepted if it is let through.
     pub(super) accepts: Option<Acceptance>,
+    /// Lines of content that it is about, for the person who asked; never logged.
+    pub lines: Vec<String>,
 }
 
 impl Finding {
     pub(super) fn new(reason: Reason) -> Finding {
-        Finding { reason, offset: None, detail: None, accepts: None }
+        Finding { reason, offset: None, detail: None, lines: Vec::new(), accepts: None }
     }
 
     fn at(mut self, offset: u64) -> Finding {
@@ -288,13 +292,17 @@ impl<'a> Admission<'a> {
         path.as_bytes() == RULES_FILE.as_bytes() || self.protections.is(path, Class::Canonical)
     }
 
-    /// Begins to compare a large stream with the version before it, while it is read.
-    pub fn growth(&self, candidate: &Candidate) -> Growth<'_> {
-        if !self.protections.is(&candidate.path, Class::Stream) {
-            return Growth::of_no_stream(&self.vault.store);
+    /// Begins to compare a large file with the version before it, while it is read.
+    pub fn growth(&self, candidate: &Candidate) -> Result<Growth<'_>> {
+        let store = &self.vault.store;
+        let old = candidate.old.filter(|(mode, _)| *mode != Mode::Symlink).map(|(_, id)| id);
+        if self.protections.is(&candidate.path, Class::Stream) {
+            return Ok(Growth::beyond(store, old));
         }
-        let old = candidate.old.filter(|(mode, _)| *mode != Mode::Symlink);
-        Growth::beyond(&self.vault.store, old.map(|(_, id)| id))
+        Ok(match old {
+            Some(old) if self.had_size(candidate)? => Growth::zeroed(store, old),
+            _ => Growth::of_nothing(store),
+        })
     }
 
     /// Judges a file by what was seen in it.
@@ -335,7 +343,7 @@ impl<'a> Admission<'a> {
         let path = &candidate.path;
         let found = [
             self.emptied(seen, before)?,
-            self.zeros(path, seen, before)?,
+            self.zeros(path, seen, body, before)?,
             self.rewritten(path, body, before, origin)?,
             self.syntax(seen, before)?,
             typos::look(path, if let Body::Whole(bytes) = body { Some(bytes) } else { None }),
@@ -381,24 +389,45 @@ impl<'a> Admission<'a> {
         Ok(had_content.then(|| Finding::new(Reason::Emptied)))
     }
 
-    fn zeros(&self, path: &VaultPath, seen: &Seen, before: &Before<'_>) -> Result<Option<Finding>> {
-        if seen.zero_tail < ZERO_TAIL_MIN.min(seen.size.max(1)) {
-            return Ok(None);
-        }
-        let starts_at = seen.size - seen.zero_tail;
-        let filled = Finding::new(Reason::NulFilled).at(starts_at);
+    fn zeros(
+        &self,
+        path: &VaultPath,
+        seen: &Seen,
+        body: Body<'_>,
+        before: &Before<'_>,
+    ) -> Result<Option<Finding>> {
+        let filled_at = |at| Some(Finding::new(Reason::NulFilled).at(at));
+        let is_stream = self.protections.is(path, Class::Stream);
         if before.is_none() {
             let guarded = [Class::Canonical, Class::Distillate, Class::Stream];
             let guards = guarded.iter().any(|class| self.protections.is(path, *class));
-            return Ok((guards && seen.is_all_zero()).then_some(filled));
+            return Ok(if guards && seen.is_all_zero() { filled_at(0) } else { None });
         }
-        let was_text = match before.bytes()? {
-            Some(bytes) => !bytes.is_empty() && !bytes.contains(&0),
-            None => false,
+        if seen.is_all_zero() {
+            return Ok(if before.is_more_than_zeros() { filled_at(0) } else { None });
+        }
+        // A stream that was torn by a crash is read around.
+        if is_stream {
+            return Ok(None);
+        }
+        let ends_in_zeros = seen.zero_tail >= ZERO_TAIL_MIN;
+        let new = match body {
+            Body::Large(growth) => match growth.zeroed_at() {
+                Some(at) => return Ok(filled_at(at)),
+                None if ends_in_zeros => None,
+                None => return Ok(None),
+            },
+            // Only then the version before is worth reading.
+            Body::Whole(new) if new.contains(&0) => Some(new),
+            Body::Whole(_) => return Ok(None),
         };
-        // A stream that was torn by a crash is read around; all of it being zeros is another matter.
-        let counts = seen.is_all_zero() || !self.protections.is(path, Class::Stream);
-        Ok((was_text && counts).then_some(filled))
+        let Some(old) = before.bytes()? else { return Ok(None) };
+        if let Some(at) = new.and_then(|new| zeroed_at(&old, new)) {
+            return Ok(filled_at(at));
+        }
+        let was_text = !old.is_empty() && !old.contains(&0);
+        let lost = (was_text && ends_in_zeros) || new.is_some_and(|new| lost_its_end(&old, new));
+        Ok(if lost { filled_at(seen.size - seen.zero_tail) } else { None })
     }
 
     fn rewritten(
@@ -477,42 +506,26 @@ pub(super) fn unread_before(candidate: &Candidate, error: io::Error) -> Error {
     Error::Disk(fs::Error { action: "compare with the last version", path, source: error })
 }
 
-/// Finds lines that a stream gained and that make no sense, and what of them makes none.
+/// Finds torn lines in what a stream gained, and what of them makes no sense.
 fn torn(body: Body<'_>, before: &Before<'_>) -> Result<Option<(Finding, Vec<u8>)>> {
-    let (old, gained): (usize, &[u8]) = match body {
-        Body::Large(growth) => (0, growth.new_lines()),
+    let (start, torn) = match body {
+        // Where each line stands is known in the whole file only if that is in memory.
+        Body::Large(growth) => (None, growth.torn.clone()),
         Body::Whole(bytes) => {
             let old = before.bytes()?.filter(|old| bytes.starts_with(old)).map_or(0, |old| old.len());
-            // A line that was torn then may be whole now; if it only ended, it was told of.
+            // A line that was torn then may be whole now; if it only ended, it was reported then.
             let start = bytes[..old].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
             let has_ended = bytes[old..].first().is_none_or(|b| matches!(b, b'\r' | b'\n'));
             let start = if has_ended { old } else { start };
-            (start, &bytes[start..])
+            let mut lines = events::TornLines::default();
+            lines.update(&bytes[start..]);
+            (Some(start as u64), lines.finish())
         }
     };
-    // Where each line stands is told in the whole file only if that is at hand.
-    let is_whole = matches!(body, Body::Whole(_));
-    let mut count = 0_usize;
-    let mut first = None;
-    let mut at = old;
-    let mut rest = Vec::new();
-    for line in gained.split_inclusive(|b| *b == b'\n') {
-        let parsed = Stream::parse(line);
-        let opaque = parsed.lines().iter().filter(|line| matches!(line.content, Content::Opaque(..)));
-        let before = rest.len();
-        for part in opaque {
-            rest.extend_from_slice(part.bytes);
-            rest.push(b'\n');
-        }
-        if rest.len() > before {
-            count += 1;
-            first = first.or(Some(at as u64));
-        }
-        at += line.len();
-    }
-    Ok(first.map(|at| {
-        let finding = Finding::new(Reason::TornLine).detail(format!("{count} of its new lines"));
-        (if is_whole { finding.at(at) } else { finding }, rest)
+    Ok(torn.first_at.map(|at| {
+        let mut finding = Finding::new(Reason::TornLine).detail(format!("{} of its new lines", torn.lines));
+        finding.offset = start.map(|start| start + at);
+        (finding, torn.parts)
     }))
 }
 
@@ -553,6 +566,18 @@ impl<'a> Before<'a> {
         Ok(read)
     }
 
+    /// Returns `true` if there is any byte in it but zeros, as far as it can be read.
+    fn is_more_than_zeros(&self) -> bool {
+        let reader = self.id.and_then(|id| self.vault.store.try_reader(id.object()).ok().flatten());
+        let Some(mut reader) = reader else { return false };
+        while let Ok(Some(block)) = reader.next_block() {
+            if block.iter().any(|byte| *byte != 0) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Returns the credentials in it, as far as it can be read: by rule and hash.
     fn secrets(&self) -> BTreeSet<(&'static str, Digest256)> {
         let mut scanner = secrets::Scanner::new();
@@ -563,69 +588,5 @@ impl<'a> Before<'a> {
             }
         }
         scanner.finish().iter().map(|secret| (secret.rule, secret.digest)).collect()
-    }
-}
-
-/// The names of the folders that get new files, to find those that collide.
-struct Folders<'a, 'b> {
-    admission: &'a Admission<'b>,
-    names: BTreeMap<Vec<u8>, FoldedNames>,
-}
-
-impl<'a, 'b> Folders<'a, 'b> {
-    fn new(admission: &'a Admission<'b>) -> Folders<'a, 'b> {
-        Folders { admission, names: BTreeMap::new() }
-    }
-
-    /// Returns the part of a new path that collides with another name, if one does.
-    fn collision(&mut self, path: &VaultPath) -> Result<Option<String>> {
-        let bytes = path.as_bytes();
-        let mut start = 0;
-        while start < bytes.len() {
-            let end = bytes[start..].iter().position(|b| *b == b'/').map_or(bytes.len(), |at| start + at);
-            let (folder, name) = (&bytes[..start], &bytes[start..end]);
-            if let Some(other) = self.folder(folder)?.add(name) {
-                let other = VaultPath::parse([folder, &other].concat());
-                if let Ok(other) = other
-                    && self.is_on_disk(&other)?
-                {
-                    return Ok(Some(format!("{other} differs from it only in form")));
-                }
-                // The other one was renamed to this.
-                self.folder(folder)?.replace(name);
-            }
-            start = end + 1;
-        }
-        Ok(None)
-    }
-
-    fn is_on_disk(&self, path: &VaultPath) -> Result<bool> {
-        let vault = self.admission.vault;
-        Ok(RealLook::new(&vault.root, &vault.root).kind(path)? != OnDisk::Nothing)
-    }
-
-    fn folder(&mut self, folder: &[u8]) -> Result<&mut FoldedNames> {
-        if !self.names.contains_key(folder) {
-            let mut names = FoldedNames::default();
-            for entry in self.entries(folder)? {
-                names.add(&entry);
-            }
-            self.names.insert(folder.to_vec(), names);
-        }
-        Ok(self.names.get_mut(folder).expect("it was just put in"))
-    }
-
-    fn entries(&self, folder: &[u8]) -> Result<Vec<Vec<u8>>> {
-        let store = &self.admission.vault.store;
-        let tree = match folder.strip_suffix(b"/") {
-            None => Some(self.admission.base),
-            Some(folder) => {
-                let Ok(folder) = VaultPath::parse(folder) else { return Ok(Vec::new()) };
-                let entry = checkout::entry_at(store, self.admission.base, &folder)?;
-                entry.filter(|entry| entry.mode.is_tree()).map(|entry| TreeId::new(entry.id))
-            }
-        };
-        let Some(tree) = tree else { return Ok(Vec::new()) };
-        Ok(store.find_tree(tree)?.entries().iter().map(|entry| entry.name.clone()).collect())
     }
 }

@@ -6,10 +6,12 @@
 
 use super::admission::{Admission, Allowance};
 use super::gather::{Gathered, gather};
+use super::protection::Protections;
 use super::refusal::Refused;
 use super::restored::restored;
-use super::rules::RULES_FILE;
+use super::rules::{Class, RULES_FILE};
 use super::sealing::seal;
+use super::stale::refuse_stale;
 use super::transaction::CommitDraft;
 use super::waits::{is_in_place, leave_what_waits};
 use super::write::refuse_secret_words;
@@ -35,6 +37,8 @@ pub struct CommitRequest {
     pub is_strict: bool,
     /// What a person lets through this time.
     pub allowed: Vec<Allowance>,
+    /// Whether the writer named the version that it replaces, so that nothing of others is taken back unseen.
+    pub names_replaced: bool,
     /// Whether edited distillates are sealed anew instead of refused.
     pub reseals: bool,
     /// What the operation is called in the log.
@@ -83,12 +87,14 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
         gathered.sidecars.clear();
         gathered.refused.push(Refused::new(b".", finding));
     }
+    refuse_stale(vault, &admission, request, &mut gathered)?;
     let overrides = admission.overrides();
     vault.log_rejections(&gathered.refused)?;
-    if request.is_strict && !gathered.refused.is_empty() {
+    if request.is_strict && gathered.refused.iter().any(Refused::is_refusal) {
         return Err(strict_refusal(&gathered.refused));
     }
     admission.keep_accepted()?;
+    tell_evicted(vault, &gathered.passed_over)?;
     gathered.write_sidecars(vault)?.into_iter().for_each(|wait| waits.put(wait));
     if gathered.changes.is_empty() {
         vault.save_index((&index, &waits), base_tree, &gathered.refreshed, &gathered.listed);
@@ -128,6 +134,27 @@ impl CommitOutcome {
     }
 }
 
+/// Points out files that only a placeholder is left of, each once.
+fn tell_evicted(vault: &mut Vault, passed_over: &[Refused]) -> Result<()> {
+    let evicted: Vec<&Refused> = passed_over.iter().filter(|one| one.reason == Reason::Evicted).collect();
+    if evicted.is_empty() {
+        return Ok(());
+    }
+    let mut known = std::collections::BTreeSet::new();
+    for session in vault.rejection_sessions()? {
+        let logged = vault.rejections(session.as_ref())?;
+        let logged = logged.iter().filter(|one| one.reason == Reason::Evicted.code());
+        known.extend(logged.map(|one| one.path_bytes()));
+    }
+    let new: Vec<Refused> = evicted.into_iter().filter(|one| !known.contains(&one.path)).cloned().collect();
+    vault.log_rejections(&new)?;
+    for one in &new {
+        let path = String::from_utf8_lossy(&one.path).escape_debug().to_string();
+        vault.notices.push(format!("{path}: {}", one.words()));
+    }
+    Ok(())
+}
+
 /// Returns the paths that a commit is asked for, with the sidecars of those that have one.
 fn with_sidecars(admission: &Admission<'_>, paths: &[VaultPath]) -> Vec<VaultPath> {
     let sidecars = paths.iter().filter_map(|path| admission.protections.sidecar_of(path));
@@ -135,7 +162,8 @@ fn with_sidecars(admission: &Admission<'_>, paths: &[VaultPath]) -> Vec<VaultPat
 }
 
 fn strict_refusal(refused: &[Refused]) -> Error {
-    let first = &refused[0];
+    let refused: Vec<&Refused> = refused.iter().filter(|one| one.is_refusal()).collect();
+    let first = refused[0];
     let path = String::from_utf8_lossy(&first.path).escape_debug().to_string();
     let more = match refused.len() {
         1 => String::new(),
@@ -232,7 +260,12 @@ impl Vault {
     /// what was let in once, is left alone unread.
     pub(super) fn scan_what_is_read(&self, input: ScanInput<'_>) -> Result<worktree::Scan> {
         let mut scan = worktree::scan(input)?;
-        let limit = self.protections(self.standing_tree()?)?.limits().file_bytes_max;
+        if scan.candidates.is_empty() {
+            return Ok(scan);
+        }
+        let protections = self.protections(self.standing_tree()?)?;
+        self.mark_streams(&mut scan, &protections);
+        let limit = protections.limits().file_bytes_max;
         if scan.candidates.iter().any(|candidate| candidate.stat.size > limit) {
             let known = |id: BlobId| self.store.try_info(id.object()).ok().flatten().map(|(_, size)| size);
             scan.leave_out(|one| {
@@ -240,6 +273,12 @@ impl Vault {
             });
         }
         Ok(scan)
+    }
+
+    /// Says which of the files that a walk found are streams: those are read while they grow.
+    pub(super) fn mark_streams(&self, scan: &mut worktree::Scan, protections: &Protections) {
+        let known = |id: BlobId| self.store.try_info(id.object()).ok().flatten().map(|(_, size)| size);
+        scan.mark_growing(|path| protections.is(path, Class::Stream), known);
     }
 
     /// Returns what the file system can do, in the working tree's terms.

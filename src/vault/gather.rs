@@ -12,7 +12,6 @@ use super::admission::{self, Admission, Finding, Verdict};
 use super::growth::Judging;
 use super::refusal::Refused;
 use super::{Result, Vault};
-use crate::fs::Stat;
 use crate::gateway::Reason;
 use crate::gateway::content::ContentJudge;
 use crate::gateway::foreign::{self, Trace};
@@ -21,7 +20,7 @@ use crate::object::{BlobId, Kind, Mode, ObjectId, VaultPath, hash_object};
 use crate::store::{self, NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
     self, Body, Candidate, Change, Entry, Index, ReadError, Scan, ScanInput, SeenFolder, SkipReason,
-    StatStamp,
+    StatStamp, Take, Taken,
 };
 
 /// So many files are read while as many are stored, if they are not longer than [`BYTES_AT_ONCE`] together: bounds
@@ -56,7 +55,11 @@ pub(super) fn gather(
     let input = ScanInput { root: &vault.root, index, traits: vault.traits(), paths };
     let scan = match admission {
         None => vault.scan_what_is_read(input)?,
-        Some(_) => worktree::scan(input)?,
+        Some(admission) => {
+            let mut scan = worktree::scan(input)?;
+            vault.mark_streams(&mut scan, &admission.protections);
+            scan
+        }
     };
     let mut unwanted = match admission {
         None => BTreeMap::new(),
@@ -138,12 +141,12 @@ fn name_and_extension(path: &VaultPath) -> (&[u8], &[u8]) {
 
 /// A file's content on its way into the pack, with what was found in it.
 enum Loaded {
-    Bytes(Vec<u8>, Result<Verdict>),
+    Bytes(Vec<u8>, Result<Box<Verdict>>),
     /// It is read when it is stored.
     Large,
 }
 
-type LoadedFile = Result<(Loaded, Stat), ReadError>;
+type LoadedFile = Result<Taken<Loaded>, ReadError>;
 
 /// Cuts candidates into those that are read at a time.
 fn batches(mut rest: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
@@ -162,7 +165,7 @@ fn batches(mut rest: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
 
 /// Reads files on all cores and judges them; large ones are only opened.
 fn load_all(vault: &Vault, batch: &[Candidate], admission: Option<&Admission<'_>>) -> Vec<LoadedFile> {
-    worktree::read_candidates(&vault.root, batch, RECORD_MAX as u64, &|candidate, body| match body {
+    let load = |candidate: &Candidate, body: Body<'_>| match body {
         Body::Large(..) => Loaded::Large,
         Body::Whole(bytes) => {
             let verdict = admission.map_or_else(
@@ -172,9 +175,12 @@ fn load_all(vault: &Vault, batch: &[Candidate], admission: Option<&Admission<'_>
                     admission.judge(candidate, &seen, admission::Body::Whole(&bytes))
                 },
             );
+            let verdict = verdict.map(Box::new);
             Loaded::Bytes(bytes, verdict)
         }
-    })
+    };
+    let take = Take { whole_bytes_max: RECORD_MAX as u64, content: &load, blob: &|_| None };
+    worktree::read_candidates(&vault.root, batch, &take)
 }
 
 impl Gathered {
@@ -200,10 +206,11 @@ impl Gathered {
             SkipReason::Reserved => Reason::ReservedFolder,
             SkipReason::IgnoreFile => Reason::IgnoreFile,
             SkipReason::TooLarge => Reason::TooLarge,
+            SkipReason::Evicted => Reason::Evicted,
         };
         let entry = Refused::new(path, Finding::new(known));
         match reason {
-            SkipReason::Special | SkipReason::Reserved => self.passed_over.push(entry),
+            SkipReason::Special | SkipReason::Reserved | SkipReason::Evicted => self.passed_over.push(entry),
             _ => self.refused.push(entry),
         }
     }
@@ -283,7 +290,7 @@ impl Gathered {
             match loaded {
                 Ok((Loaded::Bytes(bytes, verdict), stat)) => {
                     let id = || BlobId::new(hash_object(Kind::Blob, &bytes));
-                    match self.note(vault, candidate, verdict?, id)? {
+                    match self.note(vault, candidate, *verdict?, id)? {
                         Some(finding) => self.refuse_bytes(vault, &candidate.path, &bytes, finding)?,
                         None => whole.push((candidate, Mutex::new(bytes), stat)),
                     }
@@ -315,7 +322,7 @@ impl Gathered {
             done.push((candidate, id, *stat));
         }
         for (candidate, id, stat) in done {
-            let stamp = StatStamp::of(&stat, self.listed.1);
+            let stamp = stat.and_then(|stat| StatStamp::of(&stat, self.listed.1));
             let old = candidate.old.map(|(mode, id)| Entry { mode, id });
             let new = Some(Entry { mode: candidate.mode, id: BlobId::new(id) });
             let change = Change { path: candidate.path.clone(), old, new, stamp };
@@ -331,13 +338,16 @@ impl Gathered {
         candidate: &Candidate,
         sources: &Sources,
         admission: Option<&Admission<'_>>,
-    ) -> Result<(Stored, Stat), ReadError> {
+    ) -> Result<Taken<Stored>, ReadError> {
         let base = sources.base(candidate);
         let writer = Mutex::new(&mut self.writer);
-        worktree::read_candidate(&vault.root, candidate, RECORD_MAX as u64, &|_, body| {
+        let keep = |_: &Candidate, body: Body<'_>| {
             let mut writer = writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             store(candidate, body, base, admission, &mut writer)
-        })
+        };
+        let blob = |stored: &Stored| stored.0.as_ref().ok().map(|id| BlobId::new(*id));
+        let take = Take { whole_bytes_max: RECORD_MAX as u64, content: &keep, blob: &blob };
+        worktree::read_candidate(&vault.root, candidate, &take)
     }
 
     /// Notes what was found in a file; returns why it is refused, if it is. What is as it was, is in the
@@ -376,6 +386,8 @@ impl Gathered {
                     self.changes.push(Change { path: candidate.path.clone(), old, new: None, stamp: None });
                 }
             }
+            // The next commit finds the rest of the line.
+            ReadError::NoNewLine => {}
             ReadError::ChangedWhileRead => {
                 self.refused.push(Refused::new(path, Finding::new(Reason::ChangedWhileRead)));
             }
@@ -493,7 +505,11 @@ fn store(
     };
     let rests_on_itself = base == candidate.old.map(|(_, id)| id.object());
     let judge = ContentJudge::new(admission.demands(candidate));
-    let mut judging = Judging { judge, growth: admission.growth(candidate), rests_on_itself };
+    let growth = match admission.growth(candidate) {
+        Ok(growth) => growth,
+        Err(error) => return (writer.add_stream(Kind::Blob, size, reader, base), Err(error)),
+    };
+    let mut judging = Judging { judge, growth, rests_on_itself };
     let id = writer.add_seen(Kind::Blob, size, reader, base, &mut judging);
     let Judging { judge, mut growth, .. } = judging;
     let mut seen = judge.finish();

@@ -6,17 +6,25 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::events::{Torn, TornLines};
 use crate::gateway::content::ContentJudge;
+use crate::gateway::zeros::ZeroedBytes;
 use crate::object::BlobId;
 use crate::store::{self, ObjectReader, Onlooker, Store};
 
-/// So much of what a large stream gained is looked through for torn lines.
-const TAIL_BYTES_MAX: usize = 8 << 20;
+/// What of a large file is compared with the version before it.
+enum Compared {
+    Nothing,
+    /// A stream should only have grown.
+    Lines(TornLines),
+    /// Another file should not have turned into zeros.
+    Zeros(ZeroedBytes),
+}
 
-/// Compares a large stream with the version before it while it is read: it should only have grown.
+/// Compares a large file with the version before it while it is read.
 pub(super) struct Growth<'a> {
     store: &'a Store,
-    is_stream: bool,
+    compared: Compared,
     /// The version before, until its end is reached.
     old: Option<BlobId>,
     /// Reads it from the first byte that no chunk has in common.
@@ -26,29 +34,42 @@ pub(super) struct Growth<'a> {
     block: Option<(Arc<[u8]>, usize)>,
     /// Whether it begins with all that was there, as far as both were read.
     pub holds: bool,
-    tail: Vec<u8>,
     /// Whether the version before ends within a line.
     ends_in_line: bool,
+    /// The rest of that line was passed over: it was judged with that version.
+    is_past_line: bool,
+    /// What of the new lines of a stream is torn, once the file is at its end.
+    pub torn: Torn,
 }
 
 impl<'a> Growth<'a> {
-    /// Compares nothing: only streams grow.
-    pub fn of_no_stream(store: &'a Store) -> Growth<'a> {
-        Growth { is_stream: false, ..Growth::beyond(store, None) }
+    /// Compares nothing.
+    pub fn of_nothing(store: &'a Store) -> Growth<'a> {
+        Growth::new(store, None, Compared::Nothing)
     }
 
-    /// Begins to compare with a version, if there is one.
+    /// Begins to compare a stream with a version, if there is one.
     pub fn beyond(store: &'a Store, old: Option<BlobId>) -> Growth<'a> {
+        Growth::new(store, old, Compared::Lines(TornLines::default()))
+    }
+
+    /// Begins to compare a file with a version of the same length that may have turned into zeros.
+    pub fn zeroed(store: &'a Store, old: BlobId) -> Growth<'a> {
+        Growth::new(store, Some(old), Compared::Zeros(ZeroedBytes::default()))
+    }
+
+    fn new(store: &'a Store, old: Option<BlobId>, compared: Compared) -> Growth<'a> {
         Growth {
             store,
-            is_stream: true,
+            compared,
             old,
             reader: None,
             same: 0,
             block: None,
             holds: true,
-            tail: Vec::new(),
             ends_in_line: false,
+            is_past_line: false,
+            torn: Torn::default(),
         }
     }
 
@@ -57,16 +78,22 @@ impl<'a> Growth<'a> {
         if self.reader.is_none() && self.old.is_some() && before == Some(self.same) {
             self.same += bytes.len() as u64;
             self.ends_in_line = bytes.last().is_some_and(|last| *last != b'\n');
+            if let Compared::Zeros(zeros) = &mut self.compared {
+                zeros.same(bytes.len() as u64);
+            }
             return Ok(());
         }
-        while self.is_stream && self.holds && !bytes.is_empty() {
+        while !matches!(self.compared, Compared::Nothing) && self.holds && !bytes.is_empty() {
             let Some((block, at)) = self.next_block()? else {
-                let room = TAIL_BYTES_MAX - self.tail.len().min(TAIL_BYTES_MAX);
-                self.tail.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                self.gain(bytes);
                 return Ok(());
             };
             let count = bytes.len().min(block.len() - at);
-            self.holds = block[at..at + count] == bytes[..count];
+            let old = &block[at..at + count];
+            self.holds = match &mut self.compared {
+                Compared::Zeros(zeros) => zeros.update(old, &bytes[..count]),
+                _ => old == &bytes[..count],
+            };
             self.ends_in_line = count > 0 && block[at + count - 1] != b'\n';
             self.block = Some((block, at + count));
             bytes = &bytes[count..];
@@ -101,19 +128,32 @@ impl<'a> Growth<'a> {
         Ok(Some(reader))
     }
 
-    /// Returns the beginning of what is new, from the first line that begins there.
-    pub fn new_lines(&self) -> &[u8] {
-        let start = match self.ends_in_line {
-            true => self.tail.iter().position(|b| *b == b'\n').map_or(self.tail.len(), |at| at + 1),
-            false => 0,
-        };
-        &self.tail[start..]
+    /// Looks through what is new, from the first line that begins there.
+    fn gain(&mut self, mut bytes: &[u8]) {
+        let Compared::Lines(lines) = &mut self.compared else { return };
+        if self.ends_in_line && !self.is_past_line {
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return };
+            self.is_past_line = true;
+            bytes = &bytes[end + 1..];
+        }
+        lines.update(bytes);
+    }
+
+    /// Returns where the file turned into zeros, if that is all that happened to it.
+    pub fn zeroed_at(&self) -> Option<u64> {
+        match &self.compared {
+            Compared::Zeros(zeros) if self.holds => zeros.found_at(),
+            _ => None,
+        }
     }
 
     /// Says that the file is at its end.
     pub fn finish(&mut self) -> io::Result<()> {
         if self.holds && self.next_block()?.is_some() {
             self.holds = false;
+        }
+        if let Compared::Lines(lines) = &mut self.compared {
+            self.torn = std::mem::take(lines).finish();
         }
         Ok(())
     }

@@ -168,7 +168,7 @@ impl Guard<'_, '_> {
             return Ok(());
         };
         let stat = Stat { size: bytes.len() as u64, ..Stat::none() };
-        let candidate = Candidate { path: path.clone(), mode, stat, old };
+        let candidate = Candidate { path: path.clone(), mode, stat, old, grows_from: None };
         for finding in self.admission.arriving(&candidate, &bytes)? {
             match self.policy(path, finding.reason) {
                 Policy::Hold => self.hold(path, id, finding),

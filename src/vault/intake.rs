@@ -166,7 +166,8 @@ pub fn take_in(
     let outcome = commit_locked(vault, &lock, &request)?;
     for refused in &outcome.refused {
         let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
-        vault.notices.push(format!("{path} was not committed: {}", refused.words()));
+        let what = if refused.is_refusal() { "was not committed" } else { "was committed" };
+        vault.notices.push(format!("{path} {what}: {}", refused.words()));
     }
     Ok(IntakeOutcome { commit: outcome.commit.map(|(id, _)| id), fates })
 }

@@ -63,6 +63,8 @@ pub struct Refused {
     pub offset: Option<u64>,
     /// More words about the reason.
     pub detail: Option<String>,
+    /// Lines of content that it is about; never logged.
+    pub lines: Vec<String>,
     /// Its length in bytes.
     pub size: Option<u64>,
     /// The hash of its plain bytes.
@@ -81,9 +83,25 @@ impl Refused {
 
     /// The same for what wanted in elsewhere.
     pub(super) fn by(door: Door, path: &[u8], finding: Finding) -> Refused {
-        let Finding { reason, offset, detail, accepts: _ } = finding;
+        let Finding { reason, offset, detail, lines, accepts: _ } = finding;
         let path = path.to_vec();
-        Refused { door, path, reason, offset, detail, size: None, sha256: None, blob: None, is_kept: false }
+        Refused {
+            door,
+            path,
+            reason,
+            offset,
+            detail,
+            lines,
+            size: None,
+            sha256: None,
+            blob: None,
+            is_kept: false,
+        }
+    }
+
+    /// Returns `true` if something was not taken. A torn line is pointed out, and taken as it is.
+    pub fn is_refusal(&self) -> bool {
+        self.reason != Reason::TornLine
     }
 
     /// Returns the reason in words, to stand after the path.

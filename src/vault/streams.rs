@@ -254,7 +254,8 @@ fn commit_streams(
     let outcome = commit_locked(vault, lock, &request)?;
     for refused in &outcome.refused {
         let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
-        vault.notices.push(format!("{path} was not committed: {}", refused.words()));
+        let what = if refused.is_refusal() { "was not committed" } else { "was committed" };
+        vault.notices.push(format!("{path} {what}: {}", refused.words()));
     }
     Ok((outcome.commit.map(|(id, _)| id), outcome.refused.len()))
 }

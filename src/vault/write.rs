@@ -4,19 +4,22 @@
 //! aside, sync, read back, rename, sync the folder, commit that path. Killed before the rename the old file
 //! stands; killed after it the new one stands and is an edit that the next commit takes.
 
+use std::sync::Arc;
+
 use super::admission::{self, Admission, Allowance, Finding};
 use super::commit::{CommitRequest, commit_locked};
 use super::refusal::{Door, Quarantined, Refused, os};
 use super::rules::Class;
 use super::sealing::{breach, folder_of};
+use super::stale::taken_back;
 use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
-use crate::events::{Content, Stream};
+use crate::events::{Content, Opaque, Stream};
 use crate::fs::{Dir, FileKind, Stat};
 use crate::gateway::content::ContentJudge;
 use crate::gateway::rejection::Rejection;
 use crate::gateway::sidecar::Digest256;
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, CommitId, Kind, Mode, VaultPath, hash_object};
+use crate::object::{BlobId, CommitId, Kind, LenientJson, Mode, VaultPath, hash_object};
 use crate::worktree::{Candidate, IGNORE_FILE, IgnoreRules, Scan};
 
 /// The longest file that is written whole, in bytes.
@@ -109,12 +112,18 @@ pub fn write(vault: &mut Vault, request: WriteRequest) -> Result<WriteOutcome> {
     };
     let sha256 = Digest256::of(&bytes);
     let mut outcome = WriteOutcome { commit: None, sha256, replaced, saved: None, refused: Vec::new() };
-    if let Some(finding) = judge(vault, &admission, &path, present.as_ref(), &bytes)? {
+    let names_replaced = if_match != IfMatch::Any || mode == WriteMode::Append;
+    let mut finding = judge(vault, &admission, &path, present.as_ref(), &bytes)?;
+    if finding.is_none() && !names_replaced {
+        finding = stale(vault, &admission, &path, &bytes)?;
+    }
+    if let Some(finding) = finding {
         let mut refused = Refused::by(Door::Write, path.as_bytes(), finding);
         refused.size = Some(bytes.len() as u64);
         refused.sha256 = Some(sha256);
         refused.blob = Some(BlobId::new(hash_object(Kind::Blob, &bytes)));
-        if refused.reason.keeps_copy() && !bytes.is_empty() {
+        let is_kept = refused.reason.keeps_copy() || refused.reason == Reason::Restored;
+        if is_kept && !bytes.is_empty() {
             vault.quarantine(&bytes)?;
             refused.is_kept = true;
         }
@@ -132,6 +141,7 @@ pub fn write(vault: &mut Vault, request: WriteRequest) -> Result<WriteOutcome> {
         message: Some(format!("write {path}\n")),
         paths: vec![path],
         allowed,
+        names_replaced: true,
         operation: "write",
         ..CommitRequest::default()
     };
@@ -191,7 +201,11 @@ fn appended(
         // What stands in one line with another is one that somebody cut.
         let parsed = Stream::parse(line);
         let is_whole = parsed.lines().len() <= 1
-            && parsed.lines().iter().all(|line| !matches!(line.content, Content::Opaque(..)));
+            && parsed.lines().iter().all(|line| match line.content {
+                Content::Opaque(Opaque::TooLong, _) => LenientJson::read(line.bytes).is_whole,
+                Content::Opaque(..) => false,
+                Content::Event(_) | Content::Foreign(_) => true,
+            });
         if !is_whole {
             return refuse(
                 format!("line {} is no JSON object; nothing was added to {path}", number + 1),
@@ -221,7 +235,7 @@ fn judge(
     let old = admission.committed(path)?.map(|entry| (entry.mode, entry.id));
     let stat =
         Stat { kind: FileKind::File, size: bytes.len() as u64, ..present.map_or(Stat::none(), |p| p.stat) };
-    let candidate = Candidate { path: path.clone(), mode: Mode::File, stat, old };
+    let candidate = Candidate { path: path.clone(), mode: Mode::File, stat, old, grows_from: None };
     let scan = Scan { candidates: vec![candidate.clone()], ..Scan::default() };
     if let Some(finding) = admission.names(&scan)?.remove(path) {
         return Ok(Some(finding));
@@ -232,6 +246,26 @@ fn judge(
     }
     let breach = breach(vault, admission, path, bytes)?;
     Ok(breach.filter(|reason| !admission.permits(*reason, path)).map(Finding::new))
+}
+
+/// Says what new content takes back of what other devices wrote to the file.
+fn stale(
+    vault: &Vault,
+    admission: &Admission<'_>,
+    path: &VaultPath,
+    bytes: &[u8],
+) -> Result<Option<Finding>> {
+    let guarded = [Class::Stream, Class::Distillate, Class::Sidecar];
+    let old = admission.committed(path)?.filter(|entry| entry.mode != Mode::Symlink);
+    let (Some(old), false) = (old, guarded.iter().any(|class| admission.protections.is(path, *class))) else {
+        return Ok(None);
+    };
+    let new = BlobId::new(hash_object(Kind::Blob, bytes));
+    if new == old.id {
+        return Ok(None);
+    }
+    let found = taken_back(vault, path, (old.id, new), &|| Ok(Arc::from(bytes)))?;
+    Ok(found.filter(|_| !admission.permits(Reason::Restored, path)))
 }
 
 /// Judges bytes as if they were written to a path.
@@ -423,6 +457,7 @@ pub fn restore_quarantined(
             message: Some(format!("take in {path}, which was refused\n")),
             paths: vec![path.clone()],
             allowed,
+            names_replaced: true,
             operation: "quarantine-restore",
             ..CommitRequest::default()
         };

@@ -22,6 +22,7 @@ mod ignore;
 mod index;
 mod journal;
 mod look;
+mod placeholder;
 mod plan;
 
 mod read;
@@ -45,8 +46,8 @@ pub use journal::{Action, Expected, Journal, Nonce, Pending};
 pub use look::{Look, OnDisk, RealLook};
 pub use plan::{Edits, InTheWay, Obstacle, Plan, PlanInput, Unwritable, plan};
 pub use read::{
-    Body, Change, Entry, LocalChanges, ReadError, Status, file_system_now, hash_candidates, read_candidate,
-    read_candidates,
+    Body, Change, Entry, LocalChanges, ReadError, Status, Take, Taken, file_system_now, hash_candidates,
+    read_candidate, read_candidates,
 };
 pub use scan::{Candidate, Missing, Scan, ScanInput, SkipReason, Skipped, scan};
 pub use traits::Traits;

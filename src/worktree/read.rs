@@ -4,6 +4,9 @@
 //!   after must agree and the length must be what it said. Else it is read once more, then refused.
 //! - A write in place sets the `ctime` when it begins and copies then: so whoever writes at the first `fstat`
 //!   is waited for, and whoever begins after it is seen at the second.
+//! - A file to which lines are only ever added may grow meanwhile: it is taken as its whole lines of the first
+//!   look, once a second reading has shown that they are still there. One that shrank or was rewritten is refused
+//!   like any other.
 //! - Files up to a limit come whole; larger ones as a reader, in bounded memory.
 
 use std::io;
@@ -24,6 +27,8 @@ const FILES_PER_RUN: usize = 32;
 const WHOLE_BYTES_MAX: u64 = 1 << 20;
 /// How much of a large file is in memory at once.
 const BUFFER_BYTES: usize = 256 << 10;
+/// How much is read at a time to find the last line's end.
+const LOOK_BACK_BYTES: usize = 16 << 10;
 
 /// Why a file's content could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,9 @@ pub enum ReadError {
     /// Someone writes to it, twice in a row while it was read.
     #[error("it changed while it was read")]
     ChangedWhileRead,
+    /// Somebody is writing to it, and it has no whole line yet beyond the tree's version.
+    #[error("it is being written, and has no new whole line yet")]
+    NoNewLine,
     /// No permission, or the disk failed.
     #[error(transparent)]
     Disk(fs::Error),
@@ -162,20 +170,31 @@ pub fn file_system_now(dot: &Dir) -> fs::Result<i128> {
     Ok(now)
 }
 
-/// Reads every candidate in parallel and hands its content to `take`; with `take`'s answer comes the
-/// `stat` of what was read. `take` may be called twice for a file that changed under the first reading;
-/// only the last answer counts. Answers are in the candidates' order.
+/// What became of a file's content, and the `stat` it was read under; none if more is on disk than was taken.
+pub type Taken<T> = (T, Option<Stat>);
+
+/// What a caller does with the content of files.
+pub struct Take<'a, T> {
+    /// Files up to this length come whole.
+    pub whole_bytes_max: u64,
+    /// Takes the content. It may be called twice for a file that changed under the first reading; only the last
+    /// answer counts.
+    pub content: &'a (dyn Fn(&Candidate, Body<'_>) -> T + Sync),
+    /// Returns the blob that a large file came to, if all of it was read.
+    pub blob: &'a (dyn Fn(&T) -> Option<BlobId> + Sync),
+}
+
+/// Reads every candidate in parallel. Answers are in the candidates' order.
 pub fn read_candidates<T: Send>(
     root: &Dir,
     candidates: &[Candidate],
-    whole_bytes_max: u64,
-    take: &(dyn Fn(&Candidate, Body<'_>) -> T + Sync),
-) -> Vec<Result<(T, Stat), ReadError>> {
+    take: &Take<'_, T>,
+) -> Vec<Result<Taken<T>, ReadError>> {
     let runs: Vec<Vec<_>> = candidates
         .par_chunks(FILES_PER_RUN)
         .map(|run| {
             let mut folders = Folders::new(root);
-            run.iter().map(|candidate| read(&mut folders, candidate, whole_bytes_max, take)).collect()
+            run.iter().map(|candidate| read(&mut folders, candidate, take)).collect()
         })
         .collect();
     runs.into_iter().flatten().collect()
@@ -185,10 +204,9 @@ pub fn read_candidates<T: Send>(
 pub fn read_candidate<T>(
     root: &Dir,
     candidate: &Candidate,
-    whole_bytes_max: u64,
-    take: &(dyn Fn(&Candidate, Body<'_>) -> T + Sync),
-) -> Result<(T, Stat), ReadError> {
-    read(&mut Folders::new(root), candidate, whole_bytes_max, take)
+    take: &Take<'_, T>,
+) -> Result<Taken<T>, ReadError> {
+    read(&mut Folders::new(root), candidate, take)
 }
 
 fn disk_error(error: fs::Error) -> ReadError {
@@ -201,12 +219,7 @@ fn disk_error(error: fs::Error) -> ReadError {
     }
 }
 
-fn read<T>(
-    folders: &mut Folders,
-    candidate: &Candidate,
-    whole_bytes_max: u64,
-    take: &(dyn Fn(&Candidate, Body<'_>) -> T + Sync),
-) -> Result<(T, Stat), ReadError> {
+fn read<T>(folders: &mut Folders, candidate: &Candidate, take: &Take<'_, T>) -> Result<Taken<T>, ReadError> {
     let dir = folders.parent_of(&candidate.path).map_err(disk_error)?;
     let name = os(candidate.path.name());
     if candidate.mode == Mode::Symlink {
@@ -215,49 +228,120 @@ fn read<T>(
             return Err(ReadError::NotAFile);
         }
         let target = dir.read_link(name).map_err(disk_error)?;
-        return Ok((take(candidate, Body::Whole(target)), stat));
+        return Ok(((take.content)(candidate, Body::Whole(target)), Some(stat)));
     }
+    // A last line without its end may be all that a killed writer left. It is not taken only from a file that is
+    // seen to grow.
+    let mut is_growing = false;
     for _ in 0..2 {
         let file = dir.open(name).map_err(disk_error)?;
-        if let Some(taken) = read_once(&file, whole_bytes_max, &|body| take(candidate, body))? {
+        let stat = file.stat().map_err(disk_error)?;
+        if stat.kind != FileKind::File {
+            return Err(ReadError::NotAFile);
+        }
+        file.settle();
+        let taken = match candidate.grows_from {
+            None => read_once(&file, &stat, (stat.size, Grows::No), candidate, take)?,
+            Some(from) => {
+                is_growing |= stat.inode == candidate.stat.inode && stat.size > candidate.stat.size;
+                read_growing(&file, &stat, (from, is_growing), candidate, take)?
+            }
+        };
+        if let Some(taken) = taken {
             return Ok(taken);
         }
+        is_growing = true;
     }
     Err(ReadError::ChangedWhileRead)
 }
 
-/// Reads an open file, `None` if it changed meanwhile.
-pub(super) fn read_once<T>(
+/// Reads a file to which lines are added, from the length of the tree's version on.
+fn read_growing<T>(
     file: &File,
-    whole_bytes_max: u64,
-    take: &dyn Fn(Body<'_>) -> T,
-) -> Result<Option<(T, Stat)>, ReadError> {
-    let before = file.stat().map_err(disk_error)?;
-    if before.kind != FileKind::File {
-        return Err(ReadError::NotAFile);
+    stat: &Stat,
+    (from, is_growing): (u64, bool),
+    candidate: &Candidate,
+    take: &Take<'_, T>,
+) -> Result<Option<Taken<T>>, ReadError> {
+    let whole = whole_lines(file, stat.size)?;
+    if is_growing && stat.size >= from.max(1) && whole < from.max(1) {
+        return Err(ReadError::NoNewLine);
     }
-    file.settle();
-    let mut reader = Reader { file, at: 0, size: before.size, error: None };
-    let taken = if before.size <= whole_bytes_max {
-        let size = usize::try_from(before.size).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; size];
-        match file.read_exact_at(&mut bytes, 0) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+    let size = if is_growing { whole } else { stat.size };
+    let grows = if size == whole { Grows::Yes } else { Grows::No };
+    read_once(file, stat, (size, grows), candidate, take)
+}
+
+/// Whether a file may grow while it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grows {
+    Yes,
+    No,
+}
+
+/// Returns how many bytes there are up to the end of the last whole line.
+fn whole_lines(file: &File, size: u64) -> Result<u64, ReadError> {
+    let mut block = vec![0; LOOK_BACK_BYTES];
+    let mut end = size;
+    while end > 0 {
+        let start = end.saturating_sub(LOOK_BACK_BYTES as u64);
+        let count = usize::try_from(end - start).unwrap_or(LOOK_BACK_BYTES);
+        match file.read_exact_at(&mut block[..count], start) {
+            // Cut meanwhile: the reading that follows says so.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(size),
             other => other.map_err(disk_error)?,
         }
-        reader.at = before.size;
-        // The content is handed on only once it is known to be of one moment.
-        if !reader.stayed(&before)? {
-            return Ok(None);
+        if let Some(at) = block[..count].iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
         }
-        return Ok(Some((take(Body::Whole(bytes)), before)));
-    } else {
-        take(Body::Large(before.size, &mut reader))
-    };
+        end = start;
+    }
+    Ok(0)
+}
+
+/// Reads the first `size` bytes of an open file that had `before`; `None` if it changed meanwhile, other than by
+/// growing where it may grow.
+fn read_once<T>(
+    file: &File,
+    before: &Stat,
+    (size, grows): (u64, Grows),
+    candidate: &Candidate,
+    take: &Take<'_, T>,
+) -> Result<Option<Taken<T>>, ReadError> {
+    let may_grow = grows == Grows::Yes;
+    let stat = (size == before.size).then_some(*before);
+    let mut reader = Reader { file, at: 0, size, error: None };
+    if size <= take.whole_bytes_max {
+        let Some(bytes) = reader.read_whole()? else { return Ok(None) };
+        // The content is handed on only once it is known to be of one moment.
+        let is_same = match reader.kept(before)? {
+            Kept::AsItWas => true,
+            Kept::Grown => may_grow && reader.read_whole()?.is_some_and(|again| again == bytes),
+            Kept::Changed => false,
+        };
+        return Ok(is_same.then(|| ((take.content)(candidate, Body::Whole(bytes)), stat)));
+    }
+    let taken = (take.content)(candidate, Body::Large(size, &mut reader));
     if let Some(error) = reader.error.take() {
         return Err(disk_error(error));
     }
-    Ok(reader.stayed(&before)?.then_some((taken, before)))
+    let is_same = match (reader.kept(before)?, (take.blob)(&taken)) {
+        (Kept::AsItWas, _) => true,
+        (Kept::Changed, _) => false,
+        // Nothing was read yet.
+        (Kept::Grown, None) => may_grow && reader.at == 0,
+        (Kept::Grown, Some(blob)) => may_grow && reader.again().blob() == blob,
+    };
+    Ok(is_same.then_some((taken, stat)))
+}
+
+/// What became of a file while it was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    AsItWas,
+    /// It is longer; what it had may have changed.
+    Grown,
+    Changed,
 }
 
 struct Reader<'a> {
@@ -267,14 +351,36 @@ struct Reader<'a> {
     error: Option<fs::Error>,
 }
 
-impl Reader<'_> {
-    /// Tells whether the file is still what it was.
-    fn stayed(&self, before: &Stat) -> Result<bool, ReadError> {
-        let more = self.file.read_at(&mut [0], self.size).map_err(disk_error)?;
+impl<'a> Reader<'a> {
+    /// Tells what became of the file.
+    fn kept(&self, before: &Stat) -> Result<Kept, ReadError> {
+        let more = self.file.read_at(&mut [0], before.size).map_err(disk_error)?;
         let after = self.file.stat().map_err(disk_error)?;
         // Being renamed or linked meanwhile changes the ctime and not the content, but so does a write
         // whose mtime was then put back: only equality is proof.
-        Ok(more == 0 && after == Stat { blocks: after.blocks, ..*before })
+        Ok(match () {
+            () if more == 0 && after == (Stat { blocks: after.blocks, ..*before }) => Kept::AsItWas,
+            () if after.size > before.size => Kept::Grown,
+            () => Kept::Changed,
+        })
+    }
+
+    /// Reads all of it into memory; `None` if it is shorter by now.
+    fn read_whole(&self) -> Result<Option<Vec<u8>>, ReadError> {
+        let mut bytes = vec![0; usize::try_from(self.size).unwrap_or(usize::MAX)];
+        match self.file.read_exact_at(&mut bytes, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other.map_err(disk_error)?,
+        }
+        Ok(Some(bytes))
+    }
+
+    fn again(&self) -> Reader<'a> {
+        Reader { file: self.file, at: 0, size: self.size, error: None }
+    }
+
+    fn blob(mut self) -> BlobId {
+        hash_body(Body::Large(self.size, &mut self))
     }
 }
 
@@ -313,20 +419,40 @@ pub(super) fn hash_body(body: Body<'_>) -> BlobId {
 
 /// Hashes what is in an open file and returns the `stat` it had; `None` if it changed meanwhile.
 pub(super) fn hash_file(file: &File) -> Result<Option<(BlobId, Stat)>, ReadError> {
-    read_once(file, WHOLE_BYTES_MAX, &hash_body)
+    let stat = file.stat().map_err(disk_error)?;
+    if stat.kind != FileKind::File {
+        return Err(ReadError::NotAFile);
+    }
+    file.settle();
+    let mut reader = Reader { file, at: 0, size: stat.size, error: None };
+    let id = if stat.size <= WHOLE_BYTES_MAX {
+        let Some(bytes) = reader.read_whole()? else { return Ok(None) };
+        hash_body(Body::Whole(bytes))
+    } else {
+        hash_body(Body::Large(stat.size, &mut reader))
+    };
+    if let Some(error) = reader.error.take() {
+        return Err(disk_error(error));
+    }
+    Ok((reader.kept(&stat)? == Kept::AsItWas).then_some((id, stat)))
 }
 
 /// Reads all candidates of a walk, in parallel, and says how the working tree differs from the tree.
 /// `seen_ns` is [`file_system_now`] from before the call; without it no stamp is trusted later.
 pub fn hash_candidates(root: &Dir, scan: &Scan, seen_ns: Option<i128>) -> LocalChanges {
-    let read = read_candidates(root, &scan.candidates, WHOLE_BYTES_MAX, &|_, body| hash_body(body));
+    let take = Take {
+        whole_bytes_max: WHOLE_BYTES_MAX,
+        content: &|_, body| hash_body(body),
+        blob: &|id: &BlobId| Some(*id),
+    };
+    let read = read_candidates(root, &scan.candidates, &take);
     let mut local = LocalChanges { skipped: scan.skipped.clone(), ..LocalChanges::default() };
     for (candidate, outcome) in scan.candidates.iter().zip(read) {
         let old = candidate.old.map(|(mode, id)| Entry { mode, id });
         let path = candidate.path.clone();
         match outcome {
             Ok((id, stat)) => {
-                let stamp = seen_ns.and_then(|seen| StatStamp::of(&stat, seen));
+                let stamp = stat.zip(seen_ns).and_then(|(stat, seen)| StatStamp::of(&stat, seen));
                 let new = Some(Entry { mode: candidate.mode, id });
                 let change = Change { path, old, new, stamp };
                 if old == new {
@@ -338,7 +464,7 @@ pub fn hash_candidates(root: &Dir, scan: &Scan, seen_ns: Option<i128>) -> LocalC
             Err(ReadError::Vanished) if old.is_some() => {
                 local.changes.push(Change { path, old, new: None, stamp: None });
             }
-            Err(ReadError::Vanished) => {}
+            Err(ReadError::Vanished | ReadError::NoNewLine) => {}
             Err(ReadError::ChangedWhileRead) => local.unstable.push(path),
             Err(ReadError::NotAFile) => {
                 let path = path.as_bytes().to_vec();

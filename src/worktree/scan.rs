@@ -15,6 +15,7 @@ use crate::object::{BlobId, Mode, VaultPath, is_reserved_name};
 
 use super::ignore::{IGNORE_FILE, IgnoreRules};
 use super::index::{Index, IndexEntry, SeenFolder, StatStamp, compare_paths, first_part};
+use super::placeholder::keep_evicted;
 use super::spelling::drop_other_spellings;
 use super::traits::Traits;
 
@@ -48,6 +49,9 @@ pub struct Candidate {
     pub stat: Stat,
     /// What the tree has at this path.
     pub old: Option<(Mode, BlobId)>,
+    /// For a file to which lines are only ever added, the length of the tree's version: it can be read while
+    /// somebody writes to it.
+    pub grows_from: Option<u64>,
 }
 
 /// A file of the tree that is not on disk.
@@ -74,6 +78,8 @@ pub enum SkipReason {
     IgnoreFile,
     /// Longer than the vault takes, so that it is not read at all.
     TooLarge,
+    /// A sync service keeps it elsewhere, and left a placeholder.
+    Evicted,
 }
 
 impl SkipReason {
@@ -86,6 +92,7 @@ impl SkipReason {
             SkipReason::Reserved => "reserved-folder",
             SkipReason::IgnoreFile => "ignore-file",
             SkipReason::TooLarge => "too-large",
+            SkipReason::Evicted => "evicted",
         }
     }
 
@@ -98,6 +105,9 @@ impl SkipReason {
             SkipReason::Reserved => "a folder of a vault or repository",
             SkipReason::IgnoreFile => "cannot be used; everything new beside it counts as ignored",
             SkipReason::TooLarge => "larger than the limit",
+            SkipReason::Evicted => {
+                "a sync service left only a placeholder of it here; the vault keeps its version"
+            }
         }
     }
 }
@@ -130,6 +140,20 @@ impl Scan {
     /// Tells whether the working tree is certainly the tree of the index.
     pub fn is_clean(&self) -> bool {
         self.candidates.is_empty() && self.missing.is_empty()
+    }
+
+    /// Says which files only grow; `known` returns the length of the tree's version.
+    pub fn mark_growing(
+        &mut self,
+        grows: impl Fn(&VaultPath) -> bool,
+        known: impl Fn(BlobId) -> Option<u64>,
+    ) {
+        for candidate in &mut self.candidates {
+            if candidate.mode != Mode::Symlink && grows(&candidate.path) {
+                let old = candidate.old.filter(|(mode, _)| *mode != Mode::Symlink);
+                candidate.grows_from = Some(old.and_then(|(_, id)| known(id)).unwrap_or(0));
+            }
+        }
     }
 
     /// Leaves files alone that are too long to be read.
@@ -181,6 +205,7 @@ pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
     if input.traits.folds() && !found.missing.is_empty() {
         drop_other_spellings(input, &mut found.missing);
     }
+    keep_evicted(input, &mut found);
     found.skipped.sort_unstable();
     found.folders.sort_unstable_by(|a, b| a.base.cmp(&b.base));
     Ok(found)
@@ -587,7 +612,7 @@ impl<'a> Walk<'a> {
             return self.skip(here, job, SkipReason::TooLong, found);
         };
         let old = entry.map(|entry| (entry.mode, entry.id));
-        found.candidates.push(Candidate { path, mode, stat, old });
+        found.candidates.push(Candidate { path, mode, stat, old, grows_from: None });
     }
 
     /// Returns a regular file's mode; where the executable bit is not kept, the one the tree has.

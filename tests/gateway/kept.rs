@@ -292,3 +292,107 @@ fn files_of_an_older_state_are_told_and_wait_for_a_yes() {
     restore(3, &["continuity.md"]);
     place.mvault(["commit", "-m", "back"]).ok();
 }
+
+/// A mac and a phone, with a line of the phone in the mac's `continuity.md`.
+fn with_a_line_of_the_phone() -> Place {
+    let place = super::pair(&[("continuity.md", "# C\n\nv1\nold\n"), ("n.md", "n\n")]);
+    place.write("pixel/continuity.md", "# C\n\nv1\nold\nphone line\n");
+    super::on(&place, "pixel", &["commit"]).code(0);
+    super::on(&place, "mac", &["pull", "pixel"]).code(0);
+    place
+}
+
+/// An editor with an old version open wrote it back, and the phone's line was gone from every device without a word.
+#[test]
+fn a_stale_write_back_of_one_file_is_refused_with_the_lines_it_takes_back() {
+    let place = with_a_line_of_the_phone();
+    let stale = "# C\n\nv1\nold\n";
+    place.write("mac/continuity.md", stale);
+    place.write("mac/new.md", "beside it\n");
+    let told = super::on(&place, "mac", &["commit", "--json"]).code(3).json();
+    assert_eq!(super::reasons(&told, "rejected"), ["restored continuity.md"]);
+    assert_eq!(told["rejected"][0]["lines"][0], "written by pixel: phone line");
+    assert!(told["id"].is_string(), "everything else is committed: {told}");
+    let text = super::on(&place, "mac", &["commit"]).code(3).stderr();
+    assert!(text.contains("phone line") && text.contains("--allow restored:continuity.md"), "{text}");
+    assert_eq!(place.read("mac/continuity.md"), stale.as_bytes(), "the file stays");
+    for rejection in super::rejections(&place, "mac", "") {
+        assert!(!rejection.to_string().contains("phone line"), "no content is logged: {rejection}");
+    }
+    super::on(&place, "mac", &["commit", "--allow", "restored:continuity.md"]).code(0);
+
+    let place = with_a_line_of_the_phone();
+    let write =
+        |args: &[&str]| super::on(&place, "mac", &[&["write", "continuity.md"], args].concat()).stdin(stale);
+    write(&[]).code(3);
+    let hash = super::sha256(place.read("mac/continuity.md"));
+    write(&["--if-match", &hash]).code(0);
+}
+
+#[test]
+fn what_a_person_puts_back_on_purpose_is_an_edit() {
+    let place = with_a_line_of_the_phone();
+    super::on(&place, "mac", &["checkout", "main~1", "--", "continuity.md"]).code(0);
+    super::on(&place, "mac", &["commit"]).code(0);
+    for edit in [
+        "# C\n\nv1\nold\nmine\n", // the phone's task is done, and there is another one
+        "# C\n\nv2\n",
+        "# C\n\nv1\nold\nphone line, edited\n",
+    ] {
+        let place = with_a_line_of_the_phone();
+        place.write("mac/continuity.md", edit);
+        super::on(&place, "mac", &["commit"]).code(0);
+    }
+    // What this device wrote itself can be taken back by hand.
+    let place = with_a_line_of_the_phone();
+    place.write("mac/continuity.md", "# C\n\nv1\nold\nphone line\nmine\n");
+    super::on(&place, "mac", &["commit"]).code(0);
+    place.write("mac/continuity.md", "# C\n\nv1\nold\nphone line\n");
+    super::on(&place, "mac", &["commit"]).code(0);
+}
+
+#[test]
+fn an_old_version_with_an_edit_in_it_brings_no_replaced_lines_back() {
+    let place = super::pair(&[("continuity.md", "one\ntwo\nthree\nfour\n")]);
+    place.write("pixel/continuity.md", "ONE\nTWO\nthree\nfour\n");
+    super::on(&place, "pixel", &["commit"]).code(0);
+    super::on(&place, "mac", &["pull", "pixel"]).code(0);
+    place.write("mac/continuity.md", "one\ntwo\nthree\nfour and mine\n");
+    let told = super::on(&place, "mac", &["commit", "--json"]).code(3).json();
+    assert_eq!(super::reasons(&told, "rejected"), ["restored continuity.md"]);
+}
+
+/// A sync service moved files off the disk; their deletion went to every device, and their placeholders with it.
+#[test]
+fn a_file_that_a_sync_service_evicted_is_neither_deleted_nor_replaced_by_its_placeholder() {
+    let files: Vec<(String, &str)> = (1..=8).map(|n| (format!("n{n}.md"), "note\n")).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let place = super::pair(&files);
+    for (name, placeholder) in
+        [("n3.md", ".n3.md.icloud"), ("n4.md", "n4.md.nextcloud"), ("n5.md", "n5.md.owncloud")]
+    {
+        super::remove(&place, format!("mac/{name}"));
+        place.write(format!("mac/{placeholder}"), " ");
+    }
+    place.write("mac/.never-seen.md.icloud", "bplist00");
+    place.write("mac/weather.cloud", "a file of its own\n");
+    let said = super::on(&place, "mac", &["commit"]).code(0).stderr();
+    assert!(said.contains("n3.md") && said.contains("placeholder"), "{said}");
+    let said = super::on(&place, "mac", &["commit"]).code(0).stderr();
+    assert!(!said.contains("placeholder"), "once: {said}");
+    assert_eq!(super::on(&place, "mac", &["status"]).json()["changes"].as_array().map(Vec::len), Some(0));
+    super::on(&place, "pixel", &["pull", "mac"]).code(0);
+    let mut names: Vec<_> = std::fs::read_dir(place.work().join("pixel"))
+        .expect("a folder")
+        .map(|entry| entry.expect("a name").file_name().into_string().expect("text"))
+        .filter(|name| name != ".mvault" && name != "n1.md" && name != "n2.md")
+        .collect();
+    names.sort();
+    assert_eq!(names, ["n3.md", "n4.md", "n5.md", "n6.md", "n7.md", "n8.md", "weather.cloud"]);
+    // What is deleted for good is deleted, and what comes back is there.
+    super::remove(&place, "mac/.n3.md.icloud");
+    super::remove(&place, "mac/n4.md.nextcloud");
+    place.write("mac/n4.md", "note, edited\n");
+    let told = super::on(&place, "mac", &["commit", "--json"]).code(0).json();
+    assert_eq!(told["changed"].as_array().map(Vec::len), Some(2), "{told}");
+}

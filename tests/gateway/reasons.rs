@@ -553,7 +553,8 @@ fn a_stream_that_was_renamed_is_not_gone() {
 fn a_torn_line_is_kept_and_told() {
     let place = vault();
     place.write("events/day.jsonl", "{\"n\":1}\n{\"n\":2,\"te");
-    let outcome = place.mvault(["commit", "--session", "s1"]).code(3);
+    // Nothing is left out, so this is not the exit code of a refusal.
+    let outcome = place.mvault(["commit", "--session", "s1"]).code(0);
     assert_data_eq!(
         outcome.stderr(),
         str![[r#"
@@ -683,4 +684,44 @@ fn a_vault_toml_in_conflict_is_not_taken_as_rules() {
     place.write("vault.toml", "<<<<<<< mac\na = 1\n=======\na = 2\n>>>>>>> pixel\n");
     let told = place.mvault(["commit", "--json"]).code(3).json();
     assert_eq!(reasons(&told, "rejected"), ["conflict-markers vault.toml"]);
+}
+
+/// Pictures, archives and databases that came back from a power cut as zeros were committed and sent to every device.
+#[test]
+fn a_binary_file_that_turned_into_zeros_is_refused() {
+    let place = vault();
+    let noise = |len: usize| -> Vec<u8> { (0..len).map(|n| (n * 131 % 251) as u8).collect() };
+    let names = ["a.png", "b.pdf", "c.zip", "d.sqlite", "e.bin", "large.bin"];
+    let len = |name: &str| if name == "large.bin" { 3 << 20 } else { 10_000 };
+    for name in names {
+        place.write(name, noise(len(name)));
+    }
+    place.mvault(["commit"]).code(0);
+    let spoil = |name: &str, from: usize, to: usize| {
+        let mut bytes = noise(len(name));
+        bytes[from..to].fill(0);
+        place.write(name, bytes);
+    };
+    for (from, to) in [(0, 1), (1, 2), (1, 3)] {
+        for name in names {
+            let third = len(name) / 3;
+            let end = if to == 3 { len(name) } else { to * third };
+            spoil(
+                name,
+                if (from, to) == (0, 1) { 0 } else { from * third },
+                if from == 0 { len(name) } else { end },
+            );
+        }
+        let told = place.mvault(["commit", "--json"]).code(3).json();
+        assert_eq!(reasons(&told, "rejected"), names.map(|name| format!("nul-filled {name}")), "{from} {to}");
+    }
+    // A program that clears a part of its file changes something else in it as well.
+    for name in names {
+        spoil(name, 4096, 8192);
+        let mut bytes = place.read(name);
+        bytes[24] ^= 1;
+        place.write(name, bytes);
+    }
+    place.write("new.img", [0; 5_000]);
+    place.mvault(["commit"]).code(0);
 }

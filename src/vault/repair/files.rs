@@ -110,13 +110,14 @@ pub fn fix_files(
     let mut commit = None;
     if !paths.is_empty() {
         let request = CommitRequest {
+            names_replaced: true,
             title: Some("take torn lines apart".into()),
             paths,
             operation: "repair",
             ..CommitRequest::default()
         };
         let outcome = commit_locked(vault, &lock, &request)?;
-        for refused in outcome.refused.iter().filter(|refused| refused.reason != Reason::TornLine) {
+        for refused in outcome.refused.iter().filter(|refused| refused.is_refusal()) {
             let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
             vault.notices.push(format!("{path} was mended and not committed: {}", refused.words()));
         }

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use crate::events::{Content, EventId, Line, Opaque, Part, Stream};
+use crate::events::{Content, EventId, Line, Part, Stream};
 
 /// A stream whose lines were taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Mended {
     fn take_apart(&mut self, raw: &[u8], parts: &[&Line<'_>], in_commit: &HashSet<EventId>) {
         let stays = |line: &Line<'_>| {
             let known = opaque_id(line).is_some_and(|id| in_commit.contains(&id));
-            known || !is_torn(line)
+            known || !line.is_torn()
         };
         if let [line] = parts
             && stays(line)
@@ -75,12 +75,6 @@ fn opaque_id(line: &Line<'_>) -> Option<EventId> {
         Content::Opaque(_, id) => Some(*id),
         _ => None,
     }
-}
-
-/// Tells whether a part looks like what a killed writer left. Other text that is no JSON is somebody's.
-fn is_torn(line: &Line<'_>) -> bool {
-    let is_unreadable = matches!(line.content, Content::Opaque(Opaque::Unreadable(_), _));
-    is_unreadable && (line.part == Part::Piece || line.bytes.starts_with(b"{") || line.bytes.contains(&0))
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
 use super::{Place, faults};
-use crate::object::{Mode, VaultPath};
+use crate::object::{BlobId, Kind, Mode, VaultPath, hash_object};
 use crate::worktree::{
-    Body, Index, LogMark, ReadError, RealLook, ScanInput, SkipReason, Traits, hash_candidates,
-    read_candidates, scan,
+    Body, Candidate, Index, LogMark, ReadError, RealLook, ScanInput, SkipReason, Take, Traits,
+    hash_candidates, read_candidates, scan,
 };
 
 #[test]
@@ -322,20 +322,74 @@ fn file_that_grows_under_the_reader_is_refused_and_one_that_rests_is_read() {
     place.write("b", "rests");
     let found = scan(place.input()).expect("walks");
     let at = place.at("a");
-    let read = read_candidates(&place.root, &found.candidates, 10, &|_, body| match body {
+    let content = |_: &Candidate, body: Body<'_>| match body {
         Body::Whole(bytes) => bytes.len(),
         Body::Large(size, reader) => {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes).expect("reads");
             assert_eq!(bytes.len() as u64, size);
-            use std::io::Write;
-            let mut file = std::fs::File::options().append(true).open(&at).expect("opens");
-            file.write_all(b"more").expect("writes");
+            append(&at, "more");
             bytes.len()
         }
-    });
+    };
+    let take = Take { whole_bytes_max: 10, content: &content, blob: &|_| None };
+    let read = read_candidates(&place.root, &found.candidates, &take);
     assert!(matches!(read[0], Err(ReadError::ChangedWhileRead)), "{:?}", read[0]);
     assert!(matches!(read[1], Ok((5, _))), "{:?}", read[1]);
+}
+
+fn append(path: &std::path::Path, text: &str) {
+    use std::io::Write;
+    let mut file = std::fs::File::options().append(true).open(path).expect("opens");
+    file.write_all(text.as_bytes()).expect("writes");
+}
+
+/// Reads a file of lines beside a writer, who comes in between with `write`. Returns what was taken.
+fn read_beside(text: &str, write: &(dyn Fn(&std::path::Path) + Sync)) -> Result<(String, bool), ReadError> {
+    let place = Place::new();
+    place.write("a.jsonl", text);
+    let mut found = scan(place.input()).expect("walks");
+    found.mark_growing(|_| true, |_| None);
+    let at = place.at("a.jsonl");
+    let content = |_: &Candidate, body: Body<'_>| {
+        let Body::Large(size, reader) = body else { unreachable!("it is above the limit") };
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).expect("reads");
+        assert_eq!(bytes.len() as u64, size);
+        write(&at);
+        String::from_utf8(bytes).expect("text")
+    };
+    let blob = |text: &String| Some(BlobId::new(hash_object(Kind::Blob, text.as_bytes())));
+    let take = Take { whole_bytes_max: 4, content: &content, blob: &blob };
+    let mut read = read_candidates(&place.root, &found.candidates, &take);
+    read.remove(0).map(|(text, stat)| (text, stat.is_some()))
+}
+
+/// A transcript of 20 MB that was being written was refused as changed while it was read, commit after commit.
+#[test]
+fn a_growing_file_is_its_whole_lines_of_the_first_look() {
+    let grown = read_beside("one\ntwo\n", &|at| append(at, "three\nfo"));
+    assert_eq!(grown.expect("is read"), ("one\ntwo\n".into(), true));
+    // Half of a line is left to its writer, and the rest can be told from what is on disk.
+    let half = read_beside("one\ntwo\nth", &|at| append(at, "r"));
+    assert_eq!(half.expect("is read"), ("one\ntwo\n".into(), false));
+    assert!(matches!(read_beside("one and no end", &|at| append(at, "r")), Err(ReadError::NoNewLine)));
+    // At rest it is what it is.
+    assert_eq!(read_beside("one\nhalf", &|_| {}).expect("is read"), ("one\nhalf".into(), true));
+}
+
+#[test]
+fn a_growing_file_that_is_cut_or_rewritten_under_the_reader_is_refused() {
+    let rewritten = read_beside("one\ntwo\n", &|at| {
+        let longer = std::fs::read_to_string(at).expect("text").replace(|_: char| true, "xx");
+        std::fs::write(at, format!("{longer}\n")).expect("writes");
+    });
+    assert!(matches!(rewritten, Err(ReadError::ChangedWhileRead)), "{rewritten:?}");
+    let cut = read_beside("one\ntwo\nthree\nfour\n", &|at| {
+        let size = std::fs::metadata(at).expect("is there").len();
+        std::fs::File::options().write(true).open(at).expect("opens").set_len(size - 3).expect("cuts");
+    });
+    assert!(matches!(cut, Err(ReadError::ChangedWhileRead)), "{cut:?}");
 }
 
 #[test]
@@ -344,14 +398,16 @@ fn one_change_under_the_reader_is_read_again() {
     place.write("a", &"x".repeat(100));
     let found = scan(place.input()).expect("walks");
     let (at, calls) = (place.at("a"), std::sync::atomic::AtomicU32::new(0));
-    let read = read_candidates(&place.root, &found.candidates, 10, &|_, body| {
+    let content = |_: &Candidate, body: Body<'_>| {
         let Body::Large(size, reader) = body else { unreachable!("it is above the limit") };
         std::io::copy(reader, &mut std::io::sink()).expect("reads");
         if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
             std::fs::write(&at, "y".repeat(120)).expect("writes");
         }
         size
-    });
+    };
+    let take = Take { whole_bytes_max: 10, content: &content, blob: &|_| None };
+    let read = read_candidates(&place.root, &found.candidates, &take);
     assert!(matches!(read[0], Ok((120, _))), "{:?}", read[0]);
 }
 
