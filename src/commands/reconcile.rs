@@ -8,7 +8,7 @@ use super::checkout::{files, tell_saved, wait_json};
 use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side, Stuck};
-use crate::object::{BlobId, CommitId, DeviceName, Mode};
+use crate::object::{BlobId, CommitId, DeviceName, ENTRIES_MAX, Mode};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
 use crate::ui::{harmless, harmless_line, json};
 use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Selection, Vault};
@@ -164,6 +164,7 @@ fn hold_word(hold: &Hold) -> &'static str {
         Hold::Dirty(_) => "dirty",
         Hold::Guarded(_) => "guarded",
         Hold::Session(_) => "session",
+        Hold::TooMany => "too-many",
     }
 }
 
@@ -245,6 +246,14 @@ pub fn exit_of(outcome: &ReconcileOutcome) -> CommandResult {
             ),
         )
         .hint("install a newer mvault, then `mvault reconcile`")),
+        Some(Hold::TooMany) => Err(CommandError::new(
+            ErrorKind::Refused,
+            format!(
+                "merged with what came, the vault would hold more than {ENTRIES_MAX} files and folders; nothing was \
+                 moved, what came is kept"
+            ),
+        )
+        .hint("remove files here and commit, or on the other device, then `mvault reconcile`")),
         None if outcome.pending.is_empty() && outcome.stuck.is_empty() => Ok(Exit::Done),
         None | Some(Hold::Guarded(_) | Hold::Session(_)) => Ok(Exit::Conflicts),
     }

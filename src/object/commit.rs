@@ -510,6 +510,32 @@ mod tests {
     }
 
     #[test]
+    fn session_ids_are_what_hosts_give_and_never_a_path() {
+        // A dash at the beginning is taken: hosts choose these ids, and where one becomes an argument it stands
+        // behind `--`.
+        for id in ["s-1", "-x", "--help", "_", "1", "a.b", &"a".repeat(128)] {
+            assert!(SessionId::parse(id).is_some(), "{id:?}");
+        }
+        let too_long = "a".repeat(129);
+        for id in [
+            "",
+            ".",
+            "..",
+            ".a",
+            "a/b",
+            "../a",
+            "a b",
+            "a\n",
+            "a\0",
+            "\u{1b}[31m",
+            "\u{e9}",
+            too_long.as_str(),
+        ] {
+            assert!(SessionId::parse(id).is_none(), "{id:?}");
+        }
+    }
+
+    #[test]
     fn reserved_and_odd_device_names_are_none() {
         for name in ["", "-a", "Mac", "a_b", "main", "localhost", "base", &"a".repeat(33)] {
             assert!(DeviceName::parse(name).is_none(), "{name:?}");

@@ -56,6 +56,14 @@ struct Here {
     is_complete: bool,
     /// It came since the last commit and is not yet known to be needed.
     is_fresh: bool,
+    /// It came in this session, and not in one before.
+    came: bool,
+}
+
+impl Here {
+    fn of(kind: Kind) -> Here {
+        Here { kind, is_complete: false, is_fresh: false, came: false }
+    }
 }
 
 /// What has come, and how far it is connected.
@@ -108,7 +116,7 @@ impl Connections {
 
     /// Takes note of what an earlier session left.
     pub fn found(&mut self, id: ObjectId, kind: Kind) {
-        self.there.insert(id, Here { kind, is_complete: false, is_fresh: false });
+        self.there.insert(id, Here::of(kind));
     }
 
     /// Returns what is there and waits for a commit that makes it complete, at most so much.
@@ -146,7 +154,8 @@ impl Connections {
 
     /// Takes note of a tree or blob. It waits for a commit that needs it, unless one was found that does.
     pub fn arrived(&mut self, kind: Kind, id: ObjectId, tree: Option<Arc<Tree>>, base: Option<ObjectId>) {
-        let here = self.there.entry(id).or_insert(Here { kind, is_complete: false, is_fresh: false });
+        let here = self.there.entry(id).or_insert(Here::of(kind));
+        here.came = true;
         if !here.is_complete && !here.is_fresh {
             here.is_fresh = true;
             self.fresh += 1;
@@ -169,7 +178,12 @@ impl Connections {
 
     /// Takes note of a tree or blob that came and cannot be looked at, since its base is assumed.
     pub fn assume(&mut self, kind: Kind, id: ObjectId) {
-        self.there.insert(id, Here { kind, is_complete: true, is_fresh: false });
+        self.there.insert(id, Here { is_complete: true, came: true, ..Here::of(kind) });
+    }
+
+    /// Returns `true` if a tree or blob came in this session.
+    pub fn came(&self, id: ObjectId) -> bool {
+        self.there.get(&id).is_some_and(|here| here.came)
     }
 
     /// Takes note that a commit needs an object that is there.
@@ -190,7 +204,7 @@ impl Connections {
         if self.arrived.insert(id, Arrived { lamport: commit.lamport, is_related }).is_none() {
             self.commits.push(id);
         }
-        self.there.insert(id.object(), Here { kind: Kind::Commit, is_complete: true, is_fresh: false });
+        self.there.insert(id.object(), Here { is_complete: true, ..Here::of(Kind::Commit) });
         self.purged.extend(commit.purges.iter().map(|blob| blob.object()));
         self.tree_bases.clear();
     }
@@ -424,5 +438,17 @@ impl Cursor<'_> {
             }
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_an_object_is_its_id_and_a_few_bytes() {
+        // 300,000 small objects in one push took 285 MB: each was remembered twice, and the cache of the store
+        // counted only their bytes. Ten million may come.
+        assert!(size_of::<(ObjectId, Here)>() <= 36);
     }
 }

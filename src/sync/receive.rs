@@ -164,13 +164,13 @@ pub struct Receiving {
     connections: Connections,
     /// Commits that came in this session.
     session: HashSet<CommitId>,
-    /// Everything that came in this session.
-    arrived: HashSet<ObjectId>,
     large: Option<Part>,
     passed: Option<PassedOver>,
     /// Purged blobs that came, for as long as others may rest on them.
     left_out: HashMap<ObjectId, Arc<[u8]>>,
     left_out_bytes: usize,
+    /// Large blobs that came and were purged here.
+    left_out_large: HashSet<ObjectId>,
     /// Objects that came and could not be hashed, since they rest on what is assumed.
     pub unchecked: u64,
     /// Objects that came in this session.
@@ -195,11 +195,11 @@ impl Receiving {
             connections: Connections::new(ours.vault, ours.outside),
             ours,
             session: HashSet::new(),
-            arrived: HashSet::new(),
             large: None,
             passed: None,
             left_out: HashMap::new(),
             left_out_bytes: 0,
+            left_out_large: HashSet::new(),
             unchecked: 0,
             objects: 0,
             bytes: 0,
@@ -360,11 +360,19 @@ impl Receiving {
 
     /// What an earlier session left may come again, since the peer may not know of it; what came in this
     /// session may not.
-    fn check_new(&mut self, kind: Kind, id: ObjectId) -> Result<()> {
+    fn check_new(&self, kind: Kind, id: ObjectId) -> Result<()> {
         if self.is_purged(kind, id) && self.ours.sender == Sender::Device {
             return content(format!("blob {id} came and was purged here, as was said"));
         }
-        if self.arrived.insert(id) { Ok(()) } else { content(format!("{kind} {id} came twice")) }
+        if self.came(id) { content(format!("{kind} {id} came twice")) } else { Ok(()) }
+    }
+
+    /// Returns `true` if an object came in this session. Ten million may come: each is remembered in one place only.
+    fn came(&self, id: ObjectId) -> bool {
+        self.connections.came(id)
+            || self.session.contains(&CommitId::new(id))
+            || self.left_out.contains_key(&id)
+            || self.left_out_large.contains(&id)
     }
 
     fn is_purged(&self, kind: Kind, id: ObjectId) -> bool {
@@ -413,6 +421,9 @@ impl Receiving {
             (Some(base), Outside::Assumed) => !self.incoming.contains(base)?,
             _ => false,
         };
+        if self.is_purged(kind, id) {
+            self.left_out_large.insert(id);
+        }
         if is_assumed || self.is_purged(kind, id) {
             self.passed = Some(PassedOver { kind, id, size, written: from });
             return Ok(());
@@ -545,7 +556,7 @@ impl Receiving {
         let is_wanted: HashSet<ObjectId> = wanted.iter().copied().collect();
         while let Some(id) = open.pop() {
             let is_here = !is_wanted.contains(&id) && self.incoming.main().knows(id)?;
-            if !self.arrived.contains(&id) || !seen.insert(id) || is_here {
+            if !self.came(id) || !seen.insert(id) || is_here {
                 continue;
             }
             // What was purged, or rests on what is not here, came and was not kept.

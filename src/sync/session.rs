@@ -362,3 +362,26 @@ fn stored_only(endpoint: &dyn Endpoint, ids: &[CommitId]) -> Result<Vec<CommitId
     }
     Ok(stored)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_side_that_is_older_is_the_one_to_upgrade() {
+        // The refusal is read on the other device, so "the other device" in it is this one.
+        for (error, hint) in [
+            (WireError::TooNew { theirs: 3, oldest: 2 }, "upgrade mvault on the other device"),
+            (WireError::TooOld(0), "upgrade mvault on this device"),
+        ] {
+            match refusal_frame(&SyncError::Wire(error)) {
+                Some(Frame::Refused(refusal)) => {
+                    assert_eq!(refusal.kind, RefusalKind::NewerFormat);
+                    assert_eq!(refusal.hint.as_deref(), Some(hint));
+                    assert!(refusal.message.contains("protocol versions"), "{}", refusal.message);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -201,6 +201,7 @@ pub fn rollback(
     });
     let message =
         if restores { message } else { format!("{}\n\nThe tree is that of {target}.\n", message.trim_end()) };
+    vault.check_extent(&content, head_tree, tree)?;
     let draft = CommitDraft { message, restores: restores.then_some(target) };
     let commit = vault.draft_commit(tree, vec![head], draft)?;
     let id = vault.write_commit(&mut content, &commit)?;

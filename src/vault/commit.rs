@@ -101,6 +101,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
         return Ok(CommitOutcome::of(gathered, None));
     }
     let tree = write_tree(vault, &mut gathered.writer, base_tree, &gathered.changes)?;
+    vault.check_changes(&index, &gathered.changes, &gathered.writer, tree)?;
     let (parents, draft, operation) = place(vault, request, &gathered.changes)?;
     let commit = vault.draft_commit(tree, parents, draft)?;
     let id = vault.write_commit(&mut gathered.writer, &commit)?;

@@ -345,7 +345,7 @@ impl VaultEndpoint {
             Some(Hold::Parked) => HeadState::Parked,
             Some(Hold::Dirty(_)) => HeadState::Dirty,
             Some(Hold::UnknownRule(_)) => HeadState::RuleUnknown,
-            Some(Hold::Guarded(_) | Hold::Session(_)) => HeadState::Held,
+            Some(Hold::Guarded(_) | Hold::Session(_) | Hold::TooMany) => HeadState::Held,
         };
         let pending =
             self.reconciled.as_ref().map_or(0, |outcome| outcome.pending.len() + outcome.stuck.len());

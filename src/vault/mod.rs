@@ -17,6 +17,7 @@ mod commit;
 mod doctor;
 mod endpoint;
 mod error;
+mod extent;
 mod gather;
 mod gc;
 mod git;

@@ -18,7 +18,7 @@ use super::{Error, ErrorKind, Result, Vault, VaultLock, guard, remember};
 use crate::fs;
 use crate::gateway::Reason;
 use crate::merge::{self, Choices, Conflict, Reconciled, Stuck, Take};
-use crate::object::{BlobId, CommitId, DeviceName, Kind, Object, ObjectId, TreeId, VaultPath};
+use crate::object::{BlobId, CommitId, DeviceName, ENTRIES_MAX, Kind, Object, ObjectId, TreeId, VaultPath};
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
 
@@ -63,6 +63,8 @@ pub enum Hold {
     Guarded(Vec<Refused>),
     /// An agent's session is open: what it has read does not change under it.
     Session(String),
+    /// The merge would hold more files and folders than a vault may.
+    TooMany,
 }
 
 /// What a person lets other devices' work do here, this once.
@@ -168,25 +170,31 @@ fn reconcile_all(
         append_if_news(vault, lock, operation)?;
         return Ok(outcome);
     }
-    let all_pending = || result.frontier.iter().filter(|id| **id != own).copied().collect();
+    let held_by = |outcome: ReconcileOutcome, hold| ReconcileOutcome {
+        pending: result.frontier.iter().filter(|id| **id != own).copied().collect(),
+        on_hold: Some(hold),
+        ..outcome
+    };
     if let Some(hold) = files_must_stay(vault, accepts)? {
         append_if_news(vault, lock, operation)?;
-        outcome.on_hold = Some(hold);
-        outcome.pending = all_pending();
-        return Ok(outcome);
+        return Ok(held_by(outcome, hold));
     }
     let tree = tree_of(vault, &result)?;
-    let admission = Admission::new(vault, vault.tree_of(own)?, &accepts.allowed)?;
-    let guarded = guard::judge(&admission, &guard::with_objects(&vault.store, &result.objects), tree)?;
+    let own_tree = vault.tree_of(own)?;
+    let objects = guard::with_objects(&vault.store, &result.objects);
+    if !vault.may_hold(&objects, own_tree, tree)? {
+        append_if_news(vault, lock, operation)?;
+        return Ok(held_by(outcome, Hold::TooMany));
+    }
+    let admission = Admission::new(vault, own_tree, &accepts.allowed)?;
+    let guarded = guard::judge(&admission, &objects, tree)?;
     let overrides = admission.overrides();
     outcome.told = guarded.told;
     log_twins(vault, &outcome.told)?;
     if !guarded.held.is_empty() {
         vault.log_rejections(&guarded.held)?;
         append_if_news(vault, lock, operation)?;
-        outcome.pending = all_pending();
-        outcome.on_hold = Some(Hold::Guarded(guarded.held));
-        return Ok(outcome);
+        return Ok(held_by(outcome, Hold::Guarded(guarded.held)));
     }
     admission.keep_accepted()?;
     let held = operation.clone();
@@ -205,9 +213,7 @@ fn reconcile_all(
         }
         Err(Error::InTheWay { paths, .. }) => {
             append_if_news(vault, lock, held)?;
-            outcome.pending = all_pending();
-            outcome.on_hold = Some(Hold::Dirty(paths));
-            Ok(outcome)
+            Ok(held_by(outcome, Hold::Dirty(paths)))
         }
         Err(error) => Err(error),
     }
@@ -285,6 +291,14 @@ fn begin_with(
 ) -> Result<ReconcileOutcome> {
     let result = merge::reconcile(&vault.store, &vault.book(), frontier[0], frontier)?;
     let tree = tree_of(vault, &result)?;
+    let objects = guard::with_objects(&vault.store, &result.objects);
+    if !vault.may_hold(&objects, TreeId::empty(), tree)? {
+        return Err(Error::refused(
+            ErrorKind::Refused,
+            format!("the heads of the other side, merged, hold more than {ENTRIES_MAX} files and folders"),
+            "remove files on one of its devices and commit, then clone again",
+        ));
+    }
     let moved = move_to(vault, lock, operation, &result, (tree, Arrivals::New))?;
     // Whoever makes a clone takes the vault as it is.
     vault.accept_rules(tree)?;
@@ -504,6 +518,7 @@ fn commit_resolution(
     let mut content = vault.store.writer()?;
     add_objects(&mut content, &resolution.objects)?;
     let names: Vec<String> = resolution.chosen.iter().map(|(c, _)| c.path.to_string()).collect();
+    vault.check_extent(&content, vault.tree_of(vault.head()?)?, tree)?;
     let draft = CommitDraft { message: format!("resolve {}\n", names.join(", ")), restores: None };
     let commit = vault.draft_commit(tree, resolution.parents.clone(), draft)?;
     let id = vault.write_commit(&mut content, &commit)?;

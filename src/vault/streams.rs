@@ -270,23 +270,24 @@ fn commit_beside(
     operation: &'static str,
 ) -> Result<CommitId> {
     let head = vault.head()?;
-    let tree = vault.tree_of(head)?;
+    let base = vault.tree_of(head)?;
     let mut writer = vault.store.writer()?;
     let mut changes = Vec::new();
     for path in paths {
-        let committed = stream_at(vault, tree, path)?;
+        let committed = stream_at(vault, base, path)?;
         let here = read_stream(vault, path)?.unwrap_or_default();
         let joined = events::import(&committed, &here).map_err(|conflict| {
             Error::refused(ErrorKind::Conflict, conflict.to_string(), "see the stream")
         })?;
-        let base = checkout::entry_at(&vault.store, tree, path)?;
-        let id = writer.add(Kind::Blob, &joined.bytes, base.as_ref().map(|entry| entry.id))?;
-        let mode = base.map_or(Mode::File, |entry| entry.mode);
+        let was = checkout::entry_at(&vault.store, base, path)?;
+        let id = writer.add(Kind::Blob, &joined.bytes, was.as_ref().map(|entry| entry.id))?;
+        let mode = was.map_or(Mode::File, |entry| entry.mode);
         changes.push(TreeChange { path: path.clone(), entry: Some((mode, id)) });
     }
-    let tree = worktree::write_tree(&vault.store, tree, changes, &mut |bytes, replaced| {
+    let tree = worktree::write_tree(&vault.store, base, changes, &mut |bytes, replaced| {
         Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
     })?;
+    vault.check_extent(&writer, base, tree)?;
     let commit = vault.draft_commit(tree, vec![head], CommitDraft { message, restores: None })?;
     let id = vault.write_commit(&mut writer, &commit)?;
     let stamp: Lamport = commit.lamport;

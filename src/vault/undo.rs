@@ -266,6 +266,7 @@ fn commit_back(
         vault.publish(lock, None, operation)?;
         return outcome(vault, target, None, BTreeSet::new(), Moved::default());
     }
+    vault.check_extent(&content, ours, tree)?;
     let message = format!("undo operation {} ({})\n", target.seq, target.op);
     let commit = vault.draft_commit(tree, vec![head], CommitDraft { message, restores: None })?;
     let id = vault.write_commit(&mut content, &commit)?;

@@ -277,6 +277,27 @@ impl Index {
         self.count
     }
 
+    /// Returns how many files and folders there are, or somewhat more, without looking at each path.
+    pub fn entries_at_most(&self) -> u64 {
+        let paths = self.bytes.len() - HEADER_BYTES - self.count * RECORD_BYTES;
+        // Each folder on the way to a file is a name and a slash in its path.
+        (self.count + paths / 2) as u64
+    }
+
+    /// Returns how many files and folders there are.
+    pub fn entries(&self) -> u64 {
+        let mut entries = 0;
+        let mut last: &[u8] = b"";
+        for at in 0..self.count {
+            let path = self.path(at);
+            let shared = path.iter().zip(last).take_while(|(a, b)| a == b).count();
+            // What follows the last slash that both have is new: folders that end beyond it, and the file.
+            entries += 1 + path[shared..].iter().filter(|byte| **byte == b'/').count() as u64;
+            last = path;
+        }
+        entries
+    }
+
     /// Tells whether there are no files.
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -51,7 +51,7 @@ pub use read::{
 };
 pub use scan::{Candidate, Missing, Scan, ScanInput, SkipReason, Skipped, scan};
 pub use traits::Traits;
-pub use tree::{TreeChange, TreeDiff, diff_trees, list_tree, write_tree};
+pub use tree::{TreeChange, TreeDiff, diff_trees, growth, list_tree, write_tree};
 pub use waits::{Wait, Waits};
 
 use crate::fs;

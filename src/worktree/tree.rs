@@ -106,6 +106,28 @@ pub fn diff_trees(source: &dyn Source, old: TreeId, new: TreeId) -> Result<Vec<T
     Ok(found)
 }
 
+/// Returns how many files and folders more `new` holds than `old`, reading only folders that differ.
+pub fn growth(source: &dyn Source, old: TreeId, new: TreeId) -> Result<i64> {
+    let mut growth = 0;
+    let mut open = vec![(old, new)];
+    while let Some((old, new)) = open.pop() {
+        if old == new {
+            continue;
+        }
+        let (old_bytes, new_bytes) = (source.find_tree_bytes(old)?, source.find_tree_bytes(new)?);
+        let mut sides = (Folder::new(old, &old_bytes)?, Folder::new(new, &new_bytes)?);
+        while let Some((old, new)) = next_pair(&mut sides)? {
+            growth += i64::from(new.is_some()) - i64::from(old.is_some());
+            let folder = |side: Option<EntryRef<'_>>| {
+                let folder = side.filter(|entry| entry.mode.is_tree());
+                folder.map_or_else(TreeId::empty, |entry| TreeId::new(entry.id))
+            };
+            open.push((folder(old), folder(new)));
+        }
+    }
+    Ok(growth)
+}
+
 /// A folder of which one entry after the other is read, without memory for each: a large one is mostly what it
 /// was before.
 struct Folder<'a> {
@@ -412,6 +434,13 @@ mod tests {
                 })
                 .expect("the trees are there");
             }
+            let folders = |side: usize| {
+                let here = sides.iter().filter(|(_, both)| both[side].is_some());
+                let above = here.clone().flat_map(|(path, _)| super::super::index::prefixes(path));
+                above.collect::<std::collections::BTreeSet<_>>().len() as i64
+            };
+            let grown = growth(&overlay, trees[0], trees[1]).expect("is counted");
+            prop_assert_eq!(grown, folders(1) - folders(0));
             sides.retain(|_, [old, new]| old != new);
             let told = diff_trees(&overlay, trees[0], trees[1]).expect("diffs");
             let mut told: Vec<_> =

@@ -180,6 +180,22 @@ fn a_device_met_again_is_not_taken_for_a_restored_one() {
     }
 }
 
+/// A caller that said it was a known device was let in, and nobody at this end was shown that it was another one.
+#[test]
+fn a_device_under_the_name_of_another_one_is_shown_where_it_called() {
+    let place = pair();
+    on(&place, "mac", &["pull", "pixel"]).ok();
+    place.mvault(["clone", "mac", "other", "--device", "pixel"]).ok();
+    place.write("other/c.md", "from elsewhere\n");
+    on(&place, "other", &["commit"]).ok();
+    let quiet = on(&place, "mac", &["status"]).code(0);
+    assert!(!quiet.stdout().contains("met before"), "{}", quiet.describe());
+    on(&place, "other", &["push", "../mac"]).run();
+    let told = on(&place, "mac", &["status"]).code(0);
+    let all = format!("{}{}", told.stdout(), told.stderr());
+    assert!(all.contains("pixel is not the device of that name that was met before"), "{}", told.describe());
+}
+
 /// It was said to wait for conflicts, and there were none.
 #[test]
 fn a_device_that_is_ahead_is_not_said_to_have_conflicts() {

@@ -55,3 +55,25 @@ fn wrk_08_a_file_on_a_read_only_mount_is_read_and_never_written() {
     assert_eq!(unshared(&place, script).code, Some(0));
     assert_eq!(committed(&place, "fixed/a.md"), Some(b"as it is\n".to_vec()));
 }
+
+/// A disk that fills while something arrives kept what had come of it, and then there was no room for anything else.
+#[test]
+fn a_disk_that_is_full_while_a_pull_arrives_leaves_nothing_of_it_and_the_vault_works_on() {
+    let place = vault();
+    let script = format!(
+        "mkdir ../small && mount -t tmpfs -o size=24m none ../small
+         '{MVAULT}' clone . ../small/mac --device pixel
+         for n in $(seq 60); do head -c 400000 /dev/urandom > big$n.bin; done
+         '{MVAULT}' commit
+         cd ../small/mac
+         '{MVAULT}' --json pull ../../work > ../../pull.json && echo it fits > ../../wrong || true
+         find .mvault/incoming -type f -size +1k > ../../left
+         '{MVAULT}' note 'still here' && '{MVAULT}' verify > ../../verified && '{MVAULT}' status"
+    );
+    unshared(&place, &script);
+    let read = |name: &str| std::fs::read_to_string(place.root().join(name)).unwrap_or_default();
+    assert!(!place.root().join("wrong").exists(), "{}", read("pull.json"));
+    assert!(read("pull.json").contains("no room"), "{}", read("pull.json"));
+    assert_eq!(read("left"), "");
+    assert!(read("verified").contains("all is well"), "{}", read("verified"));
+}

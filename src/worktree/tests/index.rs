@@ -31,6 +31,20 @@ fn entries_are_sorted_part_by_part_and_found() {
 }
 
 #[test]
+fn folders_count_once_however_many_files_are_in_them() {
+    // Files: 6. Folders: a (beside the file of that name, which no tree has), a/c.
+    assert_eq!(example().entries(), 8);
+    let names = ["a/b/c", "a/b/d", "a/bb/c", "a/bb-", "ab/c", "x"];
+    let changes = names.iter().map(|p| (path(p), Some(entry(1)))).collect();
+    let index = Index::empty().updated(TreeId::empty(), LogMark::default(), changes);
+    assert_eq!(index.entries(), 6 + 4);
+    assert_eq!(Index::empty().entries(), 0);
+    for index in [index, example(), Index::empty()] {
+        assert!(index.entries_at_most() >= index.entries(), "{index:?}");
+    }
+}
+
+#[test]
 fn updates_replace_remove_and_keep_the_rest() {
     let changes = vec![
         (path("a/b"), None),
