@@ -18,7 +18,9 @@ use super::{Error, ErrorKind, Result, Vault, VaultLock, guard, remember};
 use crate::fs;
 use crate::gateway::Reason;
 use crate::merge::{self, Choices, Conflict, Reconciled, Stuck, Take};
-use crate::object::{BlobId, CommitId, DeviceName, ENTRIES_MAX, Kind, Object, ObjectId, TreeId, VaultPath};
+use crate::object::{
+    BlobId, CommitId, DeviceName, ENTRIES_MAX, Kind, Object, ObjectId, Source, TreeId, VaultPath,
+};
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
 
@@ -175,16 +177,11 @@ fn reconcile_all(
         on_hold: Some(hold),
         ..outcome
     };
-    if let Some(hold) = files_must_stay(vault, accepts)? {
+    let (own_tree, tree) = (vault.tree_of(own)?, tree_of(vault, &result)?);
+    let objects = guard::with_objects(&vault.store, &result.objects);
+    if let Some(hold) = why_wait(vault, accepts, &objects, (own_tree, tree))? {
         append_if_news(vault, lock, operation)?;
         return Ok(held_by(outcome, hold));
-    }
-    let tree = tree_of(vault, &result)?;
-    let own_tree = vault.tree_of(own)?;
-    let objects = guard::with_objects(&vault.store, &result.objects);
-    if !vault.may_hold(&objects, own_tree, tree)? {
-        append_if_news(vault, lock, operation)?;
-        return Ok(held_by(outcome, Hold::TooMany));
     }
     let admission = Admission::new(vault, own_tree, &accepts.allowed)?;
     let guarded = guard::judge(&admission, &objects, tree)?;
@@ -223,6 +220,19 @@ fn reconcile_all(
 fn log_twins(vault: &Vault, told: &[Refused]) -> Result<()> {
     let twins = told.iter().filter(|told| told.reason == Reason::NameCollides);
     vault.log_rejections(&twins.cloned().collect::<Vec<Refused>>())
+}
+
+/// Says why the files must not move now from one tree to the other, which `source` has.
+fn why_wait(
+    vault: &Vault,
+    accepts: &Accepts,
+    source: &dyn Source,
+    (own, merged): (TreeId, TreeId),
+) -> Result<Option<Hold>> {
+    match files_must_stay(vault, accepts)? {
+        None if !vault.may_hold(source, own, merged)? => Ok(Some(Hold::TooMany)),
+        hold => Ok(hold),
+    }
 }
 
 /// Tells why the files must not move now, whatever came.
