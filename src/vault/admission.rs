@@ -61,6 +61,11 @@ impl Finding {
         Finding { reason, offset: None, detail: None, lines: Vec::new(), accepts: None }
     }
 
+    /// A credential in the name of a file or of a folder above it. Names are in the history forever: no purge reaches them.
+    pub(super) fn in_name(what: &str) -> Finding {
+        Finding::new(Reason::Secret).detail(format!("its name holds {what}"))
+    }
+
     fn at(mut self, offset: u64) -> Finding {
         self.offset = Some(offset);
         self
@@ -199,6 +204,8 @@ impl<'a> Admission<'a> {
                 {
                     findings.push(Finding::new(Reason::NameNotPortable));
                 }
+                let in_name = secrets::scan(path.as_bytes()).into_iter().next();
+                findings.extend(in_name.map(|secret| Finding::in_name(secret.what)));
                 // A file system that does not tell them apart shows one of them only.
                 if !self.vault.traits().folds()
                     && let Some(part) = folders.collision(path)?

@@ -14,9 +14,9 @@ use super::rules::Class;
 use super::sealing::seal_holds;
 use super::twins::{Twins, differs_in_form};
 use crate::fs::Stat;
-use crate::gateway::Reason;
 use crate::gateway::name::is_portable_path;
 use crate::gateway::obeyed::Content;
+use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
 use crate::store::Store;
 use crate::worktree::{self, Candidate, TreeDiff};
@@ -135,6 +135,11 @@ impl Guard<'_, '_> {
         let path = &diff.path;
         if diff.old.is_none() && !is_portable_path(path) {
             self.tell(path, id, Finding::new(Reason::NameNotPortable));
+        }
+        if diff.old.is_none()
+            && let Some(secret) = secrets::scan(path.as_bytes()).first()
+        {
+            self.tell(path, id, Finding::in_name(secret.what));
         }
         if diff.old.is_none()
             && let Some(twin) = self.twins.find(path)?

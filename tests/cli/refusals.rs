@@ -163,3 +163,39 @@ fn a_note_that_does_not_fit_on_the_disk_leaves_the_stream_as_it_was() {
     assert_eq!(place.read("events/mac.jsonl"), before);
     assert_eq!(place.mvault(["status"]).json()["changes"], serde_json::json!([]));
 }
+
+/// A key that a file would not get in with was taken as a message, as the name of a file, a tag or a branch: agents write
+/// messages, and no purge reaches any of these.
+#[test]
+fn a_credential_is_refused_in_messages_labels_and_names() {
+    let place = Place::new();
+    let key = ["AKIA", "3KQ7ZP2V", "XWN5LT6R"].concat();
+    place.mvault(["init", "--device", "mac"]).ok();
+    place.write("a.md", "a\n");
+    for spelling in [&["commit", "-m", &format!("uses {key}")][..], &["commit", &format!("-qmuses {key}")]] {
+        let refused = place.mvault(spelling).code(3);
+        assert!(
+            refused.stderr().contains("the message holds what looks like an AWS access key"),
+            "{}",
+            refused.describe()
+        );
+    }
+    place.mvault(["commit", "-m", "a"]).ok();
+    for line in [&["tag", &key][..], &["branch", &key], &["rollback", "main~1", "-m", &key]] {
+        place.mvault(line).code(3);
+    }
+    let name = format!("{key}.md");
+    place.write(&name, "harmless\n");
+    place.write("b.md", "b\n");
+    let json = place.mvault(["commit", "-m", "b", "--json"]).code(3).json();
+    assert_eq!(json["rejected"][0]["reason"], "secret");
+    assert_eq!(json["changed"].as_array().map(Vec::len), Some(1), "the rest is committed: {json}");
+    place.mvault(["commit", "--allow", &format!("secret:{name}")]).ok();
+    let audit = place.mvault(["audit"]).ok();
+    assert!(!audit.contains(&key), "{audit}");
+    let log: String = std::fs::read_dir(place.work().join(".mvault/oplog"))
+        .expect("the log")
+        .map(|file| std::fs::read_to_string(file.expect("a segment").path()).expect("text"))
+        .collect();
+    assert!(!log.contains(&key), "nothing of it in the log, which cannot forget");
+}
