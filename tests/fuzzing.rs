@@ -2,6 +2,8 @@
 //! from those that once found something (testdata/fuzz). `MVAULT_FUZZ_SECONDS=N` makes it longer, and
 //! `MVAULT_FUZZ_SEED=N` repeats a run. With coverage, and at length: `tests/fuzz/run.sh`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // how much was tried, and what failed
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};

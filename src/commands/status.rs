@@ -186,22 +186,7 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         let text = format!("parked at {}; `mvault checkout {branch}` goes back", at.short());
         cx.ui.line(text)?;
     }
-    for device in &report.devices {
-        let Some(AheadBehind { ahead, behind }) = device.distance else {
-            cx.ui.line(format_args!("{} offers commits that cannot be read", device.name))?;
-            continue;
-        };
-        let words = match (ahead, behind) {
-            (0, 0) => "has the same commits".to_owned(),
-            (ahead, 0) => format!("lacks {ahead} of ours"),
-            (0, behind) => format!("has {behind} that are not in ours"),
-            (ahead, behind) => format!("lacks {ahead} of ours, has {behind} that are not in ours"),
-        };
-        cx.ui.line(format_args!("{} {words}, as far as was seen", device.name))?;
-    }
-    for (_, Oddity { text, noticed }) in &report.oddities {
-        cx.ui.warn(format_args!("{} ({noticed})", harmless_line(text.as_bytes())));
-    }
+    tell_devices(cx, report)?;
     for conflict in &report.conflicts {
         cx.ui.line(format_args!("  conflict  {} ({})", conflict.path, conflict.kind))?;
     }
@@ -248,6 +233,27 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         cx.ui.note(format_args!("purged by {devices} and still here: `mvault purge --accept` removes it"));
     }
     cx.ui.line(summary(&report.local, report.renames.len()))?;
+    Ok(())
+}
+
+/// Lists the other devices: how far each is from this one, and what was odd about one.
+fn tell_devices(cx: &mut Context<'_>, report: &Report) -> Result<(), CommandError> {
+    for device in &report.devices {
+        let Some(AheadBehind { ahead, behind }) = device.distance else {
+            cx.ui.line(format_args!("{} offers commits that cannot be read", device.name))?;
+            continue;
+        };
+        let words = match (ahead, behind) {
+            (0, 0) => "has the same commits".to_owned(),
+            (ahead, 0) => format!("lacks {ahead} of ours"),
+            (0, behind) => format!("has {behind} that are not in ours"),
+            (ahead, behind) => format!("lacks {ahead} of ours, has {behind} that are not in ours"),
+        };
+        cx.ui.line(format_args!("{} {words}, as far as was seen", device.name))?;
+    }
+    for (_, Oddity { text, noticed }) in &report.oddities {
+        cx.ui.warn(format_args!("{} ({noticed})", harmless_line(text.as_bytes())));
+    }
     Ok(())
 }
 

@@ -235,18 +235,7 @@ impl Reason {
             Reason::Unreadable => format!("check the permissions of {path}"),
             Reason::NameTooLong => "shorten it".to_owned(),
             Reason::IgnoreFile => format!("mend {path}"),
-            Reason::BundleUnusable => {
-                "nothing of it was taken; copy it once more from where it was made".to_owned()
-            }
-            Reason::BundleEarly => format!(
-                "pull the bundle that was made before it, then `mvault pull {path}`; or have one made without \
-                 `--since`"
-            ),
-            Reason::BundleForeign => {
-                format!(
-                    "nothing of it was taken; `mvault pull {path} --allow unrelated` joins another vault to this one"
-                )
-            }
+            Reason::BundleUnusable | Reason::BundleEarly | Reason::BundleForeign => self.bundle_hint(path),
             Reason::OutOfScope => {
                 "if it should have it, give the agent a token with that scope: `mvault mcp token create`"
                     .to_owned()
@@ -270,6 +259,20 @@ impl Reason {
             ),
             Reason::Evicted => "open it once where the service runs to have it here again".to_owned(),
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
+        }
+    }
+
+    /// Returns what to do about a bundle that was not taken.
+    fn bundle_hint(self, path: &str) -> String {
+        match self {
+            Reason::BundleEarly => format!(
+                "pull the bundle that was made before it, then `mvault pull {path}`; or have one made without \
+                 `--since`"
+            ),
+            Reason::BundleForeign => format!(
+                "nothing of it was taken; `mvault pull {path} --allow unrelated` joins another vault to this one"
+            ),
+            _ => "nothing of it was taken; copy it once more from where it was made".to_owned(),
         }
     }
 }

@@ -87,12 +87,12 @@ pub fn check_link(target: &[u8]) -> Result<(), ExtentError> {
     }
 }
 
+/// What is known of a link: its target, if its blob is there, or why a vault does not keep it.
+pub type LinkTarget = Result<Option<Arc<[u8]>>, ExtentError>;
+
 /// Returns the target of a link, or why a vault does not keep such a link; `None` if its blob is not in `source`. One
 /// that is too long is not read.
-pub fn link_target(
-    source: &dyn Source,
-    id: BlobId,
-) -> Result<Result<Option<Arc<[u8]>>, ExtentError>, SourceError> {
+pub fn link_target(source: &dyn Source, id: BlobId) -> Result<LinkTarget, SourceError> {
     match source.try_info(id.object())? {
         Some((_, size)) if size > LINK_BYTES_MAX as u64 => Ok(Err(ExtentError::LinkTooLong)),
         Some(_) => {

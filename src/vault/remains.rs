@@ -18,6 +18,8 @@ use crate::store::Store;
 pub(super) const EMPTY_FOLDERS: [&str; 4] = ["reconcile", "rejections", "quarantine", "incoming"];
 
 /// What lies in a `.mvault` without a `format`.
+// Made once for each `init`: its size matters to nobody.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Remains {
     /// What a cut `init` or `clone` leaves; with its settings and its log, as far as it came to them.
     Cut(Option<Box<Config>>, Option<OpLog>),

@@ -68,11 +68,11 @@ impl Waits {
         if !self.0.is_empty() {
             return Ok(replace_file(dot, Waits::FILE, &self.encode(), 0o600)?);
         }
-        match dot.remove_file(Waits::FILE) {
-            Ok(()) => Ok(dot.sync()?),
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error.into()),
+        if dot.try_stat(Waits::FILE)?.is_some() {
+            dot.remove_file(Waits::FILE)?;
+            dot.sync()?;
         }
+        Ok(())
     }
 
     /// Adds a path, in place of what is known of it.

@@ -105,6 +105,11 @@ impl Side {
         Side { folder, ..self.clone() }
     }
 
+    /// The same with another HOME.
+    pub fn of_home(self, home: PathBuf) -> Side {
+        Side { home, ..self }
+    }
+
     /// The same in another column.
     pub fn as_lane(&self, lane: Lane) -> Side {
         Side { lane, ..self.clone() }
@@ -225,6 +230,13 @@ impl Side {
             std::fs::remove_dir_all(folder)?;
         }
         let status = Command::new("cp").arg("-a").arg(&self.folder).arg(folder).status()?;
-        if status.success() { Ok(()) } else { Err(format!("cp: {status}").into()) }
+        if !status.success() {
+            return Err(format!("cp: {status}").into());
+        }
+        // A copy inside of this project's own checkout is somebody else's until it is confirmed.
+        match self.lane {
+            Lane::Mvault | Lane::Start | Lane::Variant => self.at(folder.to_path_buf()).run(&["trust", "-q"]),
+            _ => Ok(()),
+        }
     }
 }

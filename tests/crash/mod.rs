@@ -140,6 +140,8 @@ fn two_devices_apart() -> Place {
     let place = vault_of_two_states();
     commit(&place, "both have it");
     place.mvault(["clone", ".", "../far", "--device", "pixel"]).ok();
+    // A program that another device brings waits until it is allowed.
+    place.mvault(["reconcile", "--allow", "obeyed-file"]).dir("../far").ok();
     let far = |path: &str| place.root().join("far").join(path);
     std::fs::write(far("notes/pixel.md"), "# On the phone\n").expect("a file");
     std::fs::remove_file(far("script")).expect("is removed");

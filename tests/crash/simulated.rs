@@ -9,6 +9,8 @@
 //! `MVAULT_SIM_POINTS=N` tries N points of each command and kind of fault, spread evenly, instead of a few;
 //! `all` tries every one. `MVAULT_SIM_IMAGES=N` looks at N states after each power cut.
 
+#![allow(clippy::print_stdout)] // how much was tried
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

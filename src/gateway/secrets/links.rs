@@ -49,11 +49,8 @@ pub(super) fn option(look: Look<'_>) -> Option<Hit> {
     let start = look.place + option.len() + quotes;
     let value = &look.text[start..];
     let is_end = |b: &u8| *b <= b' ' || matches!(b, b'"' | b'\'' | b'`' | b'\\');
-    let value = &value[..value
-        .iter()
-        .take(AUTHORITY_MAX)
-        .position(|b| is_end(b))
-        .unwrap_or(value.len().min(AUTHORITY_MAX))];
+    let value =
+        &value[..value.iter().take(AUTHORITY_MAX).position(is_end).unwrap_or(value.len().min(AUTHORITY_MAX))];
     let colon = value.iter().position(|b| *b == b':')?;
     let (user, secret) = (&value[..colon], &value[colon + 1..]);
     let (rule, what) = ("command-login", "a password on a command line");
@@ -67,8 +64,8 @@ pub(super) fn pgpass(look: Look<'_>) -> Option<Hit> {
     let is_end = |b: &u8| *b <= b' ' || matches!(b, b'"' | b'\'' | b'`' | b'\\' | b'/');
     let host = look.text[..look.place].iter().rev().take(AUTHORITY_MAX).take_while(|b| !is_end(b)).count();
     let line = &look.text[look.place - host..];
-    let line = &line
-        [..line.iter().take(AUTHORITY_MAX).position(|b| is_end(b)).unwrap_or(line.len().min(AUTHORITY_MAX))];
+    let line =
+        &line[..line.iter().take(AUTHORITY_MAX).position(is_end).unwrap_or(line.len().min(AUTHORITY_MAX))];
     let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
     let &[host, port, database, user, secret] = &fields[..] else { return None };
     let is_port = port.len() == 4 && port.iter().all(u8::is_ascii_digit);

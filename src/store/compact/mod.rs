@@ -109,11 +109,11 @@ impl Compaction {
             true => Compaction::with_dictionary(store, lineages, leftovers, told, None, &dictionaries)?,
             false => first,
         };
-        if second.is_useless()? { second.as_they_are() } else { Ok(second) }
+        if second.is_useless()? { second.unchanged() } else { Ok(second) }
     }
 
     /// Takes the records as they are: one pack of them is smaller than many by what is around the records.
-    fn as_they_are(self) -> Result<Self> {
+    fn unchanged(self) -> Result<Self> {
         let mut writer = self.store.blank().writer()?;
         let packs = self.store.list();
         let mut chosen: HashMap<ObjectId, (u8, &Arc<Pack>, Entry)> = HashMap::new();

@@ -34,7 +34,7 @@ use super::small::damaged_files;
 use super::unled::{self, Unled};
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
-use crate::object::{CommitId, Kind, ObjectId, Source, TreeId};
+use crate::object::{CommitId, Kind, ObjectId, Source, TreeId, VaultId};
 use crate::oplog::{OpLog, RefName};
 use crate::store::{self, Extent, Part, Store};
 use crate::worktree::{self, Index, Waits};
@@ -177,15 +177,7 @@ pub fn verify(
     if let Some(config) = &config {
         found.settings(config, &log);
     }
-    let vault_id = config.and_then(|config| config.vault);
-    let links = Links::new(&store, depth, vault_id, &mut found);
-    let led_to = links.follow(named_commits(&log));
-    match unled::find(&store, &log, &led_to) {
-        Ok(unled) => found.unled = unled,
-        // It has been named already.
-        Err(error) if error.kind() == ErrorKind::Damage => {}
-        Err(error) => return Err(error),
-    }
+    found.links(&store, &log, depth, config.and_then(|config| config.vault))?;
     if depth != Depth::Quick {
         found.seals(&log, &store);
     }
@@ -223,6 +215,18 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Verified {
+    /// Follows everything that refs lead to, and finds the commits that nothing leads to.
+    fn links(&mut self, store: &Store, log: &OpLog, depth: Depth, vault: Option<VaultId>) -> Result<()> {
+        let led_to = Links::new(store, depth, vault, self).follow(named_commits(log));
+        match unled::find(store, log, &led_to) {
+            Ok(unled) => self.unled = unled,
+            // It has been named already.
+            Err(error) if error.kind() == ErrorKind::Damage => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     fn report(
         &mut self,
         kind: &'static str,

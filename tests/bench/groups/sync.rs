@@ -33,7 +33,8 @@ impl Pair {
                 .variable("RSYNC_RSH", format!("ssh {config}"))
         };
         Pair {
-            far: side(root.join("sshd/home").join(name)),
+            // What it makes is known where its programs run.
+            far: side(root.join("sshd/home").join(name)).of_home(root.join("sshd/home")),
             near: side(root.join("near").join(name)),
             // sshd starts in the home of the user database, not in this HOME: the whole path says which.
             url: format!("far:{}", root.join("sshd/home").join(name).display()),
@@ -46,7 +47,10 @@ impl Pair {
         }
         let folder = self.near.folder.to_str().ok_or("the folder's name is not UTF-8")?;
         match self.near.lane {
-            Lane::Mvault => self.far.run(&["clone", "-q", &self.url, folder, "--device", "near"]),
+            Lane::Mvault => {
+                let near = self.near.at(self.far.folder.clone());
+                near.run(&["clone", "-q", &self.url, folder, "--device", "near"])
+            }
             Lane::Rsync => self.far.run(&["-a", &format!("{}/", self.url), folder]),
             _ => {
                 self.far.run(&["clone", "-q", &self.url, folder])?;

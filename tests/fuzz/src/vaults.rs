@@ -190,10 +190,9 @@ fn seal_log(data: &[u8]) -> Vec<u8> {
         };
         let mut body = line[..cut].to_vec();
         let prev = b"\"prev\":\"";
-        if let Some(at) = body.windows(prev.len()).position(|window| window == prev) {
-            if let Some(digits) = body.get_mut(at + prev.len()..at + prev.len() + 64) {
-                digits.copy_from_slice(last.as_bytes());
-            }
+        let at = body.windows(prev.len()).position(|window| window == prev);
+        if let Some(digits) = at.and_then(|at| body.get_mut(at + prev.len()..at + prev.len() + 64)) {
+            digits.copy_from_slice(last.as_bytes());
         }
         let hash = hex::encode(Sha256::digest(&body));
         log.extend_from_slice(&[&body[..], mark, hash.as_bytes(), b"\"}\n"].concat());
