@@ -406,8 +406,15 @@ fn answer_host_all_the_same(reason: &str) -> ExitCode {
 fn tell_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
         // Help and version are data; a reader that went away has what it wanted.
-        let _closed_pipe_is_fine = error.print();
-        return ExitCode::SUCCESS;
+        let printed = error.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout()));
+        return match printed.map_err(crate::ui::Error::from).map_err(CommandError::from) {
+            Err(error) if error.kind != ErrorKind::ClosedPipe => {
+                let mut ui = Ui::new(Options::default());
+                ui.error(error.kind.as_str(), &error.message, error.hint.as_deref());
+                ExitCode::from(error.kind.exit_code())
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     if json {

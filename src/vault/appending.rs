@@ -41,12 +41,7 @@ pub(super) fn append(vault: &Vault, path: &VaultPath, length: u64, bytes: &[u8])
     let dir = open_or_create_folder(vault, path)?;
     let name = os(path.name());
     if length == 0 && dir.try_stat(name)?.is_none() {
-        match vault.place_file(&dir, path, bytes, 0o644) {
-            // On another file system nothing can be renamed into place.
-            Err(Error::Disk(error)) if error.is_other_device() => drop(dir.create_new(name, 0o644)?),
-            done => return done,
-        }
-        dir.sync()?;
+        return vault.place_file(&dir, path, bytes, 0o644);
     }
     let file = dir.open_write(name)?;
     if file.stat()?.size != length {

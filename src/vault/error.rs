@@ -150,6 +150,10 @@ impl Error {
             | Error::Object(SourceError::Purged { .. })
             | Error::Worktree(worktree::Error::Source(SourceError::Purged { .. }))
             | Error::Merge(merge::MergeError::Source(SourceError::Purged { .. })) => ErrorKind::Purged,
+            // A pack that this user may not read is not damaged.
+            Error::Store(_) | Error::Object(_) | Error::Worktree(_) | Error::Merge(_) if self.is_denied() => {
+                ErrorKind::Disk
+            }
             Error::Store(error) if error.is_damage() => ErrorKind::Damage,
             Error::Store(_) => ErrorKind::Disk,
             Error::Log(error) if error.is_damage() => ErrorKind::Damage,

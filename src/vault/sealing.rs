@@ -316,8 +316,26 @@ impl Vault {
     /// the permissions and attributes of a file that stands there; `mode` is for a new one, before the umask.
     pub(super) fn place_file(&self, dir: &Dir, path: &VaultPath, bytes: &[u8], mode: u32) -> Result<()> {
         let aside = self.dot.open_or_create_dir("tmp")?;
-        let temp = fs::temp_name();
-        let file = aside.create_new(&temp, mode)?;
+        match self.place_by(&aside, &fs::temp_name(), dir, path, (bytes, mode)) {
+            // A mount inside the vault: nothing can be renamed into it from outside.
+            Err(super::Error::Disk(error)) if error.is_other_device() => {
+                let beside = format!(".mvault-{}.tmp", fs::temp_name().display());
+                self.place_by(dir, beside.as_ref(), dir, path, (bytes, mode))
+            }
+            done => done,
+        }
+    }
+
+    /// Does the same by a file `temp` in the folder `aside`.
+    fn place_by(
+        &self,
+        aside: &Dir,
+        temp: &std::ffi::OsStr,
+        dir: &Dir,
+        path: &VaultPath,
+        (bytes, mode): (&[u8], u32),
+    ) -> Result<()> {
+        let file = aside.create_new(temp, mode)?;
         let placed = file
             .write_at(bytes, 0)
             .and_then(|()| self.keep_attributes(dir, path, &file))
@@ -331,11 +349,11 @@ impl Vault {
                     "check the disk: it does not keep what is written to it",
                 ));
             }
-            aside.rename(&temp, dir, os(path.name()))?;
+            aside.rename(temp, dir, os(path.name()))?;
             Ok(dir.sync()?)
         });
         if placed.is_err() {
-            let _rubbish_is_harmless = aside.remove_file(&temp);
+            let _rubbish_is_harmless = aside.remove_file(temp);
         }
         placed
     }

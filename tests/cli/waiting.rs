@@ -193,3 +193,23 @@ fn a_damaged_list_is_damage_and_repair_sets_it_aside() {
     done(&place, "mac", &["verify"]);
     assert_eq!(changes(&place, "mac").len(), 3);
 }
+
+/// A pack without read permission was called damage, with the hint to repair what is whole.
+#[test]
+fn a_pack_that_may_not_be_read_is_a_matter_of_permission_and_not_of_damage() {
+    let place = pair();
+    let objects = place.work().join("mac/.mvault/objects");
+    let packs: Vec<String> = std::fs::read_dir(&objects)
+        .expect("lists")
+        .map(|pack| pack.expect("lists").file_name().into_string().expect("text"))
+        .filter(|name| name.ends_with(".pack"))
+        .collect();
+    let set_all =
+        |mode| packs.iter().for_each(|pack| set_mode(&place, &format!("mac/.mvault/objects/{pack}"), mode));
+    set_all(0o000);
+    let shown = obeying(&place, "mac", &["--json", "show", "main:z.md"]);
+    assert_eq!((shown.code, shown.error()["kind"].as_str()), (Some(1), Some("permission_denied")));
+    obeying(&place, "mac", &["repair"]);
+    set_all(0o444);
+    assert_eq!(done(&place, "mac", &["show", "main:z.md"]).stdout(), "one\n");
+}

@@ -77,3 +77,17 @@ fn a_disk_that_is_full_while_a_pull_arrives_leaves_nothing_of_it_and_the_vault_w
     assert_eq!(read("left"), "");
     assert!(read("verified").contains("all is well"), "{}", read("verified"));
 }
+
+/// A rename from `.mvault` into another file system fails, and with it `write` failed there.
+#[test]
+fn a_file_is_written_into_a_mount_and_nothing_is_left_beside_it() {
+    let place = vault();
+    std::fs::create_dir(place.work().join("mounted")).expect("a folder");
+    let script = format!(
+        "mount -t tmpfs none mounted && echo one | '{MVAULT}' write mounted/a.md && echo two | '{MVAULT}' write \
+         mounted/a.md && '{MVAULT}' note --stream mounted/s.jsonl hello && ls -A mounted > listed && grep -qx two mounted/a.md"
+    );
+    assert_eq!(unshared(&place, &script).code, Some(0));
+    assert_eq!(committed(&place, "mounted/a.md"), Some(b"two\n".to_vec()));
+    assert_eq!(place.read("listed"), b"a.md\ns.jsonl\n");
+}
