@@ -175,6 +175,7 @@ fn tell_json(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
         }).collect::<Vec<Value>>(),
         "twins": report.twins.iter().map(|(a, b)| json!([a.to_string(), b.to_string()])).collect::<Vec<_>>(),
         "rules_fault": report.rules_fault,
+        "ignores_withheld": vault.withheld_ignores()?.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "purges_waiting": vault::waiting(vault, None).len(),
     }))?)
 }
@@ -269,6 +270,11 @@ fn tell_heads(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<()
         cx.ui.line(format_args!(
             "  twins     {first} and {second}: some file systems take them for one; rename one"
         ))?;
+    }
+    for path in vault.withheld_ignores()? {
+        cx.ui.note(format_args!(
+            "{path} came from another device and is not in force: `mvault reconcile --allow rules` accepts it"
+        ));
     }
     for head in vault.aside() {
         cx.ui

@@ -125,6 +125,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     if changes_rules {
         vault.accept_own_rules(base_tree, tree)?;
     }
+    vault.accept_own_ignores(&gathered.changes)?;
     Ok(CommitOutcome::of(gathered, Some((id, commit))))
 }
 
@@ -345,7 +346,9 @@ impl Vault {
 pub fn local_changes(vault: &mut Vault, paths: &[VaultPath]) -> Result<worktree::LocalChanges> {
     let tree = vault.standing_tree()?;
     let (index, waits) = vault.index_and_waits(tree)?;
-    let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths };
+    let withheld = vault.withheld_rules();
+    let input =
+        ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths, withheld: &withheld };
     let scan = vault.scan_what_is_read(input)?;
     let mut local = worktree::hash_candidates(&vault.root, &scan, None);
     local.changes.retain(|change| !is_in_place(&waits, change));

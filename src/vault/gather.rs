@@ -52,7 +52,8 @@ pub(super) fn gather(
     admission: Option<&Admission<'_>>,
 ) -> Result<Gathered> {
     let seen_ns = worktree::file_system_now(&vault.dot)?;
-    let input = ScanInput { root: &vault.root, index, traits: vault.traits(), paths };
+    let withheld = vault.withheld_rules();
+    let input = ScanInput { root: &vault.root, index, traits: vault.traits(), paths, withheld: &withheld };
     let scan = match admission {
         None => vault.scan_what_is_read(input)?,
         Some(admission) => {

@@ -23,6 +23,7 @@ mod gc;
 mod git;
 mod growth;
 mod guard;
+mod ignored;
 mod intake;
 mod memory;
 mod moving;

@@ -91,7 +91,8 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
     let (index, waits) = vault.index_and_waits(from)?;
     let seen = worktree::file_system_now(&vault.dot)?;
     let paths: &[VaultPath] = if let Edits::SaveWithin(paths) = &edits { paths } else { &[] };
-    let input = ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths: &[] };
+    let (traits, rules) = (vault.traits(), vault.withheld_rules());
+    let input = ScanInput { root: &vault.root, index: &index, traits, paths: &[], withheld: &rules };
     let local = worktree::hash_candidates(&vault.root, &vault.scan_what_is_read(input)?, Some(seen));
     let mut withheld = vault.withheld(from, tree, &index, arrivals)?;
     let withheld_blobs = withheld.iter().map(|one| (one.path.clone(), one.blob));
@@ -104,7 +105,7 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
             index: &index,
             waits: &waits,
             local: &local,
-            traits: vault.traits(),
+            traits,
             edits: match &edits {
                 Edits::Carry => worktree::Edits::Carry,
                 Edits::Stay => worktree::Edits::Stay,

@@ -121,6 +121,7 @@ pub fn reconcile_locked(
     let own = vault.head()?;
     if accepts.rules {
         vault.accept_rules(vault.tree_of(own)?)?;
+        vault.accept_ignores()?;
     }
     match reconcile_all(vault, lock, operation.clone(), offered, accepts) {
         Err(error) if blames_a_head(&error) && vault.head()? == own => {}
@@ -194,6 +195,9 @@ fn reconcile_all(
         return Ok(held_by(outcome, Hold::Guarded(guarded.held)));
     }
     admission.keep_accepted()?;
+    if !accepts.rules {
+        vault.withhold_ignores(&objects, own_tree, tree)?;
+    }
     let held = operation.clone();
     let operation = if overrides.is_empty() { operation } else { operation.detail("allowed", overrides) };
     match move_to(vault, lock, operation, &result, (tree, Arrivals::Judged)) {
@@ -201,11 +205,7 @@ fn reconcile_all(
             outcome.head = result.head;
             outcome.derived = result.objects.contains_key(&result.head.object()).then_some(result.head);
             outcome.moved = Some(moved);
-            if accepts.rules {
-                vault.accept_rules(tree)?;
-            } else if !vault.has_accepted_rules(tree)? {
-                vault.notices.push(RULES_ARRIVED.into());
-            }
+            accept_or_tell_rules(vault, accepts, tree)?;
             Ok(outcome)
         }
         Err(Error::InTheWay { paths, .. }) => {
@@ -214,6 +214,21 @@ fn reconcile_all(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Accepts the rules that came, or says what of them is not in force.
+fn accept_or_tell_rules(vault: &mut Vault, accepts: &Accepts, tree: TreeId) -> Result<()> {
+    if accepts.rules {
+        vault.accept_rules(tree)?;
+    } else if !vault.has_accepted_rules(tree)? {
+        vault.notices.push(RULES_ARRIVED.into());
+    }
+    for path in vault.withheld_ignores()? {
+        vault.notices.push(format!(
+            "{path} came from another device and is not in force here before `mvault reconcile --allow rules`"
+        ));
+    }
+    Ok(())
 }
 
 /// Logs names that some file systems take for one another: that is worth a line that stays.

@@ -14,7 +14,7 @@ use super::write::{WRITE_BYTES_MAX, judge_bytes, open_or_create_folder};
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs::{Dir, FileKind};
 use crate::object::{BlobId, CommitId, Kind, VaultPath, hash_object};
-use crate::worktree::{IGNORE_FILE, IgnoreRules};
+use crate::worktree::IGNORE_FILE;
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ pub fn rename(vault: &mut Vault, from: &VaultPath, to: &VaultPath) -> Result<Rel
     let mut refused = Vec::new();
     for file in &files {
         let place = moved_to(file, from, to)?;
-        if IgnoreRules::ignores(&vault.root, &place, false, vault.traits().folds_case) {
+        if vault.ignore_rules().ignores(&vault.root, &place, false) {
             return Err(uncommitted(&place, "renamed"));
         }
         let bytes = read(vault, file)?;

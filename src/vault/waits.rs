@@ -119,6 +119,7 @@ impl Vault {
             index: &index,
             traits: self.traits(),
             paths: &paths,
+            withheld: &self.withheld_rules(),
         })?;
         let local = worktree::hash_candidates(&self.root, &scan, Some(seen));
         let input = PlanInput {

@@ -20,7 +20,7 @@ use crate::gateway::rejection::Rejection;
 use crate::gateway::sidecar::Digest256;
 use crate::gateway::{Reason, secrets};
 use crate::object::{BlobId, CommitId, Kind, LenientJson, Mode, VaultPath, hash_object};
-use crate::worktree::{Candidate, IGNORE_FILE, IgnoreRules, Scan};
+use crate::worktree::{Candidate, IGNORE_FILE, Scan};
 
 /// The longest file that is written whole, in bytes.
 pub const WRITE_BYTES_MAX: u64 = 256 << 20;
@@ -97,9 +97,7 @@ pub fn write(vault: &mut Vault, request: WriteRequest) -> Result<WriteOutcome> {
     check_match(&path, if_match, replaced)?;
     let base = vault.standing_tree()?;
     let admission = Admission::new(vault, base, &allowed)?;
-    if admission.committed(&path)?.is_none()
-        && IgnoreRules::ignores(&vault.root, &path, false, vault.traits().folds_case)
-    {
+    if admission.committed(&path)?.is_none() && vault.ignore_rules().ignores(&vault.root, &path, false) {
         return Err(Error::refused(
             ErrorKind::Refused,
             format!("{path} is ignored by {IGNORE_FILE}, so no commit would have it; nothing was written"),

@@ -2,11 +2,13 @@
 //!
 //! - The innermost file that has a matching line decides, in it the last such line; as in git.
 //! - What lies in an ignored folder is ignored, whatever a line says of it; the walk does not enter it.
+//! - A file that another device wrote and nobody accepted here is not in force: see [`WithheldRules`].
 //! - Only `.mvaultignore` counts: no `.gitignore`, no settings of the user or the machine.
 //! - A file that cannot be read, or is too large, ignores everything new in its folder: to leave
 //!   something out of a commit can be repaired, to let a secret in cannot. As in git, a symbolic link or
 //!   folder of that name holds no rules.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use gix::glob::search::pattern::List;
 use gix::ignore::search::Ignore;
 
 use crate::fs::{Dir, FileKind};
-use crate::object::VaultPath;
+use crate::object::{BlobId, Kind, VaultPath, hash_object};
 
 use super::traits::os;
 
@@ -54,10 +56,23 @@ fn tame(lines: &[u8]) -> Option<Vec<u8>> {
     Some(tamed)
 }
 
+/// Files of rules that are not in force as long as they have exactly these bytes, by their paths.
+pub type WithheldRules = BTreeMap<Vec<u8>, Withheld>;
+
+/// A file of rules that is not in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// What it holds.
+    pub held: BlobId,
+    /// The lines that count instead; `None` for no rules.
+    pub instead: Option<Vec<u8>>,
+}
+
 /// The rules in force in one folder: its own and those of the folders above.
 #[derive(Clone, Debug)]
 pub struct IgnoreRules {
     case: Case,
+    withheld: Arc<WithheldRules>,
     innermost: Option<Arc<Level>>,
 }
 
@@ -79,7 +94,14 @@ enum Rules {
 impl IgnoreRules {
     /// Returns no rules; letter case counts unless `folds_case`.
     pub fn none(folds_case: bool) -> IgnoreRules {
-        IgnoreRules { case: if folds_case { Case::Fold } else { Case::Sensitive }, innermost: None }
+        let case = if folds_case { Case::Fold } else { Case::Sensitive };
+        IgnoreRules { case, withheld: Arc::default(), innermost: None }
+    }
+
+    /// Leaves files of rules out that are not in force.
+    #[must_use]
+    pub fn withholding(self, withheld: Arc<WithheldRules>) -> IgnoreRules {
+        IgnoreRules { withheld, ..self }
     }
 
     /// Returns the rules inside a folder, given its path with a slash at the end (empty for the root) and
@@ -92,7 +114,8 @@ impl IgnoreRules {
 
     fn with(&self, base: &[u8], rules: Rules) -> IgnoreRules {
         let level = Level { base_len: base.len(), rules, above: self.innermost.clone() };
-        IgnoreRules { case: self.case, innermost: Some(Arc::new(level)) }
+        let withheld = self.withheld.clone();
+        IgnoreRules { case: self.case, withheld, innermost: Some(Arc::new(level)) }
     }
 
     /// Returns the rules inside the folder `dir` whose path is `base`; `true` beside them if its file of
@@ -101,6 +124,13 @@ impl IgnoreRules {
         match dir.try_stat(IGNORE_FILE) {
             Ok(Some(stat)) if stat.kind == FileKind::File => match dir.read(IGNORE_FILE, IGNORE_BYTES_MAX) {
                 Ok(lines) => {
+                    let withheld = self.withheld.get(&[base, IGNORE_FILE.as_bytes()].concat());
+                    let is_withheld = |one: &&Withheld| one.held.object() == hash_object(Kind::Blob, &lines);
+                    let lines = match withheld.filter(is_withheld) {
+                        None => lines,
+                        Some(Withheld { instead: Some(lines), .. }) => lines.clone(),
+                        Some(Withheld { instead: None, .. }) => return (self.clone(), false),
+                    };
                     let inner = self.with_lines(base, &lines);
                     let broken = inner.innermost.as_ref().is_some_and(|l| matches!(l.rules, Rules::Unknown));
                     (inner, broken)
@@ -135,9 +165,9 @@ impl IgnoreRules {
         false
     }
 
-    /// Tells whether the files of rules under `root` ignore `path`.
-    pub fn ignores(root: &Dir, path: &VaultPath, is_dir: bool, folds_case: bool) -> bool {
-        let (mut rules, _) = IgnoreRules::none(folds_case).enter(root, b"");
+    /// Tells whether these rules and the files of rules under `root` ignore `path`.
+    pub fn ignores(self, root: &Dir, path: &VaultPath, is_dir: bool) -> bool {
+        let (mut rules, _) = self.enter(root, b"");
         let mut dir = Some(root.clone());
         let parts: Vec<&[u8]> = path.parts().collect();
         let mut end = 0;

@@ -40,7 +40,7 @@ pub use attributes::FileAttributes;
 pub use finish::finish;
 pub use finished::{Displaced, DisplacedBody, Finished};
 pub use folders::Folders;
-pub use ignore::{IGNORE_FILE, IgnoreRules};
+pub use ignore::{IGNORE_FILE, IgnoreRules, Withheld, WithheldRules};
 pub use index::{Index, IndexEntry, LogMark, SeenFolder, StatStamp};
 pub use journal::{Action, Expected, Journal, Nonce, Pending};
 pub use look::{Look, OnDisk, RealLook};

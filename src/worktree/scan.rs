@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use crate::fs::{self, Dir, FileKind, Stat};
 use crate::object::{BlobId, Mode, VaultPath, is_reserved_name};
 
-use super::ignore::{IGNORE_FILE, IgnoreRules};
+use super::ignore::{IGNORE_FILE, IgnoreRules, WithheldRules};
 use super::index::{Index, IndexEntry, SeenFolder, StatStamp, compare_paths, first_part};
 use super::placeholder::keep_evicted;
 use super::spelling::drop_other_spellings;
@@ -36,6 +36,8 @@ pub struct ScanInput<'a> {
     pub traits: Traits,
     /// Only these files and folders; empty for everything.
     pub paths: &'a [VaultPath],
+    /// Files of ignore rules that are not in force.
+    pub withheld: &'a Arc<WithheldRules>,
 }
 
 /// A file or link whose content has to be read to know more.
@@ -183,7 +185,7 @@ pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
         from: Opened::Here(Arc::new(input.root.clone())),
         base: Vec::new(),
         range: 0..input.index.len(),
-        rules: IgnoreRules::none(input.traits.folds_case),
+        rules: IgnoreRules::none(input.traits.folds_case).withholding(input.withheld.clone()),
         ignored: false,
         level: 0,
     };

@@ -143,3 +143,36 @@ fn twins_that_come_by_merge_are_reported() {
         assert_eq!(status["twins"].as_array().map(Vec::len), Some(1), "{status}");
     }
 }
+
+/// Another device put `*` into `.mvaultignore`: from then on nothing new was committed here, without a word.
+#[test]
+fn ignore_rules_of_another_device_are_not_in_force_before_they_are_accepted() {
+    let place = three();
+    place.write("mac/.mvaultignore", "*.tmp\n");
+    on(&place, "mac", &["commit"]).ok();
+    on(&place, "pixel", &["pull", "../mac", "--allow", "rules"]).ok();
+    place.write("pixel/sub/.mvaultignore", "new.*\n");
+    on(&place, "pixel", &["commit"]).ok();
+    place.write("pixel/.mvaultignore", "*.tmp\n*\n");
+    on(&place, "pixel", &["commit"]).ok();
+    let told = on(&place, "mac", &["pull", "../pixel"]).code(0).stderr();
+    assert!(told.contains(".mvaultignore came from another device"), "{told}");
+    place.write("mac/new.md", "important\n");
+    place.write("mac/sub/new.md", "important\n");
+    place.write("mac/a.tmp", "not this\n");
+    let status = on(&place, "mac", &["status"]).json();
+    assert_eq!(status["changes"].as_array().map(Vec::len), Some(2), "{status}");
+    assert_eq!(status["ignores_withheld"].as_array().map(Vec::len), Some(2), "{status}");
+    on(&place, "mac", &["commit"]).ok();
+    on(&place, "mac", &["write", "third.md"]).stdin("x\n").ok();
+    on(&place, "mac", &["reconcile", "--allow", "rules"]).ok();
+    place.write("mac/fourth.md", "hidden now\n");
+    assert_eq!(on(&place, "mac", &["status"]).json()["changes"].as_array().map(Vec::len), Some(0));
+    // An edit here is an acceptance, and says so.
+    place.write("pixel/.mvaultignore", "*.tmp\n*.bak\n");
+    on(&place, "pixel", &["commit"]).ok();
+    on(&place, "mac", &["pull", "../pixel"]).code(0);
+    place.write("mac/.mvaultignore", "*.tmp\n*.bak\n*.old\n");
+    assert!(on(&place, "mac", &["commit"]).code(0).stderr().contains("in force from now on"));
+    assert_eq!(on(&place, "mac", &["status"]).json()["ignores_withheld"].as_array().map(Vec::len), Some(0));
+}

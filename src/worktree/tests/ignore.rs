@@ -64,7 +64,7 @@ fn compare(rules: &[(&str, &[u8])], files: &[&str]) {
     for (path, git) in paths.iter().zip(git_ignores(&place, &paths)) {
         let is_dir = place.at(path).is_dir();
         let ours = VaultPath::parse(path.as_str()).expect("valid");
-        let ours = IgnoreRules::ignores(&place.root, &ours, is_dir, false);
+        let ours = IgnoreRules::none(false).ignores(&place.root, &ours, is_dir);
         let told: Vec<_> = rules.iter().map(|(f, l)| (f, String::from_utf8_lossy(l))).collect();
         assert_eq!(ours, git, "{path} under {told:?}");
     }
@@ -73,7 +73,7 @@ fn compare(rules: &[(&str, &[u8])], files: &[&str]) {
         scan(place.input()).expect("walks").candidates.iter().map(|c| c.path.to_string()).collect();
     for file in files {
         let path = VaultPath::parse(*file).expect("valid");
-        let ignored = IgnoreRules::ignores(&place.root, &path, false, false);
+        let ignored = IgnoreRules::none(false).ignores(&place.root, &path, false);
         assert_eq!(found.contains(&(*file).to_owned()), !ignored, "{file}");
     }
 }

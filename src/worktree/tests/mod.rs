@@ -26,6 +26,7 @@ pub(super) struct Place {
     pub objects: Overlay<NoObjects>,
     pub index: Index,
     pub waits: Waits,
+    pub withheld: std::sync::Arc<crate::worktree::WithheldRules>,
 }
 
 /// The ground under the objects of a test.
@@ -169,6 +170,7 @@ impl Place {
             objects: Overlay::new(NoObjects),
             index: Index::empty(),
             waits: Waits::default(),
+            withheld: Default::default(),
         }
     }
 
@@ -196,7 +198,8 @@ impl Place {
     }
 
     pub fn input(&self) -> ScanInput<'_> {
-        ScanInput { root: &self.root, index: &self.index, traits: Traits::default(), paths: &[] }
+        let (traits, withheld) = (Traits::default(), &self.withheld);
+        ScanInput { root: &self.root, index: &self.index, traits, paths: &[], withheld }
     }
 
     pub fn changes(&self) -> LocalChanges {
