@@ -14,6 +14,8 @@ const OMISSIONS_UNITS: usize = 700;
 
 /// The highest importance of a file that the vault wants to be told; something of it always is.
 pub const WANTED_IMPORTANCE_MAX: u32 = 9;
+/// What is open, the news and the distillates have this part of the room, if they need it.
+const OTHERS_PART: usize = 4;
 /// The least room that a part of a wanted file is worth.
 const PART_UNITS_MIN: usize = 60;
 /// Headings under which goals and open things stand.
@@ -54,7 +56,9 @@ pub fn pack(items: &[Item], units_max: usize, mark: &str) -> (String, Vec<Shown>
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|at| items[*at].importance);
     let mut left = units_max.saturating_sub(OMISSIONS_UNITS);
-    let shares = shares(items, left, mark);
+    let others = items.iter().filter(|item| item.importance > WANTED_IMPORTANCE_MAX);
+    let others: usize = others.map(|item| units(&fence(item, &neutralise(&item.text), mark))).sum();
+    let shares = shares(items, left - others.min(left / OTHERS_PART), mark);
     let mut texts: Vec<Option<String>> = vec![None; items.len()];
     let mut shown = vec![Shown::Omitted; items.len()];
     for at in order {
@@ -326,6 +330,9 @@ mod tests {
             "{packed}"
         );
         assert_eq!(shown[2], Shown::Whole);
+        let (packed, shown) =
+            pack(&[item("a.md", &text, 0), item("conflicts", "one is open\n", 10)], 3_000, "m1");
+        assert_eq!(shown[1], Shown::Whole, "a long file does not crowd out what is open: {packed}");
         let (packed, shown) = pack(&[item("one-line.md", &"word ".repeat(9_000), 0)], 3_000, "m1");
         assert!(matches!(shown[0], Shown::Part(_)) && packed.contains("word word"), "{packed}");
     }
