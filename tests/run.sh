@@ -65,6 +65,10 @@ MVAULT_TESTED_BINARY="$(cargo metadata --format-version 1 --no-deps --locked |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/tested/mvault"
 export MVAULT_TESTED_BINARY
 
+# Tests by chance roll the same dice each time here, so that a change is judged by what it changes. Another
+# seed, and more cases: PROPTEST_RNG_SEED=N PROPTEST_CASES=N.
+export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-20261130}"
+
 say "tests"
 cargo test --locked
 
