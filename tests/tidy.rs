@@ -317,6 +317,57 @@ fn imports_point_only_downwards() {
     expect_none(&complaints);
 }
 
+/// The strings of a file that ship, without their quotes, each with its line.
+fn strings(source: &Source) -> Vec<(String, usize)> {
+    let end = source.text.find("#[cfg(test)]\nmod ").unwrap_or(source.text.len());
+    let chars: Vec<char> = source.text[..end].chars().collect();
+    let (mut found, mut at, mut line) = (Vec::new(), 0, 1);
+    while at < chars.len() {
+        let end = token_end(&chars, at);
+        let token: String = chars[at..end].iter().collect();
+        if end > at + 1 && chars[at] == '"' {
+            found.push((token.trim_matches('"').to_owned(), line));
+        }
+        line += token.matches('\n').count();
+        at = end;
+    }
+    found
+}
+
+/// Names of files and devices stood in suggested commands as they were, and ran when the suggestion was pasted. A
+/// command that is suggested is made by `object::typed`, which quotes every word that is not fixed.
+#[test]
+fn no_suggested_command_holds_a_word_that_nobody_quoted() {
+    let verbs: BTreeSet<String> = files()
+        .iter()
+        .filter_map(|path| {
+            path.strip_prefix("man")
+                .ok()?
+                .to_str()?
+                .strip_prefix("mvault-")?
+                .split(['-', '.'])
+                .next()
+                .map(str::to_owned)
+        })
+        .collect();
+    assert!(verbs.contains("show") && verbs.len() > 40, "{verbs:?}");
+    let is_open = |command: &str| {
+        let verb = command.strip_prefix("mvault ").and_then(|rest| rest.split([' ', '`']).next());
+        verb.is_some_and(|verb| verbs.contains(verb)) && command.contains('{')
+    };
+    let mut complaints = String::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        for (text, line) in strings(source) {
+            let spans = text.split('`').skip(1).step_by(2);
+            if spans.chain(std::iter::once(text.as_str()).filter(|text| !text.contains('\n'))).any(is_open) {
+                writeln!(complaints, "{}:{line}: {text:?}: use object::typed", source.path.display())
+                    .expect("memory");
+            }
+        }
+    }
+    expect_none(&complaints);
+}
+
 #[test]
 fn files_and_functions_are_one_thing_each() {
     let mut complaints = String::new();

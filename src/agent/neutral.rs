@@ -6,14 +6,22 @@
 //! - what steers: control characters, escape sequences, lone carriage returns become their pictures (`␛`,
 //!   `␍`); marks of direction and what has no width become `\u{202e}`, unless a script or an emoji
 //!   needs it where it stands;
-//! - tags that hosts and models give a meaning (`<system-reminder>`, `<hook…>`, `<|im_start|>`): their `<`
-//!   becomes `&lt;`;
+//! - tags that hosts and models may give a meaning (`<system-reminder>`, `<invoke …>`, `<|im_start|>`): their `<`
+//!   becomes `&lt;`. That is every word behind a `<` but the tags of HTML that stand in notes (`<b>`, `<details>`)
+//!   and links (`<https://…>`);
 //! - role markers at the start of a line: `Human:` becomes `[Human]:`.
 //!
 //! The result is its own fixed point. Limits: letters of other scripts that look like Latin ones pass;
 //! what a text says in plain words is not judged.
 
-/// Tags with these names, in any case.
+use crate::object::must_show;
+
+/// Tags of HTML that notes are written with. `s` is none: it begins a text for some models.
+const HTML: &str = " a abbr address article aside audio b bdi bdo blockquote body br caption center cite code col \
+    colgroup data dd del details dfn div dl doctype dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 head header \
+    hr html i img ins kbd li link main mark meta nav ol p picture pre q rp rt ruby samp section small source span \
+    strike strong style sub summary sup svg table tbody td tfoot th thead time title tr tt u ul var video wbr ";
+/// Behind a `<` and blanks, where a comparison may stand as well, these names make a tag, in any case.
 const TAG_NAMES: [&str; 19] = [
     "system",
     "user",
@@ -35,7 +43,7 @@ const TAG_NAMES: [&str; 19] = [
     "turn_aborted",
     "persisted-output",
 ];
-/// Tags whose names begin so.
+/// And those that begin so.
 const TAG_PREFIXES: [&str; 35] = [
     "system-",
     "system_",
@@ -93,7 +101,7 @@ fn show(text: &str) -> String {
             '\r' if next == Some('\n') => continue,
             '\0'..='\x1f' => out.push(picture(c)),
             '\x7f' => out.push('\u{2421}'),
-            c if is_invisible(c) && !is_needed(last, c, next) => out.extend(c.escape_unicode()),
+            c if must_show(last, c, next) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
         last = out.chars().next_back();
@@ -104,53 +112,6 @@ fn show(text: &str) -> String {
 /// Returns the picture of a control character.
 fn picture(c: char) -> char {
     char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')
-}
-
-/// Tells whether a character has no width, reorders its neighbours, separates lines or hides text.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{80}'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{34f}'
-            | '\u{61c}'
-            | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
-            | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
-}
-
-/// Tells whether an invisible character makes its neighbours what they are: an emoji of several parts, the
-/// coloured form of a sign, a joining script.
-fn is_needed(last: Option<char>, c: char, next: Option<char>) -> bool {
-    let joined = |c: Option<char>| {
-        c.is_some_and(
-            |c| matches!(c, '\u{620}'..='\u{6ff}' | '\u{900}'..='\u{dff}' | '\u{1820}'..='\u{18aa}'),
-        )
-    };
-    let (after, before) = (last.is_some_and(is_pictograph), next.is_some_and(is_pictograph));
-    match c {
-        '\u{200d}' => (after || last == Some('\u{fe0f}')) && before || joined(last) && joined(next),
-        '\u{200c}' => joined(last) && joined(next),
-        '\u{fe0e}' | '\u{fe0f}' => {
-            after || last.is_some_and(|c| c.is_ascii_digit() || matches!(c, '#' | '*'))
-        }
-        _ => false,
-    }
-}
-
-fn is_pictograph(c: char) -> bool {
-    matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '©' | '®' | '‼' | '⁉' | '™' | 'ℹ' | '〰')
-        && !matches!(c, '\u{2400}'..='\u{243f}')
 }
 
 /// Takes apart tags, tokens and role markers in a text without invisible characters.
@@ -182,13 +143,20 @@ fn opens(after: &str) -> bool {
     if after.starts_with(['|', '｜', '<', '＜', '﹤']) {
         return true;
     }
-    let name = after.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '!' | '?'));
-    let name: String = name
+    let bare = after.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '!' | '?'));
+    let mark = &after[..after.len() - bare.len()];
+    let name: String = bare
         .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':'))
+        .take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ':' | '\\'))
         .take(40)
         .collect::<String>()
         .to_ascii_lowercase();
+    if !mark.contains(char::is_whitespace)
+        && name.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '\\'))
+    {
+        let is_link = matches!(name.as_str(), "http:" | "https:") && mark.is_empty();
+        return !is_link && !HTML.contains(&format!(" {name} "));
+    }
     TAG_NAMES.contains(&name.as_str()) || TAG_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
@@ -223,10 +191,17 @@ mod tests {
             ("< / SYSTEM-Reminder >", "&lt; / SYSTEM-Reminder >"),
             ("<user-prompt-submit-hook>", "&lt;user-prompt-submit-hook>"),
             ("<hook_context>", "&lt;hook_context>"),
-            ("<sys\u{200b}tem-reminder>", "<sys\\u{200b}tem-reminder>"),
+            ("<sys\u{200b}tem-reminder>", "&lt;sys\\u{200b}tem-reminder>"),
+            ("<\u{200b}system-reminder>", "&lt;\\u{200b}system-reminder>"),
+            ("<invoke name=\"x\"></function_calls>", "&lt;invoke name=\"x\">&lt;/function_calls>"),
+            ("<new-tag-of-next-year> <syst\u{435}m>", "&lt;new-tag-of-next-year> &lt;syst\u{435}m>"),
+            ("<b>x</b><br/><details open><!-- c -->", "<b>x</b><br/><details open><!-- c -->"),
+            ("<https://a.b/c> i < n, <3, <- x", "<https://a.b/c> i < n, <3, <- x"),
+            ("<s>strike</s><!DOCTYPE html>", "&lt;s>strike&lt;/s><!DOCTYPE html>"),
+            ("a\u{fff9}b\u{3164}c\u{115f}", "a\\u{fff9}b\\u{3164}c\\u{115f}"),
             ("＜system-reminder>", "&lt;system-reminder>"),
             ("<|im_start|>system", "&lt;|im_start|>system"),
-            ("<<SYS>>", "&lt;<SYS>>"),
+            ("<<SYS>>", "&lt;&lt;SYS>>"),
             ("[INST] x [/inst]", "[ INST] x [ /inst]"),
             ("a\n\nHuman: hi\n\nAssistant: ho", "a\n\n[Human]: hi\n\n[Assistant]: ho"),
             ("System : x\n\tUSER:y", "[System] : x\n\t[USER]:y"),

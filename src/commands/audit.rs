@@ -1,5 +1,6 @@
 //! `audit`: the operation log, newest first, and whether its chain holds.
 
+use crate::object::shell_word;
 use serde_json::{Value, json};
 
 use super::{CommandError, CommandResult, Context, Exit};
@@ -100,7 +101,7 @@ fn in_words(operation: &Operation, palette: Palette) -> Vec<String> {
     let at = harmless_line(operation.at.as_bytes());
     let mut lines = vec![format!("{number} {at}  {what}  {who} on {}{session}", operation.device)];
     if !operation.args.is_empty() {
-        let args: Vec<String> = operation.args.iter().map(|arg| harmless_line(arg.as_bytes())).collect();
+        let args: Vec<String> = operation.args.iter().map(shell_word).collect();
         lines.push(format!("    mvault {}", args.join(" ")));
     }
     for change in &operation.refs {

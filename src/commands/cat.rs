@@ -28,8 +28,17 @@ pub fn run(cx: &mut Context<'_>, args: &CatArgs) -> CommandResult {
         tell_json(cx, &vault, id)?;
         return Ok(Exit::Done);
     }
-    match vault.store().read_to(id, cx.ui.writer()) {
-        Ok(_) => Ok(Exit::Done),
+    content(cx, &vault, id)?;
+    Ok(Exit::Done)
+}
+
+/// Writes an object's bytes: as they are, or made harmless where a terminal shows them.
+pub(super) fn content(cx: &mut Context<'_>, vault: &Vault, id: ObjectId) -> Result<(), CommandError> {
+    let mut out = cx.ui.content();
+    let read = vault.store().read_to(id, &mut out);
+    let ended = out.finish();
+    match read {
+        Ok(_) => Ok(ended?),
         Err(store::Error::Output(error)) => Err(crate::ui::Error::from(error).into()),
         Err(error) => Err(vault::Error::from(error).into()),
     }

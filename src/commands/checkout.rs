@@ -1,5 +1,6 @@
 //! `checkout`: the working tree goes to another commit, or files come back from one.
 
+use crate::object::typed;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -61,11 +62,8 @@ pub fn run(cx: &mut Context<'_>, args: &CheckoutArgs) -> CommandResult {
     if !args.paths.is_empty() {
         cx.ui.line(format_args!("{} from {}", files(&outcome.moved), target.short()))?;
     } else if let Some(at) = outcome.parked {
-        let back = vault.branch();
         cx.ui.line(format_args!("parked at {}: {}", at.short(), files(&outcome.moved)))?;
-        cx.ui.note(format_args!(
-            "`mvault checkout {back}` goes back; `mvault rollback` makes it the new state"
-        ));
+        cx.ui.note(format_args!("{} goes back; `mvault rollback` makes it the new state", vault.way_back()));
     } else {
         cx.ui.line(format_args!("on {} at {}: {}", vault.branch(), target.short(), files(&outcome.moved)))?;
     }
@@ -134,7 +132,8 @@ pub fn tell_withheld(cx: &mut Context<'_>, withheld: &[Refused]) {
 pub fn tell_saved(cx: &mut Context<'_>, moved: &Moved) -> Result<(), CommandError> {
     if let Some(number) = moved.saved {
         cx.ui.line(format_args!(
-            "your edits are kept as saved/{number}: `mvault checkout saved/{number} -- PATH` brings them back"
+            "your edits are kept as saved/{number}: {} brings them back",
+            typed("checkout").word(format!("saved/{number}")).then("-- PATH")
         ))?;
     }
     tell_withheld(cx, &moved.withheld);

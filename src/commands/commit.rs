@@ -80,7 +80,7 @@ impl AllowArgs {
             })?;
             if !reason.can_be_allowed() {
                 return Err(CommandError::usage(format!("{code} cannot be allowed: {}", reason.as_str()))
-                    .hint(reason.hint("the file")));
+                    .hint(reason.hint(path.unwrap_or("FILE").as_bytes())));
             }
             let path = path.map(|path| cx.vault_path(vault, Path::new(path))).transpose()?;
             allowed.push(Allowance { reason, path });

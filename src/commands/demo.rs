@@ -3,7 +3,8 @@
 //! Every step is the program itself, run as a person would run it, and its real output. A step that does
 //! not end as it should ends the demo with an error; the temporary folder goes in any case.
 
-use std::path::{Path, PathBuf};
+use crate::object::shell_word;
+use std::path::PathBuf;
 use std::process::Command;
 
 use include_dir::{Dir as Bundled, DirEntry, include_dir};
@@ -160,7 +161,7 @@ impl Story<'_, '_> {
 
     /// Runs the program, shows what was typed and what it printed, and checks how it ended.
     fn step(&mut self, args: &[&str], code: i32) -> Result<Told, CommandError> {
-        let typed: Vec<String> = args.iter().map(|word| quote(word)).collect();
+        let typed: Vec<String> = args.iter().map(shell_word).collect();
         let output = self.program(args)?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -265,14 +266,4 @@ fn unpack(folder: &Dir, bundled: &Bundled<'_>) -> Result<(), CommandError> {
         }
     }
     Ok(())
-}
-
-/// Puts a word into quotes where a shell would need them.
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@~".contains(c);
-    if Path::new(word).as_os_str().is_empty() || !word.chars().all(plain) {
-        format!("'{word}'")
-    } else {
-        word.to_owned()
-    }
 }

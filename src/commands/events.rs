@@ -11,7 +11,7 @@ use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::env::Moment;
 use crate::events::{self, Content, Event, Line, Stream};
 use crate::fs;
-use crate::object::{Json, VaultPath};
+use crate::object::{Json, VaultPath, typed};
 use crate::ui::{Style, harmless_line, json, table::Table};
 use crate::vault::revision::parse_moment;
 use crate::vault::{self, Access, Vault};
@@ -458,8 +458,9 @@ fn import(cx: &mut Context<'_>, args: &ImportArgs) -> CommandResult {
         cx.ui.line(format_args!("{}: {} new, {} known already", added.stream, added.added, added.known))?;
         if added.held > 0 {
             cx.ui.note(format_args!(
-                "{} events of it are held back; `mvault events verify {}` tells what they wait for",
-                added.held, added.stream
+                "{} events of it are held back; {} tells what they wait for",
+                added.held,
+                typed("events verify").path(&added.stream)
             ));
         }
     }

@@ -1,5 +1,6 @@
 //! `handoff`: a task left for another agent or device.
 
+use crate::object::typed;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -270,7 +271,7 @@ fn lines(handoff: &Handoff, own: &str, now: crate::env::Moment) -> Vec<String> {
     lines.extend(handoff.next.iter().map(|next| format!("    next: {}", plain(next))));
     for file in &handoff.context {
         let id = file.id.as_deref().and_then(|id| id.get(..10));
-        let id = id.map(|id| format!("  (`mvault cat {id}`)")).unwrap_or_default();
+        let id = id.map(|id| format!("  ({})", typed("cat").word(id))).unwrap_or_default();
         lines.push(format!("    context: {}{id}", plain(&file.path)));
     }
     let told = [("checked", &handoff.verification), ("notes", &handoff.notes)];

@@ -11,7 +11,7 @@ use crate::agent::install::{
     self, Change, Fault, Homes, InstallError, Look, Scope, Settings, State, TextError,
     faults::untrusted_folder,
 };
-use crate::object::{Kind, Mode, hash_object};
+use crate::object::{Kind, Mode, hash_object, typed};
 use crate::ui::diff::{FileDiff, Side, patch, terminal};
 use crate::ui::{Style, harmless, harmless_line};
 use crate::vault::{Access, Vault};
@@ -342,7 +342,7 @@ struct Server {
 
 impl Server {
     fn faults(&self, cx: &Context<'_>, agent: Agent, is_wanted: bool) -> Option<Fault> {
-        let hint = format!("mvault hooks install {} --mcp", agent.as_str());
+        let hint = typed("hooks install").word(agent.as_str()).then("--mcp").into_line();
         match &self.program {
             None if is_wanted => {
                 let message = "the server of tools (`mvault mcp`) is not registered";

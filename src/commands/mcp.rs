@@ -21,7 +21,7 @@ use crate::agent::memory::answer_object;
 use crate::agent::neutral::neutralise;
 use crate::env::Env;
 use crate::fs::Disk;
-use crate::object::{Kind, VaultPath};
+use crate::object::{Kind, VaultPath, typed};
 use crate::ui::{Options, Ui, harmless, harmless_line};
 use crate::vault::{self, Access, Vault, entry_at};
 
@@ -376,7 +376,7 @@ fn read(cx: &mut Context<'_>, arguments: &Map<String, Value>) -> CommandResult {
         if let Some((Kind::Blob, size)) = size.filter(|(_, size)| *size > READ_BYTES_MAX) {
             let message = format!("{} has {size} bytes, more than are given at once", harmless(path));
             return Err(CommandError::new(ErrorKind::Refused, message)
-                .hint(format!("a person can read it with `mvault show {revision}:{}`", harmless(path))));
+                .hint(format!("a person can read it with {}", typed("show").pair(revision, path))));
         }
     }
     verb(cx, ["--".to_owned(), format!("{revision}:{path}")], super::show::run)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::show::split_path;
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
-use crate::object::{BlobId, ObjectId, Prefix, VaultPath};
+use crate::object::{BlobId, ObjectId, Prefix, VaultPath, shell_word};
 use crate::ui::json as shapes;
 use crate::vault::{self, Access, PurgeOutcome, Survey, Target, Vault, Waiting};
 
@@ -157,9 +157,9 @@ fn confirm(cx: &mut Context<'_>, wanted: &str, given: Option<&str>) -> Result<()
     match typed {
         Some(typed) if typed == wanted => Ok(()),
         Some(_) => Err(CommandError::usage(format!("that is not {wanted}; nothing was purged"))
-            .hint(format!("type it exactly, or `--confirm {wanted}`"))),
+            .hint(format!("type it exactly, or `--confirm {}`", shell_word(wanted)))),
         None => Err(CommandError::usage("there is no terminal to confirm on; nothing was purged")
-            .hint(format!("look at it with --dry-run, then add `--confirm {wanted}`"))),
+            .hint(format!("look at it with --dry-run, then add `--confirm {}`", shell_word(wanted)))),
     }
 }
 

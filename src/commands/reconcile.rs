@@ -8,7 +8,7 @@ use super::checkout::{files, tell_saved, wait_json};
 use super::commit::{AllowArgs, refused_json};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::merge::{BaseValue, Conflict, Entry, Side, Stuck};
-use crate::object::{BlobId, CommitId, DeviceName, ENTRIES_MAX, Mode};
+use crate::object::{BlobId, CommitId, DeviceName, ENTRIES_MAX, Mode, typed};
 use crate::ui::diff::conflict::{ConflictSide, Held, side_by_side, stacked, unified};
 use crate::ui::{harmless, harmless_line, json};
 use crate::vault::{self, Accepts, Access, Hold, ReconcileOutcome, Refused, Resolve, Selection, Vault};
@@ -112,7 +112,7 @@ pub fn stuck_json(vault: &Vault, stuck: &[Stuck]) -> Value {
 }
 
 fn stuck_hint(vault: &Vault, stuck: &Stuck) -> String {
-    format!("`mvault reconcile --without {}` sets it aside", vault.name_of_stuck(stuck))
+    format!("{} sets it aside", typed("reconcile --without").word(vault.name_of_stuck(stuck)))
 }
 
 /// Says which heads cannot be processed, and what to do about them.

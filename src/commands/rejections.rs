@@ -9,7 +9,7 @@ use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
 use crate::fs::FileReader;
 use crate::gateway::Reason;
 use crate::gateway::rejection::Rejection;
-use crate::object::SessionId;
+use crate::object::{SessionId, typed};
 use crate::ui::{harmless, harmless_line, json};
 use crate::vault::{self, Access, Quarantined, Restored, Vault};
 
@@ -81,7 +81,10 @@ fn tell(cx: &mut Context<'_>, rejection: &Rejection) -> Result<(), CommandError>
     cx.ui.line(format_args!("  {}  {path}  {} ({words}{detail})", rejection.at, rejection.reason))?;
     if let (true, Some(sha256)) = (rejection.quarantined, &rejection.sha256) {
         let id = sha256.get(..10).unwrap_or(sha256);
-        cx.ui.line(format_args!("    kept as {id}; `mvault quarantine restore {id}` brings it back"))?;
+        cx.ui.line(format_args!(
+            "    kept as {id}; {} brings it back",
+            typed("quarantine restore").word(id)
+        ))?;
     }
     cx.ui.line(format_args!("    {}", harmless(&rejection.hint)))?;
     Ok(())
@@ -239,8 +242,10 @@ fn drop_one(cx: &mut Context<'_>, id: &str, yes: bool) -> CommandResult {
     let one = find(&vault, id)?;
     if !yes {
         let text = format!("{} bytes would be gone for good; nothing was removed", one.size);
-        return Err(CommandError::usage(text)
-            .hint(format!("`mvault quarantine drop {} --yes` if that is what you want", &one.sha256[..10])));
+        return Err(CommandError::usage(text).hint(format!(
+            "{} if that is what you want",
+            typed("quarantine drop").word(&one.sha256[..10]).then("--yes")
+        )));
     }
     vault::drop_quarantined(&mut vault, &one)?;
     if cx.ui.is_json() {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::sync::{named, restore};
 use super::verify::{as_json, tell};
 use super::{CommandError, CommandResult, Context, Exit};
-use crate::object::{CommitId, ObjectId, VaultPath};
+use crate::object::{CommitId, ObjectId, VaultPath, typed};
 use crate::ui::{Unit, harmless, harmless_line};
 use crate::vault::{
     self, Access, Depth, ErrorKind, FileFix, Fixed, StoreRepair, Tidied, Unled, Vault, VaultEndpoint, Verb,
@@ -313,7 +313,11 @@ fn tell_all(
 /// Lists the commits that nothing leads to, and those that were given a name.
 fn tell_found(cx: &mut Context<'_>, report: &Report, verified: &Verified) -> Result<(), CommandError> {
     for (number, id) in &report.brought_back {
-        cx.ui.line(format_args!("brought back {}: `mvault show saved/{number}`", id.short()))?;
+        cx.ui.line(format_args!(
+            "brought back {}: {}",
+            id.short(),
+            typed("show").word(format!("saved/{number}"))
+        ))?;
     }
     for one in &verified.unled {
         let others = match one.commits {

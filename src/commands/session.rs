@@ -1,5 +1,6 @@
 //! `session`: agents' sessions on this device.
 
+use crate::object::typed;
 use serde_json::{Value, json};
 
 use super::commit::{refusal_exit, session_id, tell_refused};
@@ -193,7 +194,11 @@ fn show(cx: &mut Context<'_>, id: &str) -> CommandResult {
         cx.ui.line(format_args!("  {}  {}", commit.short(), harmless(&body.title())))?;
     }
     if !refused.is_empty() {
-        cx.ui.line(format_args!("  {} refused: `mvault rejections --session {id}`", refused.len()))?;
+        cx.ui.line(format_args!(
+            "  {} refused: {}",
+            refused.len(),
+            typed("rejections").word(format!("--session={id}"))
+        ))?;
     }
     for turn in &turns {
         let text = turn.text.as_deref().unwrap_or("(nothing was told)");

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::changes::{changes_json, tell_patch};
 use super::telling::{Names, commit_json, in_full};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
-use crate::object::{CommitId, Kind, Mode, Source, TreeEntry, TreeId, VaultPath};
+use crate::object::{CommitId, Kind, Mode, Source, TreeEntry, TreeId, VaultPath, typed};
 use crate::ui::{harmless_line, json as shapes};
 use crate::vault::difference::between;
 use crate::vault::{Access, Vault, entry_at};
@@ -85,7 +85,7 @@ fn show_path(cx: &mut Context<'_>, vault: &Vault, id: CommitId, revision: &str, 
     }
     let missing = |why: String| {
         CommandError::new(ErrorKind::NotFound, why)
-            .hint(format!("`mvault show {revision}:` lists what is there"))
+            .hint(format!("{} lists what is there", typed("show").pair(revision, "")))
     };
     let path = VaultPath::parse(path)
         .map_err(|error| missing(format!("{}: {error}", harmless_line(path.as_bytes()))))?;
@@ -115,7 +115,7 @@ fn show_folder(cx: &mut Context<'_>, vault: &Vault, tree: TreeId) -> CommandResu
 fn show_file(cx: &mut Context<'_>, vault: &Vault, path: &VaultPath, entry: &TreeEntry) -> CommandResult {
     if !cx.ui.is_json() {
         // Every block is checked before it is written, the whole at the end.
-        vault.store().read_to(entry.id, cx.ui.writer()).map_err(crate::vault::Error::from)?;
+        super::cat::content(cx, vault, entry.id)?;
         return Ok(Exit::Done);
     }
     let bytes = vault.store().find(entry.id, Kind::Blob)?.data;

@@ -101,7 +101,7 @@ fn as_text(cx: &mut Context<'_>, vault: &Vault, told: &Standup, is_markdown: boo
     for device in &told.devices {
         let own = if device.device == vault.config().device.as_str() { " (this device)" } else { "" };
         cx.ui.line("")?;
-        let name = harmless(&device.device);
+        let name = neutralise(&device.device);
         cx.ui.line(if is_markdown {
             format!("## {name}{own}")
         } else {
@@ -151,7 +151,8 @@ impl Viewer {
 
     /// Returns an item as lines: when in the viewer's zone, and in the device's own where that differs.
     fn item(&self, item: &Item) -> String {
-        let clean = |text: &str| if self.is_markdown { neutralise(text) } else { harmless(text) };
+        // Agents read both forms.
+        let clean = neutralise;
         let indent = if self.is_markdown { "  " } else { "           " };
         let text = clean(item.text.trim_end()).replace('\n', &format!("\n{indent}"));
         let kind = if item.kind == "note" { String::new() } else { format!("[{}] ", clean(&item.kind)) };

@@ -9,7 +9,7 @@ use super::commit::{change_json, status_word};
 use super::reconcile::{pending_json, stuck_json, tell_stuck};
 use super::{CommandError, CommandResult, Context, Exit};
 use crate::merge::{AheadBehind, Conflict, History, Stuck};
-use crate::object::{CommitId, VaultPath};
+use crate::object::{CommitId, VaultPath, typed};
 use crate::ui::{harmless_line, json};
 use crate::vault::{self, Access, Oddity, Refused, Vault};
 use crate::worktree::{Change, LocalChanges, Status, Wait};
@@ -184,7 +184,7 @@ fn tell_text(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<(),
     let branch = vault.branch();
     cx.ui.line(format_args!("on {branch} at {}, device {}", report.head.short(), vault.config().device))?;
     if let Some(at) = report.parked {
-        let text = format!("parked at {}; `mvault checkout {branch}` goes back", at.short());
+        let text = format!("parked at {}; {} goes back", at.short(), vault.way_back());
         cx.ui.line(text)?;
     }
     tell_devices(cx, report)?;
@@ -277,8 +277,8 @@ fn tell_heads(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<()
         ));
     }
     for head in vault.aside() {
-        cx.ui
-            .line(format_args!("  set aside {} (`mvault reconcile --with {0}` takes it in)", head.short()))?;
+        let back = typed("reconcile --with").word(head.short());
+        cx.ui.line(format_args!("  set aside {} ({back} takes it in)", head.short()))?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! `trust`: which vaults may act on this device.
 
+use crate::object::shell_word;
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit, VaultStart};
-use crate::fs::shell_word;
 use crate::ui::harmless_line;
 use crate::vault::{self, Trusted};
 
@@ -94,7 +94,10 @@ fn remove(cx: &mut Context<'_>, home: &std::path::Path, dir: &std::path::Path) -
             Ok(Exit::Done)
         }
         None => {
-            let message = format!("{} is not a trusted vault; nothing was changed", shell_word(&path));
+            let message = format!(
+                "{} is not a trusted vault; nothing was changed",
+                shell_word(path.as_os_str().as_encoded_bytes())
+            );
             Err(CommandError::new(ErrorKind::NotFound, message)
                 .hint("`mvault trust --list` shows those that are"))
         }

@@ -1,5 +1,6 @@
 //! `undo`: takes back one operation.
 
+use crate::object::typed;
 use serde_json::json;
 
 use super::checkout::{files, tell_saved, wait_json};
@@ -68,7 +69,7 @@ pub fn run(cx: &mut Context<'_>, args: &UndoArgs) -> CommandResult {
     if !outcome.held.is_empty() {
         cx.ui.note("what it had brought is held back: `mvault reconcile` takes it in again");
     }
-    cx.ui.note(format_args!("`mvault undo {}` brings it back", outcome.operation));
+    cx.ui.note(format_args!("{} brings it back", typed("undo").word(outcome.operation.to_string())));
     tell_saved(cx, &outcome.moved)?;
     Ok(Exit::Done)
 }

@@ -3,6 +3,8 @@
 //! docs/manual/refusals.md says for each what it protects from and how to override it; a test holds that
 //! page to this list.
 
+use crate::object::{shell_word, typed};
+
 /// A reason, with a code that never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -199,22 +201,25 @@ impl Reason {
     }
 
     /// Returns what to do, with the path as it is typed.
-    pub fn hint(self, path: &str) -> String {
-        let allow = |why: &str| format!("{why}, `mvault commit --allow {}:{path}` takes it", self.code());
+    pub fn hint(self, path: &[u8]) -> String {
+        let allow =
+            |why: &str| format!("{why}, {} takes it", typed("commit --allow").pair(self.code(), path));
+        let allow_all = || typed("commit --allow").word(self.code());
         match self {
             Reason::Emptied | Reason::NulFilled => {
-                format!("`mvault repair {path}` brings it back; {}", allow("if it is meant"))
+                format!("{} brings it back; {}", typed("repair").path(path), allow("if it is meant"))
             }
             Reason::StreamRewritten => format!(
-                "streams only grow: `mvault checkout main -- {path}` brings the lines back; {}",
+                "streams only grow: {} brings the lines back; {}",
+                typed("checkout main --").path(path),
                 allow("if it is meant")
             ),
             Reason::NotUtf8 | Reason::NotJson | Reason::ConflictMarkers | Reason::InvalidRules => {
                 format!("mend the file; {}", allow("if it is meant"))
             }
-            Reason::Sealed => format!("`mvault seal {path}` keeps the new content under a new seal"),
+            Reason::Sealed => format!("{} keeps the new content under a new seal", typed("seal").path(path)),
             Reason::SidecarMismatch => {
-                format!("compare the two; `mvault seal {path}` makes the .sha256 anew from the file")
+                format!("compare the two; {} makes the .sha256 anew from the file", typed("seal").path(path))
             }
             Reason::Secret => format!("take it out of the file; {}", allow("if it is none")),
             Reason::TooLarge => format!("{}, or raise limits.file_mib in vault.toml", allow("once")),
@@ -223,38 +228,40 @@ impl Reason {
             }
             Reason::LinkOutside => format!("keep the file itself; {}", allow("if it is meant")),
             Reason::ObeyedFile => allow("if you know what it does"),
-            Reason::MassDelete => format!(
-                "`mvault checkout main -- PATH` brings files back; if it is meant, `mvault commit --allow {}`",
-                self.code()
-            ),
+            Reason::MassDelete => {
+                format!("`mvault checkout main -- PATH` brings files back; if it is meant, {}", allow_all())
+            }
             Reason::Purged => "remove it, or change it: these bytes do not come back".to_owned(),
             Reason::TornLine => {
-                format!("`mvault events verify {path}` shows where, `mvault repair` takes it apart")
+                format!("{} shows where, `mvault repair` takes it apart", typed("events verify").path(path))
             }
             Reason::ChangedWhileRead => "commit again when its writer is done".to_owned(),
-            Reason::Unreadable => format!("check the permissions of {path}"),
+            Reason::Unreadable => format!("check the permissions of {}", shell_word(path)),
             Reason::NameTooLong => "shorten it".to_owned(),
-            Reason::IgnoreFile => format!("mend {path}"),
+            Reason::IgnoreFile => format!("mend {}", shell_word(path)),
             Reason::BundleUnusable | Reason::BundleEarly | Reason::BundleForeign => self.bundle_hint(path),
             Reason::OutOfScope => {
                 "if it should have it, give the agent a token with that scope: `mvault mcp token create`"
                     .to_owned()
             }
-            Reason::Restored if path != "." => format!(
-                "`mvault checkout main -- {path}` brings the newest version back; {}",
+            Reason::Restored if path != b"." => format!(
+                "{} brings the newest version back; {}",
+                typed("checkout main --").path(path),
                 allow("if it is meant as it is")
             ),
             Reason::Restored => format!(
                 "`mvault checkout main -- PATH` brings the newest back, `mvault rollback ID` goes to the older state; if \
-                 the files are meant as they are, `mvault commit --allow {}`",
-                self.code()
+                 the files are meant as they are, {}",
+                allow_all()
             ),
             Reason::Repaired => {
                 "`mvault quarantine show` prints it, `restore --to PATH` puts it elsewhere".to_owned()
             }
             Reason::Waiting => format!(
-                "`mvault status` says what keeps {path} from being updated; once it can be, `mvault checkout main -- \
-                 {path}` takes the vault's version and saves yours; {}",
+                "`mvault status` says what keeps {} from being updated; once it can be, {} takes the vault's version and \
+                 saves yours; {}",
+                shell_word(path),
+                typed("checkout main --").path(path),
                 allow("to keep yours instead")
             ),
             Reason::Evicted => "open it once where the service runs to have it here again".to_owned(),
@@ -266,11 +273,12 @@ impl Reason {
     fn bundle_hint(self, path: &str) -> String {
         match self {
             Reason::BundleEarly => format!(
-                "pull the bundle that was made before it, then `mvault pull {path}`; or have one made without \
-                 `--since`"
+                "pull the bundle that was made before it, then {}; or have one made without `--since`",
+                typed("pull").path(path)
             ),
             Reason::BundleForeign => format!(
-                "nothing of it was taken; `mvault pull {path} --allow unrelated` joins another vault to this one"
+                "nothing of it was taken; {} joins another vault to this one",
+                typed("pull --allow unrelated").path(path)
             ),
             _ => "nothing of it was taken; copy it once more from where it was made".to_owned(),
         }

@@ -15,7 +15,9 @@ mod sealed;
 mod source;
 mod stamp;
 mod tree;
+mod typed;
 mod usual_commit;
+mod visible;
 
 pub use canonical_json::{JSON_DEPTH_MAX, Json, JsonError, JsonFault, JsonNumber, JsonObject, es6_number};
 pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signature, VaultId};
@@ -27,6 +29,8 @@ pub use sealed::{check_line, read_line, seal_line};
 pub use source::{Hashed, NoSource, Object, Overlay, Recent, Source, SourceError};
 pub use stamp::{LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport, StampError};
 pub use tree::{Entries, EntryRef, Mode, Tree, TreeEntry, TreeError, find_entry};
+pub use typed::{Typed, shell_word, typed};
+pub use visible::{is_hidden, must_show, push_visible, visible_line};
 
 /// The kinds of object a vault holds. Tags are refs here, so there is no tag object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -171,29 +171,17 @@ impl VaultPath {
     }
 }
 
+impl AsRef<[u8]> for VaultPath {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Display for VaultPath {
     /// Writes the path for people: what is not printable, and what could be taken for something else,
     /// is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            let mut before = ' ';
-            for c in chunk.valid().chars() {
-                // What makes one picture of several is no more than that behind a picture.
-                let joins = matches!(c, '\u{fe0f}' | '\u{200d}') && !before.is_ascii();
-                before = c;
-                if joins {
-                    write!(f, "{c}")?;
-                } else if c.is_control() || is_ignorable(c) || matches!(c, '\u{2028}' | '\u{2029}') {
-                    write!(f, "{}", c.escape_default())?;
-                } else {
-                    write!(f, "{c}")?;
-                }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&super::visible_line(&self.0))
     }
 }
 

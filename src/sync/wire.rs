@@ -9,7 +9,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::object::{CommitId, ObjectId, is_ignorable};
+use crate::object::{CommitId, ObjectId, push_visible};
 
 /// The newest version of the protocol this program speaks.
 pub const VERSION: u16 = 1;
@@ -295,12 +295,9 @@ impl<'a> Fields<'a> {
 /// Makes text of a peer harmless for a terminal: control characters, those that steer the writing direction and
 /// those that show nothing are escaped, and no more than `chars_max` characters are kept.
 pub fn mask(text: &str, chars_max: usize) -> String {
-    let steers =
-        |c: char| (c.is_control() && c != '\n') || is_ignorable(c) || matches!(c, '\u{2028}' | '\u{2029}');
-    let mut out = String::new();
-    for c in text.chars().take(chars_max) {
-        if steers(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
+    let kept: String = text.chars().take(chars_max).collect();
+    let mut out = String::with_capacity(kept.len());
+    push_visible(&mut out, &kept, |c| c == '\n');
     out
 }
 

@@ -10,6 +10,7 @@
 //!
 //! Limits: what is written to standard error and cannot be is given up, there is nobody left to tell.
 
+mod content;
 pub mod diff;
 pub mod graph;
 pub mod json;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+pub use content::Content;
 pub use pager::PagerSetup;
 pub use progress::{Progress, Unit};
 pub use style::{ColorChoice, Palette, Style, harmless, harmless_line, push_harmless};
@@ -203,6 +205,11 @@ impl Ui {
         Ok(self.out.write_all(bytes)?)
     }
 
+    /// Returns standard output for the content of a file: its bytes, or what is harmless of them on a terminal.
+    pub fn content(&mut self) -> Content<'_> {
+        Content::new(&mut self.out, self.out_is_terminal)
+    }
+
     /// Returns standard output as a writer of verbatim bytes.
     pub fn writer(&mut self) -> &mut dyn Write {
         &mut self.out
@@ -217,7 +224,7 @@ impl Ui {
     /// Narrates what happens; silent with `--quiet` and with `--json`.
     pub fn note(&mut self, text: impl Display) {
         if self.options.verbosity == Verbosity::Normal && !self.is_json() {
-            self.narrate(&format!("{text}"));
+            self.narrate(&harmless(&text.to_string()));
         }
     }
 
@@ -236,7 +243,7 @@ impl Ui {
             self.narrate(&serde_json::json!({"warning": {"message": text.to_string()}}).to_string());
         } else {
             let label = self.err_palette.paint(Style::Warning, "warning:");
-            self.narrate(&format!("{label} {text}"));
+            self.narrate(&format!("{label} {}", harmless(&text.to_string())));
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::object::push_visible;
+
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColorChoice {
@@ -129,13 +131,6 @@ impl<T: Display> Display for Painted<T> {
     }
 }
 
-/// Tells whether a character could steer a terminal or reorder what is read: controls other than tab
-/// and line feed, line and paragraph separators, marks and overrides of direction.
-pub(super) fn steers(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
-}
-
 /// Escapes what could steer a terminal; line breaks and tabs stay.
 pub fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -148,7 +143,7 @@ pub fn push_harmless(safe: &mut String, text: &str) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
         safe.push_str(text);
     } else {
-        text.chars().for_each(|c| push_char(safe, c));
+        push_visible(safe, text, |c| matches!(c, '\n' | '\t'));
     }
 }
 
@@ -157,25 +152,12 @@ pub fn push_harmless(safe: &mut String, text: &str) {
 pub fn harmless_line(bytes: &[u8]) -> String {
     let mut safe = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\n' => safe.push_str("\\n"),
-                c => push_char(&mut safe, c),
-            }
-        }
+        push_visible(&mut safe, chunk.valid(), |c| c == '\t');
         for byte in chunk.invalid() {
             write!(safe, "\\x{byte:02x}").expect("a string takes everything");
         }
     }
     safe
-}
-
-fn push_char(safe: &mut String, c: char) {
-    if steers(c) {
-        safe.extend(c.escape_default());
-    } else {
-        safe.push(c);
-    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::fs::{self, Dir, FileKind, FileReader, LockKind};
 use crate::gateway::Reason;
 use crate::gateway::sidecar::Digest256;
 use crate::merge;
-use crate::object::CommitId;
+use crate::object::{CommitId, visible_line};
 use crate::sync::bundle::{self, BundleError, Contents, Written};
 use crate::sync::negotiate::Ancestry;
 use crate::sync::receive::ReceiveError;
@@ -130,7 +130,7 @@ struct Target {
 impl Target {
     /// Judges the place before anything is done.
     fn find(vault: &Vault, request: &BundleRequest) -> Result<Target> {
-        let shown = request.file.display().to_string().escape_debug().to_string();
+        let shown = visible_line(request.file.as_os_str().as_encoded_bytes());
         let refuse = |what: String, hint: String| {
             Err(Error::refused(ErrorKind::Refused, format!("{shown} {what}; nothing was written"), hint))
         };

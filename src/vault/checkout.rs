@@ -17,7 +17,7 @@ use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::merge::History;
 use crate::object::{
-    BlobId, CommitId, Kind, Overlay, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath,
+    BlobId, CommitId, Kind, Overlay, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath, typed,
 };
 use crate::oplog::{Label, NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
@@ -111,7 +111,7 @@ pub fn checkout_paths(
             return Err(Error::refused(
                 ErrorKind::UnknownRevision,
                 format!("{path} is not in {}; nothing was changed", from.short()),
-                format!("`mvault log -- {path}` shows the commits that have it"),
+                format!("{} shows the commits that have it", typed("log --").path(path)),
             ));
         }
     }
@@ -171,7 +171,7 @@ pub fn rollback(
         return Err(Error::refused(
             ErrorKind::Refused,
             "the branch has moved since the tree was parked; nothing was changed",
-            format!("`mvault checkout {}` goes back to the branch, then roll back", vault.branch()),
+            format!("{} goes back to the branch, then roll back", vault.way_back()),
         ));
     }
     let (head_tree, target_tree) = (vault.tree_of(head)?, vault.tree_of(target)?);
@@ -233,14 +233,17 @@ pub fn switch(vault: &mut Vault, branch: &Label, create: Option<CommitId>) -> Re
             return Err(Error::refused(
                 ErrorKind::Refused,
                 format!("there is a branch {branch} already"),
-                format!("`mvault switch {branch}` goes to it"),
+                format!("{} goes to it", typed("switch").word(branch.as_str())),
             ));
         }
         (None, None) => {
             return Err(Error::refused(
                 ErrorKind::UnknownRevision,
                 format!("there is no branch {branch}"),
-                format!("`mvault switch --create {branch}` makes it; `mvault branch` lists branches"),
+                format!(
+                    "{} makes it; `mvault branch` lists branches",
+                    typed("switch --create").word(branch.as_str())
+                ),
             ));
         }
         (Some(target), None) | (None, Some(target)) => target,

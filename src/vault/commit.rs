@@ -19,7 +19,7 @@ use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::gateway::Reason;
 use crate::gateway::foreign::Trace;
 use crate::merge::History;
-use crate::object::{BlobId, Commit, CommitId, Kind, TreeId, VaultPath};
+use crate::object::{BlobId, Commit, CommitId, Kind, TreeId, VaultPath, visible_line};
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
 use crate::worktree::{self, Change, Index, ScanInput, SeenFolder, Status, TreeChange, Waits};
@@ -151,7 +151,7 @@ fn tell_evicted(vault: &mut Vault, passed_over: &[Refused]) -> Result<()> {
     let new: Vec<Refused> = evicted.into_iter().filter(|one| !known.contains(&one.path)).cloned().collect();
     vault.log_rejections(&new)?;
     for one in &new {
-        let path = String::from_utf8_lossy(&one.path).escape_debug().to_string();
+        let path = visible_line(&one.path);
         vault.notices.push(format!("{path}: {}", one.words()));
     }
     Ok(())
@@ -166,7 +166,7 @@ fn with_sidecars(admission: &Admission<'_>, paths: &[VaultPath]) -> Vec<VaultPat
 fn strict_refusal(refused: &[Refused]) -> Error {
     let refused: Vec<&Refused> = refused.iter().filter(|one| one.is_refusal()).collect();
     let first = refused[0];
-    let path = String::from_utf8_lossy(&first.path).escape_debug().to_string();
+    let path = visible_line(&first.path);
     let more = match refused.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),

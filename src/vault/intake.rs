@@ -19,7 +19,7 @@ use super::{Error, ErrorKind, Result, Vault, checkout};
 use crate::events::{self, NewEvent, Stream};
 use crate::gateway::sidecar::Digest256;
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, CommitId, Json, Kind, Source, VaultPath, hash_object};
+use crate::object::{BlobId, CommitId, Json, Kind, Source, VaultPath, hash_object, visible_line};
 
 /// What comes in.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub fn take_in(
         return Err(Error::refused(
             ErrorKind::Refused,
             "the tree is parked at an older state; nothing was taken in",
-            format!("`mvault checkout {}` goes back to the branch first", vault.branch()),
+            format!("{} goes back to the branch first", vault.way_back()),
         ));
     }
     let lock = match trial {
@@ -165,7 +165,7 @@ pub fn take_in(
     };
     let outcome = commit_locked(vault, &lock, &request)?;
     for refused in &outcome.refused {
-        let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
+        let path = visible_line(&refused.path);
         let what = if refused.is_refusal() { "was not committed" } else { "was committed" };
         vault.notices.push(format!("{path} {what}: {}", refused.words()));
     }

@@ -11,7 +11,7 @@ use super::sealing::broken_seals;
 use super::transaction::{CommitDraft, GateHeld};
 use super::{Access, Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs::LockError;
-use crate::object::{BlobId, Kind, Mode, SourceError, TreeId, VaultPath};
+use crate::object::{BlobId, Kind, Mode, SourceError, TreeId, VaultPath, visible_line};
 use crate::oplog::{NewOperation, RefName};
 use crate::store::{PackWriter, Stage};
 use crate::worktree::{
@@ -157,7 +157,7 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
 fn tell_unread(vault: &mut Vault, local: &worktree::LocalChanges, index: &Index) {
     let unread = local.skipped.iter().filter(|skipped| skipped.reason == SkipReason::Unreadable);
     for skipped in unread.filter(|skipped| index.holds(&skipped.path)) {
-        let path = String::from_utf8_lossy(&skipped.path).escape_debug().to_string();
+        let path = visible_line(&skipped.path);
         vault.notices.push(format!("{path} cannot be read and stays as it is"));
     }
 }

@@ -22,7 +22,7 @@ fn create(vault: &mut Vault, name: RefName, what: &'static str, target: CommitId
         return Err(Error::refused(
             ErrorKind::Refused,
             format!("there is a {what} of that name already, at {}", old.short()),
-            format!("choose another name; `mvault {what}` lists them"),
+            format!("choose another name; {} lists them", crate::object::typed(what)),
         ));
     }
     let operation = vault.operation(what).set(name, target);

@@ -15,7 +15,7 @@ use super::trust::{Opened, open_checked, refuse_foreign};
 use super::{DOT, Error, ErrorKind, Result, Trust, Vault};
 use crate::env::Env;
 use crate::fs::{self, Dir, Disk, FileKind, Lock};
-use crate::object::{Commit, DeviceName, Kind, Lamport, SessionId, Signature, TreeId, VaultId};
+use crate::object::{Commit, DeviceName, Kind, Lamport, SessionId, Signature, TreeId, VaultId, typed};
 use crate::oplog::{Label, NewOperation, OpLog, RefName, RefTarget};
 use crate::store::Store;
 
@@ -177,7 +177,7 @@ fn check_same_request(config: &Config, new: &InitOptions, path: &Path) -> Result
     }
     let hint = match begun {
         Some(source) => remains::clone_hint(source, path),
-        None => format!("`mvault init --device {}` finishes it", config.device),
+        None => format!("{} finishes it", typed("init --device").word(config.device.as_str())),
     };
     Err(Error::refused(
         ErrorKind::Refused,

@@ -19,7 +19,7 @@ use crate::fs;
 use crate::gateway::Reason;
 use crate::merge::{self, Choices, Conflict, Reconciled, Stuck, Take};
 use crate::object::{
-    BlobId, CommitId, DeviceName, ENTRIES_MAX, Kind, Object, ObjectId, Source, TreeId, VaultPath,
+    BlobId, CommitId, DeviceName, ENTRIES_MAX, Kind, Object, ObjectId, Source, TreeId, VaultPath, typed,
 };
 use crate::oplog::{NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
@@ -483,7 +483,7 @@ pub fn resolve(
         return Err(Error::refused(
             ErrorKind::Refused,
             "the tree is parked at an older state; nothing was chosen",
-            format!("`mvault checkout {}` goes back to the branch, then resolve", vault.branch()),
+            format!("{} goes back to the branch, then resolve", vault.way_back()),
         ));
     }
     if let Resolve::Bytes(bytes) = &how {
@@ -603,6 +603,6 @@ fn cannot_choose(path: &VaultPath, error: &merge::ResolveError) -> Error {
     Error::refused(
         ErrorKind::Refused,
         format!("{path}: {error}; nothing was chosen"),
-        format!("`mvault conflicts {path}` shows the sides; `--with FILE` takes any content"),
+        format!("{} shows the sides; `--with FILE` takes any content", typed("conflicts").path(path)),
     )
 }

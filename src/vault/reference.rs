@@ -9,13 +9,18 @@
 use std::collections::BTreeSet;
 
 use super::{Error, ErrorKind, Result, Vault};
-use crate::object::{CommitId, DeviceName, Source, TreeId};
+use crate::object::{CommitId, DeviceName, Source, TreeId, Typed, typed};
 use crate::oplog::{Label, RefName, RefTarget};
 
 impl Vault {
     /// Returns the present branch.
     pub fn branch(&self) -> Label {
         self.log.refs().head_branch().cloned().unwrap_or_else(Label::main)
+    }
+
+    /// Returns the command that goes back to the branch from an older state.
+    pub fn way_back(&self) -> Typed {
+        typed("checkout").word(self.branch().as_str())
     }
 
     /// Returns the ref of the present branch.

@@ -17,7 +17,7 @@ use crate::fs::{self, Dir, File, FileKind, FileReader};
 use crate::gateway::Reason;
 use crate::gateway::rejection::{self, Rejection};
 use crate::gateway::sidecar::Digest256;
-use crate::object::{BlobId, Kind, ObjectHasher, SessionId, VaultPath};
+use crate::object::{BlobId, Kind, ObjectHasher, SessionId, VaultPath, shell_word, typed};
 
 pub(super) const REJECTIONS: &str = "rejections";
 const QUARANTINE: &str = "quarantine";
@@ -114,25 +114,25 @@ impl Refused {
 
     /// Returns what to do.
     pub fn hint(&self) -> String {
-        let path = String::from_utf8_lossy(&self.path).escape_debug().to_string();
-        let code = self.reason.code();
-        let allow = match path.as_str() {
-            "." => format!("--allow {code}"),
-            path => format!("--allow {code}:{path}"),
+        let allowance: Vec<u8> = match (self.reason.code().as_bytes(), self.path.as_slice()) {
+            (code, b".") => code.to_vec(),
+            (code, path) => [code, b":", path].concat(),
         };
+        let allow = format!("--allow {}", shell_word(&allowance));
+        let reconcile = typed("reconcile --allow").word(&allowance);
         match self.door {
-            Door::Commit | Door::Bundle | Door::Agent => self.reason.hint(&path),
+            Door::Commit | Door::Bundle | Door::Agent => self.reason.hint(&self.path),
             Door::Write => {
                 format!("nothing was written; if it is meant, the same command with `{allow}` takes it")
             }
             Door::Pull => {
-                format!("mend it on the other device; if it is meant, `mvault reconcile {allow}` lets it in")
+                format!("mend it on the other device; if it is meant, {reconcile} lets it in")
             }
             Door::Resolve => format!(
                 "mend it on the other device; if it is meant, the same `mvault resolve` with `{allow}` lets it in"
             ),
             Door::Withheld => {
-                format!("if you know what it does, `mvault reconcile {allow}` puts it in place")
+                format!("if you know what it does, {reconcile} puts it in place")
             }
             Door::Restore => {
                 format!("if you know what it does, the same command with `{allow}` puts it in place")

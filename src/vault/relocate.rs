@@ -116,7 +116,7 @@ fn keep(vault: &mut Vault, lock: &VaultLock, path: &VaultPath, act: &str) -> Res
         return Err(Error::refused(
             ErrorKind::Refused,
             format!("the tree is parked at an older state; nothing was {act}"),
-            format!("`mvault checkout {}` goes back to the branch", vault.branch()),
+            format!("{} goes back to the branch", vault.way_back()),
         ));
     }
     let mut files = Vec::new();

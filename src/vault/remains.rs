@@ -10,7 +10,7 @@ use super::open::LOCK;
 use super::purge::{LIST, empty_list};
 use super::{Error, ErrorKind, Result};
 use crate::fs::{Dir, TEMP_PREFIX};
-use crate::object::{CommitId, Kind, Source};
+use crate::object::{CommitId, Kind, Source, typed};
 use crate::oplog::OpLog;
 use crate::store::Store;
 
@@ -80,12 +80,8 @@ pub(super) fn error(path: &std::path::Path, dot: &Dir) -> Error {
 
 /// Returns the command that finishes a clone that was cut short.
 pub(super) fn clone_hint(source: &str, path: &std::path::Path) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    format!(
-        "run `mvault clone {} {}` again: it goes on from where it was; your files are untouched",
-        quoted(source),
-        quoted(&path.to_string_lossy())
-    )
+    let command = typed("clone").path(source).word(path.as_os_str().as_encoded_bytes());
+    format!("run {command} again: it goes on from where it was; your files are untouched")
 }
 
 fn missing_format(dot: &Dir, what: &str) -> Error {

@@ -15,7 +15,9 @@ use super::transaction::CommitDraft;
 use super::write::refuse_secret_lines;
 use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
 use crate::events::{self, Epoch, Event, NewEvent, Stream};
-use crate::object::{CommitId, Json, Kind, Lamport, Mode, NameError, Source, TreeEntry, TreeId, VaultPath};
+use crate::object::{
+    CommitId, Json, Kind, Lamport, Mode, NameError, Source, TreeEntry, TreeId, VaultPath, typed, visible_line,
+};
 use crate::worktree::{self, TreeChange};
 
 /// The folder of streams that are named by a word.
@@ -216,7 +218,8 @@ pub(super) fn writable(vault: &Vault, path: &VaultPath) -> Result<Vec<u8>> {
         }
         (None, Some(line)) => format!("{path} has line {line} of the head at another place"),
     };
-    let hint = format!("`mvault checkout {} -- {path}` brings them back", vault.branch());
+    let hint =
+        format!("{} brings them back", typed("checkout").word(vault.branch().as_str()).then("--").path(path));
     Err(Error::refused(ErrorKind::Refused, what, hint))
 }
 
@@ -253,7 +256,7 @@ fn commit_streams(
     };
     let outcome = commit_locked(vault, lock, &request)?;
     for refused in &outcome.refused {
-        let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
+        let path = visible_line(&refused.path);
         let what = if refused.is_refusal() { "was not committed" } else { "was committed" };
         vault.notices.push(format!("{path} {what}: {}", refused.words()));
     }

@@ -16,7 +16,7 @@ use super::{Error, ErrorKind, Result, Vault};
 use crate::fs::replace_file;
 use crate::gateway::Reason;
 use crate::gateway::sidecar::Digest256;
-use crate::object::{read_line, seal_line};
+use crate::object::{read_line, seal_line, typed};
 
 pub(super) const TOKENS: &str = "tokens.jsonl";
 const TOKENS_BYTES_MAX: u64 = 1 << 20;
@@ -93,7 +93,7 @@ pub fn create_token(vault: &mut Vault, name: &str, scopes: &[String]) -> Result<
         return Err(Error::refused(
             ErrorKind::Refused,
             format!("there is a token called {name}; none was made"),
-            format!("`mvault mcp token revoke {name}` first, or take another name"),
+            format!("{} first, or take another name", typed("mcp token revoke").path(name)),
         ));
     }
     let dice = [vault.env.random16(), vault.env.random16()].concat();

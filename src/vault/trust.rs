@@ -21,8 +21,8 @@ use serde_json::{Map, Value, json};
 
 use super::config::{CONFIG_FOLDER, Config};
 use super::{DOT, Error, ErrorKind, Result, Vault};
-use crate::fs::{Dir, Disk, FileKind, Lock, replace_file, shell_word};
-use crate::object::VaultId;
+use crate::fs::{Dir, Disk, FileKind, Lock, replace_file};
+use crate::object::{VaultId, shell_word, typed};
 use crate::worktree;
 
 /// What version control systems keep in the working trees that they make, all of which can carry a `.mvault`.
@@ -184,7 +184,7 @@ fn check_parts(path: &Path, dot: &Dir, me: u32) -> Result<u32> {
         else {
             continue;
         };
-        let found = shell_word(Path::new(DOT).join(&name));
+        let found = shell_word(Path::new(DOT).join(&name).as_os_str().as_encoded_bytes());
         return Err(untrusted(
             format!(
                 "{found} in {} belongs to another user (uid {}), in a folder that others can write to; nothing was used",
@@ -193,7 +193,7 @@ fn check_parts(path: &Path, dot: &Dir, me: u32) -> Result<u32> {
             ),
             format!(
                 "if nobody you know put it there, move it away: `mv {} ~`",
-                shell_word(dot.path().join(&name))
+                shell_word(dot.path().join(&name).as_os_str().as_encoded_bytes())
             ),
         ));
     }
@@ -232,7 +232,7 @@ fn foreign(path: &Path, owner: u32, me: u32) -> Error {
 }
 
 fn trust_command(path: &Path) -> String {
-    format!("mvault trust {}", shell_word(path))
+    typed("trust").path(path.as_os_str().as_encoded_bytes()).into_line()
 }
 
 /// Returns `true` if a folder or one above it is a working tree of git or one like it, made by this user.
@@ -393,7 +393,7 @@ impl Vault {
 }
 
 fn strange_journal(path: &Path, what: &str) -> Error {
-    let journal = shell_word(path.join(DOT).join("journal"));
+    let journal = shell_word(path.join(DOT).join("journal").as_os_str().as_encoded_bytes());
     untrusted(
         format!("the unfinished checkout in {} {what}; it was not carried out", path.display()),
         format!("if nobody you know left it there, `rm -r {journal}` removes it"),

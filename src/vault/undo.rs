@@ -14,7 +14,7 @@ use super::reconcile::add_objects;
 use super::transaction::CommitDraft;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::merge::{self, History, Veil};
-use crate::object::{CommitId, TreeId};
+use crate::object::{CommitId, TreeId, typed};
 use crate::oplog::{NewOperation, Operation, RefChange, RefName, RefTarget};
 
 /// What an undo did.
@@ -64,7 +64,7 @@ pub fn undo(vault: &mut Vault, number: Option<u64>, streams: Streams) -> Result<
     Err(Error::refused(
         ErrorKind::Refused,
         format!("operation {} only moved the tree, and it has moved since", case.target.seq),
-        format!("`mvault checkout {}` goes back to the branch", vault.branch()),
+        format!("{} goes back to the branch", vault.way_back()),
     ))
 }
 
@@ -216,7 +216,7 @@ fn commit_back(
         return Err(Error::refused(
             ErrorKind::Refused,
             "the tree is parked at an older state; nothing was changed",
-            format!("`mvault checkout {}` goes back to the branch, then undo", vault.branch()),
+            format!("{} goes back to the branch, then undo", vault.way_back()),
         ));
     }
     let change = target.change(&vault.branch_ref()).cloned();
@@ -244,9 +244,8 @@ fn commit_back(
                 paths.join(", ")
             ),
             format!(
-                "`mvault diff {} {}` shows what it did; edit the files and commit",
-                before.short(),
-                after.short()
+                "{} shows what it did; edit the files and commit",
+                typed("diff").word(before.short()).word(after.short())
             ),
         ));
     }

@@ -88,7 +88,7 @@ pub fn write(vault: &mut Vault, request: WriteRequest) -> Result<WriteOutcome> {
         return Err(Error::refused(
             ErrorKind::Refused,
             "the tree is parked at an older state; nothing was written",
-            format!("`mvault checkout {}` goes back to the branch, then write", vault.branch()),
+            format!("{} goes back to the branch, then write", vault.way_back()),
         ));
     }
     let WriteRequest { path, bytes, if_match, mode, allowed } = request;

@@ -9,6 +9,7 @@ mod events;
 mod gc;
 mod handles;
 mod heads;
+mod hints;
 mod history;
 mod hook;
 mod hooks;

@@ -211,7 +211,7 @@ fn a_clone_that_got_nothing_yet_is_gone_on_with_by_the_same_command() {
     let config = format!("{config}\n[clone]\nsource = {:?}\n", source.to_string_lossy());
     std::fs::write(dot.join("config.toml"), &config).expect("is written");
     let said = place.mvault(["status"]).dir("../second").code(1).stderr();
-    assert!(said.contains("mvault clone '") && said.contains("/second'"), "{said}");
+    assert!(said.contains("`mvault clone ") && said.contains("/second`"), "{said}");
     place.mvault(["clone", ".", "../second", "--device", "other"]).code(1);
     place.mvault(["clone", ".", "../second", "--device", "phone"]).ok();
     let ours = place.mvault(["status"]).json();

@@ -359,7 +359,7 @@ fn name_collides() {
 warning: NOTES/x was left out: some file systems take its name for another one here: notes differs from it only in form
   rename it; if all your devices can hold it, `mvault commit --allow name-collides:NOTES/x` takes it
 warning: Zoë.md was left out: some file systems take its name for another one here: Zoë.md differs from it only in form
-  rename it; if all your devices can hold it, `mvault commit --allow name-collides:Zoë.md` takes it
+  rename it; if all your devices can hold it, `mvault commit --allow 'name-collides:Zoë.md'` takes it
 warning: notes/A.md was left out: some file systems take its name for another one here: notes/a.md differs from it only in form
   rename it; if all your devices can hold it, `mvault commit --allow name-collides:notes/A.md` takes it
 

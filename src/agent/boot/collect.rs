@@ -12,7 +12,7 @@ use crate::agent::handoff::{self, Handoff, State};
 use crate::agent::news::{self, FilesOf, News};
 use crate::events::Event;
 use crate::gateway::Reason;
-use crate::object::{BlobId, CommitId, Json, Mode, Source, TreeId, VaultPath};
+use crate::object::{BlobId, CommitId, Json, Mode, Source, TreeId, VaultPath, typed};
 use crate::ui::time;
 use crate::vault::rules::{Class, VaultRules};
 use crate::vault::{self, Error, Result, Standing, Vault, entry_at};
@@ -89,7 +89,7 @@ pub fn file(vault: &Vault, rules: &VaultRules, path: &VaultPath) -> Result<FileS
         Standing::AsCommitted => {}
         Standing::Missing => source.note = Some("it is gone from the folder".into()),
         Standing::Edited => {
-            source.note = Some(format!("edits in no commit are not told: `mvault diff -- {real}`"));
+            source.note = Some(format!("edits in no commit are not told: {}", typed("diff --").path(&real)));
         }
         Standing::Refused(finding) => {
             let why = finding.reason.as_str();
@@ -240,7 +240,7 @@ pub fn news_items(vault: &Vault, rules: &VaultRules, old: Option<CommitId>) -> R
             label: format!("{}, in causal order, not signed", count(foreign.len(), "event")),
             text,
             id: Some(last.id.to_string()),
-            command: "mvault events list".into(),
+            command: typed("events list"),
             importance: 30,
         });
     }
@@ -259,7 +259,7 @@ pub fn news_items(vault: &Vault, rules: &VaultRules, old: Option<CommitId>) -> R
             label: format!("{what} by {device}, not signed, in {}", file.commit.short()),
             text: shortened(text, NOTE_CHARS_MAX),
             id: Some(id.to_string()),
-            command: format!("mvault show {}:{}", file.commit.short(), file.path),
+            command: typed("show").pair(file.commit.short(), &file.path),
             importance: 40,
         });
         if items.len() > events_max {
@@ -312,7 +312,7 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
             label: "the files hold this device's side".into(),
             text,
             id: None,
-            command: "mvault conflicts".into(),
+            command: typed("conflicts"),
             importance: 10,
         });
     }
@@ -339,7 +339,7 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
                 label: of,
                 text,
                 id: None,
-                command: "mvault rejections".into(),
+                command: typed("rejections"),
                 importance: 20,
             });
         }
@@ -369,7 +369,7 @@ fn open_handoffs(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Optio
             label: format!("{}, not signed", count(handoffs.len(), "task")),
             text: told.map(|handoff| handoff_line(handoff)).collect(),
             id: None,
-            command: "mvault handoff list".into(),
+            command: typed("handoff list"),
             importance,
         });
     }

@@ -18,8 +18,9 @@ use self::collect::FileSource;
 use self::pack::{Item, Shown, pack};
 use super::hooks::caps::{cut, units};
 use super::hooks::run::BootKind;
+use crate::agent::neutral::neutralise;
 use crate::gateway::sidecar::Digest256;
-use crate::object::{CommitId, Lamport, Mode, Source, VaultPath};
+use crate::object::{CommitId, Lamport, Mode, Source, VaultPath, typed};
 use crate::vault::rules::{Class, VaultRules};
 use crate::vault::{Error, Result, Vault, entry_at};
 
@@ -100,13 +101,13 @@ pub fn boot(vault: &mut Vault, request: &BootRequest) -> Result<Boot> {
         (packed, shown) = pack(&items, room.saturating_sub(units(&cut_words)), &mark);
     }
     let header = format!("{header}{cut_words}");
-    let text = cut(&format!("{header}{packed}"), request.units_max);
+    let text = cut(&neutralise(&format!("{header}{packed}")), request.units_max);
     let sources: Vec<SourceTold> = files
         .into_iter()
         .zip(&shown)
         .map(|(file, shown)| SourceTold { is_omitted: *shown != Shown::Whole, file })
         .collect();
-    let message = message(head, coherence, vault, &words)?;
+    let message = neutralise(&message(head, coherence, vault, &words)?);
     let mut told = Boot { head, lamport, coherence, sources, text, message, receipt: None };
     let previous = receipt.map(|receipt| receipt.seq);
     told.receipt = write_receipt(vault, request, &told, &receipt_mark, (&items, &shown), previous)?;
@@ -148,13 +149,13 @@ fn file_items(vault: &Vault, rules: &VaultRules, kind: BootKind) -> Result<(Vec<
         if kind != BootKind::Full {
             file.text = collect::open_part(&file.text);
         }
-        items.push(item_of(&file, items.len()));
+        items.push(item_of(&file, vault.branch().as_str(), items.len()));
         files.push(file);
     }
     Ok((files, items))
 }
 
-fn item_of(file: &FileSource, place: usize) -> Item {
+fn item_of(file: &FileSource, branch: &str, place: usize) -> Item {
     let place = u32::try_from(place).unwrap_or(u32::MAX);
     let (kind, importance) = match file.class {
         Class::Distillate => ("distillate, sealed", 200_u32.saturating_sub(place)),
@@ -173,7 +174,7 @@ fn item_of(file: &FileSource, place: usize) -> Item {
         label: format!("{kind}, {verified}{more}"),
         text: file.text.clone(),
         id,
-        command: format!("mvault show main:{}", file.path),
+        command: typed("show").pair(branch, &file.path),
         importance,
     }
 }
@@ -292,7 +293,7 @@ fn last_turns(vault: &Vault) -> Result<Vec<Item>> {
         label: "what the agent said, the newest first".into(),
         text: last.join("\n"),
         id: None,
-        command: format!("mvault session show {session}"),
+        command: typed("session show").path(session.as_str()),
         importance: 15,
     }])
 }

@@ -8,6 +8,7 @@
 
 use crate::agent::hooks::caps::{cut, units};
 use crate::agent::neutral::neutralise;
+use crate::object::Typed;
 
 /// Room kept for the list of what was left out.
 const OMISSIONS_UNITS: usize = 700;
@@ -35,7 +36,7 @@ pub struct Item {
     /// The id to name it by where it is left out.
     pub id: Option<String>,
     /// The command that shows it.
-    pub command: String,
+    pub command: Typed,
     /// What is taken first: small numbers.
     pub importance: u32,
 }
@@ -254,9 +255,9 @@ fn omissions(items: &[Item], shown: &[Shown], room: usize) -> String {
             Shown::Part(titles) => {
                 let titles: Vec<String> =
                     titles.iter().take(4).map(|title| format!("“{}”", neutralise(title))).collect();
-                lines.push(format!("- {name}{id}, not all of {}: `{}`\n", titles.join(", "), item.command));
+                lines.push(format!("- {name}{id}, not all of {}: {}\n", titles.join(", "), item.command));
             }
-            Shown::Omitted => lines.push(format!("- {name}{id}: `{}`\n", item.command)),
+            Shown::Omitted => lines.push(format!("- {name}{id}: {}\n", item.command)),
         }
     }
     if lines.is_empty() {
@@ -286,7 +287,7 @@ mod tests {
             label: "note".into(),
             text: text.into(),
             id: Some("0123456789abcdef".into()),
-            command: format!("mvault show main:{name}"),
+            command: crate::object::typed("show").pair("main", name),
             importance,
         }
     }

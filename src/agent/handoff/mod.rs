@@ -14,7 +14,7 @@ pub use envelope::{Envelope, read_envelope};
 use std::collections::BTreeMap;
 
 use crate::events::{Event, EventId, Stream};
-use crate::object::{BlobId, Json, JsonObject, Mode, Source, VaultPath};
+use crate::object::{BlobId, Json, JsonObject, Mode, Source, VaultPath, typed};
 use crate::vault::{self, Allowance, Error, ErrorKind, Record, Recorded, Result, Vault, entry_at};
 
 /// The stream of handoffs.
@@ -259,7 +259,7 @@ pub fn create(vault: &mut Vault, new: NewHandoff) -> Result<Recorded> {
             return Err(Error::refused(
                 ErrorKind::Refused,
                 format!("{path} is in no commit, so nobody else could read it; nothing was handed off"),
-                format!("`mvault commit {path}` first"),
+                format!("{} first", typed("commit").path(path)),
             ));
         };
         context.push(ContextFile { path: path.to_string(), id: Some(entry.id.to_string()) });
@@ -288,7 +288,8 @@ pub fn accept(vault: &mut Vault, handoff: &Handoff, request: StepRequest) -> Res
     }
     let holder = handoff.accepted.as_ref();
     if let (Some(holder), false) = (holder, request.takes_over) {
-        let hint = format!("`mvault handoff accept {} --take-over` takes it from them", handoff.id.short());
+        let command = typed("handoff accept").word(handoff.id.short()).then("--take-over");
+        let hint = format!("{command} takes it from them");
         return Err(refuse(handoff, format!("was accepted by {}", holder.who()), &hint));
     }
     let instead_of = holder.map(|holder| holder.event.id.to_string());
@@ -311,7 +312,8 @@ pub fn complete(vault: &mut Vault, handoff: &Handoff, request: StepRequest) -> R
         && !may(holder)
         && !may(&handoff.made)
     {
-        let hint = format!("`mvault handoff accept {} --take-over` takes it from them", handoff.id.short());
+        let command = typed("handoff accept").word(handoff.id.short()).then("--take-over");
+        let hint = format!("{command} takes it from them");
         return Err(refuse(handoff, format!("is with {}", holder.who()), &hint));
     }
     let body = step_body(handoff, &request, None);

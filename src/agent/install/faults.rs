@@ -2,6 +2,7 @@
 //!
 //! Pure: text in, faults out. What a transcript proves stands in [`crate::agent::transcript`].
 
+use crate::object::typed;
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub struct HostFiles<'a> {
 
 /// Lists the faults, the gravest first.
 pub fn faults(agent: Agent, files: HostFiles<'_>, program: &str) -> Vec<Fault> {
-    let install = format!("mvault hooks install {}", agent.as_str());
+    let install = typed("hooks install").word(agent.as_str()).into_line();
     let standing = match standing(agent, files.settings, program) {
         Ok(standing) => standing,
         Err(error) => {

@@ -17,6 +17,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use crate::object::typed;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -304,7 +305,7 @@ pub fn look(disk: &dyn Disk, agent: Agent, path: &Path, program: &str) -> Result
     for program in programs.into_iter().filter(|program| Path::new(program).is_absolute()) {
         if disk.canonicalize(Path::new(program)).is_err() {
             let message = format!("the hooks run {program}, which is not there");
-            let hint = format!("mvault hooks install {}", agent.as_str());
+            let hint = typed("hooks install").word(agent.as_str()).into_line();
             faults.push(Fault::new("command-missing", message, hint));
         }
     }

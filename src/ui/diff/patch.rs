@@ -1,5 +1,7 @@
 //! Unified diffs that `git apply` takes.
 
+use crate::object::must_show;
+
 use super::{FileDiff, Hunk, Line, Side};
 
 /// Quotes a path as git does, when it must: control characters, quotes, backslashes, bytes that are no
@@ -9,11 +11,12 @@ pub fn quote_path(prefix: &str, path: &[u8]) -> Vec<u8> {
     quoted.extend_from_slice(prefix.as_bytes());
     let mut needed = false;
     for chunk in path.utf8_chunks() {
-        for c in chunk.valid().chars() {
+        let (mut before, mut chars) = (None, chunk.valid().chars().peekable());
+        while let Some(c) = chars.next() {
             let mut bytes = [0; 4];
             let bytes = c.encode_utf8(&mut bytes).as_bytes();
-            let steers = crate::ui::style::steers(c);
-            if steers || matches!(c, '"' | '\\' | '\n' | '\t') {
+            let is_hidden = must_show(before.replace(c), c, chars.peek().copied());
+            if is_hidden || matches!(c, '"' | '\\' | '\n' | '\t') {
                 needed = true;
                 bytes.iter().for_each(|byte| push_escaped(&mut quoted, *byte));
             } else {

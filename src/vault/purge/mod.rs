@@ -73,7 +73,7 @@ pub fn purge(
         return Err(Error::refused(
             ErrorKind::Refused,
             "the tree is parked at an older state; nothing was purged",
-            format!("`mvault checkout {}` goes back to the branch, then purge", vault.branch()),
+            format!("{} goes back to the branch, then purge", vault.way_back()),
         ));
     }
     let found = survey(vault, target)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::list::OPERATION;
 use super::survey::Trees;
 use crate::fs::{Dir, File, FileKind, FileReader, LockError};
-use crate::object::{Kind, ObjectHasher, ObjectId};
+use crate::object::{Kind, ObjectHasher, ObjectId, typed};
 use crate::store::{Removed, Stage};
 use crate::sync::{ClosedGate, OpenGate};
 use crate::vault::transaction::GateHeld;
@@ -136,8 +136,8 @@ impl Vault {
         for pack in remove_from_quarantine(&self.dot, &ids)? {
             let short = pack.get(..10).unwrap_or(&pack);
             self.notices.push(format!(
-                "a damaged pack that `mvault repair` set aside may hold what was purged: `mvault quarantine drop \
-                 {short}` removes it"
+                "a damaged pack that `mvault repair` set aside may hold what was purged: {} removes it",
+                typed("quarantine drop").word(short)
             ));
         }
         for listed in &mut self.purged {

@@ -20,7 +20,9 @@ use crate::events;
 use crate::fs::FileKind;
 use crate::gateway::Reason;
 use crate::gateway::sidecar::Digest256;
-use crate::object::{BlobId, CommitId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, hash_object};
+use crate::object::{
+    BlobId, CommitId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, hash_object, typed, visible_line,
+};
 use crate::worktree;
 
 /// The longest file that is looked into, in bytes.
@@ -79,7 +81,7 @@ pub fn fix_files(
         return Err(Error::refused(
             ErrorKind::Refused,
             "the tree is parked at an older state; no file was touched",
-            format!("`mvault checkout {}` goes back to the branch, then repair", vault.branch()),
+            format!("{} goes back to the branch, then repair", vault.way_back()),
         ));
     }
     let mut plans = plan(vault, named)?;
@@ -118,7 +120,7 @@ pub fn fix_files(
         };
         let outcome = commit_locked(vault, &lock, &request)?;
         for refused in outcome.refused.iter().filter(|refused| refused.is_refusal()) {
-            let path = String::from_utf8_lossy(&refused.path).escape_debug().to_string();
+            let path = visible_line(&refused.path);
             vault.notices.push(format!("{path} was mended and not committed: {}", refused.words()));
         }
         commit = outcome.commit.map(|(id, _)| id);
@@ -133,7 +135,7 @@ fn plan(vault: &Vault, named: &[VaultPath]) -> Result<Vec<Plan>> {
             return Err(Error::refused(
                 ErrorKind::UnknownRevision,
                 format!("{path} is not in the head; nothing was touched"),
-                format!("`mvault log -- {path}` shows the commits that have it"),
+                format!("{} shows the commits that have it", typed("log --").path(path)),
             ));
         }
     }
@@ -300,7 +302,10 @@ fn not_looked_at(vault: &Vault, path: &VaultPath) -> Error {
     Error::refused(
         ErrorKind::Refused,
         format!("{path} is no file, cannot be read, or is longer than is looked into; it was not touched"),
-        format!("`mvault checkout {} -- {path}` brings it back and keeps what stands there", vault.branch()),
+        format!(
+            "{} brings it back and keeps what stands there",
+            typed("checkout").word(vault.branch().as_str()).then("--").path(path)
+        ),
     )
 }
 

@@ -34,7 +34,7 @@ use super::small::damaged_files;
 use super::unled::{self, Unled};
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
-use crate::object::{CommitId, Kind, ObjectId, Source, TreeId, VaultId};
+use crate::object::{CommitId, Kind, ObjectId, Source, TreeId, VaultId, typed};
 use crate::oplog::{OpLog, RefName};
 use crate::store::{self, Extent, Part, Store};
 use crate::worktree::{self, Index, Waits};
@@ -326,7 +326,7 @@ impl Verified {
                     "seal",
                     format!("{label}:{path}"),
                     what,
-                    format!("`mvault seal {path}` seals it anew"),
+                    format!("{} seals it anew", typed("seal").path(&path)),
                 );
             }
         }
