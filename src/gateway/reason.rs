@@ -270,7 +270,7 @@ impl Reason {
     }
 
     /// Returns what to do about a bundle that was not taken.
-    fn bundle_hint(self, path: &str) -> String {
+    fn bundle_hint(self, path: &[u8]) -> String {
         match self {
             Reason::BundleEarly => format!(
                 "pull the bundle that was made before it, then {}; or have one made without `--since`",
