@@ -223,7 +223,7 @@ fn a_clone_that_got_nothing_yet_is_gone_on_with_by_the_same_command() {
     // Killed right before the end it lacks the remote alone, and says so.
     std::fs::write(dot.join("config.toml"), config).expect("is written");
     let said = place.mvault(["status"]).dir("../second").run();
-    assert!(said.code == Some(0) && said.stderr().contains("mvault clone '"), "{}", said.describe());
+    assert!(said.code == Some(0) && said.stderr().contains("mvault clone "), "{}", said.describe());
     place.mvault(["clone", ".", "../second", "--device", "phone"]).ok();
     assert!(place.mvault(["remote", "list"]).dir("../second").ok().starts_with("mac  "));
     assert_eq!(place.mvault(["status"]).dir("../second").run().stderr(), "");
