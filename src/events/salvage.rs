@@ -15,6 +15,8 @@ use crate::object::{Json, JsonFault, JsonObject};
 
 use super::event::Event;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The longest line that is looked into. A longer one is opaque. Part of the merge rule.
 pub const LINE_BYTES_MAX: usize = 4 << 20;
 
@@ -35,11 +37,12 @@ pub(super) fn parts(line: &[u8]) -> Vec<Found> {
     if line.len() > LINE_BYTES_MAX {
         return vec![Found::Opaque(super::Opaque::TooLong, whole)];
     }
-    if skip_blanks(line, 0) == line.len() {
+    let start = skip_blanks(line, 0);
+    if start == line.len() {
         return Vec::new();
     }
-    match Json::parse(line) {
-        Ok(Json::Object(object)) => vec![Found::Object(object, whole)],
+    match Json::parse(&line[start..]) {
+        Ok(Json::Object(object)) => vec![Found::Object(object, start..line.len())],
         Ok(_) => vec![Found::Opaque(super::Opaque::NotAnObject, whole)],
         Err(error) => {
             let mut parts = Salvage { line, budget: 16 * line.len() + (64 << 10) }.run();
@@ -159,10 +162,36 @@ impl Salvage<'_> {
     }
 }
 
+/// Returns `bytes` without the blanks around them: what an opaque part is known by, so that it is the same one
+/// wherever it stands in a line.
+pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
+    let mut bytes = &bytes[skip_blanks(bytes, 0)..];
+    loop {
+        bytes = match bytes {
+            [rest @ .., last] if is_blank(*last) => rest,
+            _ => match bytes.strip_suffix(BYTE_ORDER_MARK) {
+                Some(rest) => rest,
+                None => return bytes,
+            },
+        };
+    }
+}
+
 pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 
+/// Returns where the first byte from `at` on stands that is no blank. A byte order mark is one: programs that write
+/// it leave it in the middle of a line when their files are joined.
 fn skip_blanks(line: &[u8], at: usize) -> usize {
-    line[at..].iter().position(|b| !is_blank(*b)).map_or(line.len(), |more| at + more)
+    let mut rest = &line[at..];
+    loop {
+        rest = match rest {
+            [first, more @ ..] if is_blank(*first) => more,
+            _ => match rest.strip_prefix(BYTE_ORDER_MARK) {
+                Some(more) => more,
+                None => return line.len() - rest.len(),
+            },
+        };
+    }
 }

@@ -9,9 +9,6 @@ use crate::object::{Json, JsonFault, JsonObject, LAMPORT_JUMP_MAX, LAMPORT_MAX, 
 use super::event::{Event, EventError, EventId, NewEvent, Place};
 use super::salvage::{self, Found};
 
-/// The mark that some editors put before the first line. No part of it.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// A stream, read. Blank lines are passed over.
 #[derive(Debug)]
 pub struct Stream<'a> {
@@ -266,21 +263,18 @@ struct Reader {
 
 impl Reader {
     fn read<'a>(&mut self, text: &'a [u8], range: Range<usize>, number: usize, lines: &mut Vec<Line<'a>>) {
-        let mut start = range.start;
+        let start = range.start;
         let mut bytes = &text[range];
         bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        if start == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
-            start += BYTE_ORDER_MARK.len();
-            bytes = &bytes[BYTE_ORDER_MARK.len()..];
-        }
         let found = salvage::parts(bytes);
         let part = if found.len() > 1 { Part::Piece } else { Part::Whole };
         for found in found {
             let (content, range) = match found {
                 Found::Object(object, range) => (self.content(&object), range),
                 Found::Opaque(why, range) => {
-                    (Content::Opaque(why, EventId::of(&bytes[range.clone()])), range)
+                    let id = EventId::of(salvage::trimmed(&bytes[range.clone()]));
+                    (Content::Opaque(why, id), range)
                 }
             };
             let offset = start + range.start;
