@@ -271,13 +271,14 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs one command line on a given disk, clock and dice, in the folder `dir`, and returns how it ended and what it
-/// printed on standard output. `vars` stands in for the environment.
+/// printed on standard output. `vars` stands in for the environment, `stdin` for standard input.
 pub fn run_on(
     disk: Arc<dyn Disk>,
     env: Env,
     dir: &Path,
     vars: BTreeMap<OsString, OsString>,
     words: &[&str],
+    stdin: &[u8],
 ) -> (CommandResult, Vec<u8>) {
     let words: Vec<OsString> = ["mvault"].iter().chain(words).map(OsString::from).collect();
     let (cli, matches) = match parse(&words) {
@@ -288,7 +289,8 @@ pub fn run_on(
         Options { verbosity: Verbosity::Quiet, pager: None, ..options(&cli.global, &vars, Arc::default()) };
     let (mut ui, printed) = Ui::in_memory(quiet);
     let dir = cli.global.dir.as_deref().map_or_else(|| dir.to_path_buf(), |asked| dir.join(asked));
-    let result = dispatch(&cli, &matches, &mut ui, Surroundings { disk, env, dir, vars });
+    let surroundings = Surroundings { disk, env, dir, vars, stdin: Some(stdin.to_vec()) };
+    let result = dispatch(&cli, &matches, &mut ui, surroundings);
     let finished = ui.finish().map_err(CommandError::from);
     let printed = printed.lock().map(|bytes| bytes.clone()).unwrap_or_default();
     (result.and_then(|exit| finished.map(|()| exit)), printed)
@@ -315,7 +317,7 @@ fn run(cli: &Cli, matches: &ArgMatches, ui: &mut Ui, vars: BTreeMap<OsString, Os
     };
     work_on_one_thread_if_asked(&vars)?;
     let (disk, env) = (disk(&vars, &dir)?, surroundings(&vars)?);
-    dispatch(cli, matches, ui, Surroundings { disk, env, dir, vars })
+    dispatch(cli, matches, ui, Surroundings { disk, env, dir, vars, stdin: None })
 }
 
 /// Where a command runs.
@@ -324,10 +326,12 @@ struct Surroundings {
     env: Env,
     dir: PathBuf,
     vars: BTreeMap<OsString, OsString>,
+    /// What stands for standard input; `None` is the process's own.
+    stdin: Option<Vec<u8>>,
 }
 
 fn dispatch(cli: &Cli, matches: &ArgMatches, ui: &mut Ui, surroundings: Surroundings) -> CommandResult {
-    let Surroundings { disk, env, dir, vars } = surroundings;
+    let Surroundings { disk, env, dir, vars, stdin } = surroundings;
     let vault_dir = vars.get(OsStr::new("MVAULT_DIR")).filter(|dir| !dir.is_empty());
     let vault_start = match vault_dir {
         Some(vault) if cli.global.dir.is_none() => VaultStart::Exactly(dir.join(vault)),
@@ -335,7 +339,7 @@ fn dispatch(cli: &Cli, matches: &ArgMatches, ui: &mut Ui, surroundings: Surround
     };
     let args = commands::logged::words(&definition(), matches);
     let caller = Caller::Person;
-    let mut cx = Context { disk, env, ui, dir, vault_start, caller, vars, args, definition };
+    let mut cx = Context { disk, env, ui, dir, vault_start, caller, vars, args, stdin, definition };
     cli.verb.run(&mut cx)
 }
 

@@ -87,7 +87,7 @@ fn run(disk: Arc<dyn Disk>, home: &Path, work: &Path, line: &str) -> (u8, String
     let words = ["-q", "-C", vault.to_str().expect("text")];
     let words: Vec<&str> = words.into_iter().chain(rest.split(' ')).collect();
     let vars = BTreeMap::from([(OsString::from("HOME"), home.as_os_str().to_owned())]);
-    match run_on(disk, Env::system(|| None), work, vars, &words) {
+    match run_on(disk, Env::system(|| None), work, vars, &words, b"") {
         (Ok(exit), printed) => (exit.code(), String::from_utf8_lossy(&printed).into_owned()),
         (Err(error), _) => (error.kind.exit_code(), format!("{error:?}")),
     }

@@ -238,6 +238,7 @@ impl Verbs<'_> {
             caller: Caller::Program,
             vars: self.vars.clone(),
             args: vec!["mcp".to_owned(), name.to_owned()],
+            stdin: Some(Vec::new()), // the process's own carries the protocol
             definition: self.definition,
         };
         let result = catch_unwind(AssertUnwindSafe(|| act(&mut cx))).unwrap_or_else(|_| {

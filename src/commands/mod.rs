@@ -89,6 +89,8 @@ pub struct Context<'a> {
     pub vars: BTreeMap<OsString, OsString>,
     /// The words of the command line as the audit trail keeps them.
     pub args: Vec<String>,
+    /// What stands for standard input; `None` is the process's own.
+    pub stdin: Option<Vec<u8>>,
     /// The definition of the whole command line, for completions and manual pages.
     pub definition: fn() -> clap::Command,
 }
@@ -217,7 +219,10 @@ impl Context<'_> {
     /// Reads standard input to its end; more than `size_max` bytes are refused.
     pub fn read_stdin(&self, size_max: u64) -> Result<Vec<u8>, CommandError> {
         let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().take(size_max + 1).read_to_end(&mut bytes);
+        let read = match &self.stdin {
+            Some(given) => given.take(size_max + 1).read_to_end(&mut bytes),
+            None => std::io::stdin().lock().take(size_max + 1).read_to_end(&mut bytes),
+        };
         if let Err(error) = read {
             return Err(
                 CommandError::from_error(ErrorKind::Failed, &error).hint("check what feeds the command")

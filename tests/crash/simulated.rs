@@ -29,11 +29,15 @@ type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// Runs a command line in `/`; `n` gives it its minute and its dice.
 fn mvault(disk: &SimDisk, n: u32, line: &[&str]) -> Result<Exit, String> {
+    mvault_fed(disk, n, line, b"")
+}
+
+fn mvault_fed(disk: &SimDisk, n: u32, line: &[&str], stdin: &[u8]) -> Result<Exit, String> {
     let vars = BTreeMap::from([(OsString::from("HOME"), OsString::from("/home"))]);
     let moment =
         Moment { unix_ns: 1_764_000_000_000_000_000 + i128::from(n) * 60_000_000_000, offset_minutes: 60 };
     let env = Env::fixed(moment, &n.to_string());
-    let (result, _printed) = cli::run_on(Arc::new(disk.clone()), env, Path::new("/"), vars, line);
+    let (result, _printed) = cli::run_on(Arc::new(disk.clone()), env, Path::new("/"), vars, line, stdin);
     result.map_err(|error| error.message)
 }
 
@@ -179,6 +183,7 @@ fn facts(disk: &SimDisk, root: &Path) -> Result<Facts, String> {
 struct Case {
     start: SimDisk,
     line: &'static [&'static str],
+    stdin: &'static [u8],
     roots: Vec<PathBuf>,
     before: Vec<Facts>,
     after: Vec<Facts>,
@@ -190,6 +195,10 @@ const ACT: u32 = 5000;
 
 impl Case {
     fn new(story: &Story, line: &'static [&'static str], roots: &[&str]) -> Case {
+        Case::fed(story, line, b"", roots)
+    }
+
+    fn fed(story: &Story, line: &'static [&'static str], stdin: &'static [u8], roots: &[&str]) -> Case {
         story.disk.settle();
         let start = story.disk.after_kill();
         start.settle();
@@ -200,9 +209,14 @@ impl Case {
             .map(|root| if is_new { Facts::default() } else { facts(&copy(&start), root).expect("a vault") });
         let before = before.collect();
         let done = copy(&start);
-        mvault(&done, ACT, line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        mvault_fed(&done, ACT, line, stdin).unwrap_or_else(|error| panic!("{line:?}: {error}"));
         let after = roots.iter().map(|root| facts(&done, root).expect("a vault")).collect();
-        Case { start, line, roots, before, after, is_new }
+        Case { start, line, stdin, roots, before, after, is_new }
+    }
+
+    /// Runs the command.
+    fn act(&self, disk: &SimDisk) -> Result<Exit, String> {
+        mvault_fed(disk, ACT, self.line, self.stdin)
     }
 
     /// Checks one state; `acknowledged` is whether the command said that it was done.
@@ -274,7 +288,7 @@ impl Case {
     fn sweep(&self, name: &str) {
         let calls = {
             let disk = copy(&self.start);
-            mvault(&disk, ACT, self.line).expect("it passes untouched");
+            self.act(&disk).expect("it passes untouched");
             disk.changing_calls().len() as u64
         };
         let mut found = Found::default();
@@ -299,7 +313,7 @@ impl Case {
                 for fault in [Fault::fail(n, failure), Fault::fail(n, failure).forever()] {
                     let disk = copy(&self.start);
                     disk.plan(fault);
-                    let done = mvault(&disk, ACT, self.line);
+                    let done = self.act(&disk);
                     let what = format!("{name}, call {n} fails with {failure:?}, forever {}", fault.forever);
                     found.note(self.check(
                         &disk.after_kill(),
@@ -340,7 +354,7 @@ impl Case {
     fn cut(&self, start: &SimDisk, fault: Fault) -> SimDisk {
         let disk = copy(start);
         disk.plan(fault);
-        let _killed = mvault(&disk, ACT, self.line);
+        let _killed = self.act(&disk);
         disk
     }
 }
@@ -445,7 +459,7 @@ fn a_segment_roll_survives_every_cut_and_error() {
     story.desks_edits();
     let case = Case::new(&story, &["-C", "/v", "commit", "-m", "third"], &["/v"]);
     let done = copy(&case.start);
-    mvault(&done, ACT, case.line).expect("it commits");
+    case.act(&done).expect("it commits");
     assert!(segments(&done) > segments(&case.start), "the commit rolls the log");
     case.sweep("roll");
 }
@@ -543,7 +557,7 @@ fn a_merge_of_packs_survives_every_cut_and_error() {
     story.desks_edits();
     let case = Case::new(&story, &["-C", "/v", "commit", "-m", "third"], &["/v"]);
     let done = copy(&case.start);
-    mvault(&done, ACT, case.line).expect("it commits");
+    case.act(&done).expect("it commits");
     assert!(!packs(&case.start).is_subset(&packs(&done)), "the commit merges packs");
     case.sweep("merge of packs");
 }
@@ -590,4 +604,76 @@ fn bundles_survive_every_cut_and_error() {
     Case::new(&story, &["-C", "/w", "bundle", "create", "/phone.bundle"], &["/w"]).sweep("bundle create");
     story.does(&["-C", "/w", "bundle", "create", "/phone.bundle"]);
     Case::new(&story, &["-C", "/v", "pull", "/phone.bundle"], &["/v"]).sweep("bundle pull");
+}
+
+#[test]
+fn a_write_survives_every_cut_and_error() {
+    let story = Story::new();
+    let line = &["-C", "/v", "write", "continuity.md"];
+    Case::fed(&story, line, b"# Now\nwritten\n", &["/v"]).sweep("write");
+}
+
+#[test]
+fn lines_behind_a_stream_survive_every_cut_and_error() {
+    let mut story = Story::new();
+    story
+        .writes("/v/events/clock.jsonl", "{\"kind\":\"tick\",\"n\":1}\n")
+        .does(&["-C", "/v", "commit", "-m", "clock"]);
+    let line = &["-C", "/v", "write", "--append", "events/clock.jsonl"];
+    Case::fed(&story, line, b"{\"kind\":\"tick\",\"n\":2}\n", &["/v"]).sweep("write --append");
+}
+
+#[test]
+fn a_models_memory_survives_every_cut_and_error() {
+    let story = Story::new();
+    let input = br#"{"command":"create","path":"/memories/a.md","file_text":"remembered\n"}"#;
+    Case::fed(&story, &["-C", "/v", "memory"], input, &["/v"]).sweep("memory");
+}
+
+#[test]
+fn a_handoff_survives_every_cut_and_error() {
+    let story = Story::new();
+    let line = &["-C", "/v", "handoff", "create", "--to", "codex", "finish the parser"];
+    Case::new(&story, line, &["/v"]).sweep("handoff");
+}
+
+#[test]
+fn events_from_standard_input_survive_every_cut_and_error() {
+    let story = Story::new();
+    let input = b"{\"kind\":\"tick\",\"n\":1}\n{\"kind\":\"tick\",\"n\":2}\n";
+    Case::fed(&story, &["-C", "/v", "events", "import", "-"], input, &["/v"]).sweep("events import");
+}
+
+#[test]
+fn an_import_survives_every_cut_and_error() {
+    let mut story = Story::new();
+    story
+        .writes("/old/CONTINUITY.md", "# Continuity\n\nwhat was\n")
+        .writes("/old/SHIPLOG.md", "# Shipped\n\nall of it\n");
+    story.writes("/old/SR-2026-02-22.md", "# Report\n\nquiet\n");
+    Case::new(&story, &["-C", "/v", "import", "mirrordna", "/old"], &["/v"]).sweep("import");
+}
+
+/// A commit that is refused in part: what is refused goes to quarantine, the rest is committed.
+#[test]
+fn a_commit_with_a_refusal_survives_every_cut_and_error() {
+    let mut story = Story::new();
+    story.desks_edits().writes("/v/notes/key.md", concat!("key AKIA", "Z7Q2M4XN6K3VWB5T\n"));
+    let case = Case::new(&story, &["-C", "/v", "commit", "-m", "third"], &["/v"]);
+    assert_eq!(case.act(&copy(&case.start)), Ok(Exit::Refused), "the file with a credential is refused");
+    case.sweep("refusal");
+}
+
+#[test]
+fn a_device_that_is_forgotten_survives_every_cut_and_error() {
+    let mut story = Story::new();
+    story.phones_day().does(&["-C", "/v", "fetch", "pixel"]).desks_edits();
+    Case::new(&story, &["-C", "/v", "remote", "forget", "pixel"], &["/v"]).sweep("remote forget");
+}
+
+#[test]
+fn a_reconcile_survives_every_cut_and_error() {
+    let mut story = Story::new();
+    story.phones_day().does(&["-C", "/v", "fetch", "pixel"]).desks_edits();
+    Case::new(&story, &["-C", "/v", "reconcile"], &["/v"]).sweep("reconcile");
 }
