@@ -76,7 +76,10 @@ pub fn run(cx: &mut Context<'_>, args: &HookArgs) -> CommandResult {
         tell(cx, EMPTY_ANSWER, &[format!("there is no hook {words:?}: mvault hook AGENT EVENT")]);
         return Ok(Exit::Done);
     };
-    let (stdin, told) = read_stdin();
+    let (stdin, told) = match &cx.stdin {
+        Some(given) => (given.clone(), None),
+        None => read_stdin(),
+    };
     let surroundings = surroundings(cx, agent);
     let request = Request { agent, event, stdin: &stdin, surroundings };
     let opener = Opener::new(cx);

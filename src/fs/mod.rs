@@ -33,7 +33,7 @@ pub use lock::{Lock, LockError};
 pub use probe::{Abilities, probe};
 pub use process::process_mark;
 pub use real::{RealDisk, host_name, terminal_columns};
-pub use scratch::{owned_name, remove_abandoned};
+pub use scratch::{owned_name, remove_abandoned, remove_abandoned_temps};
 pub use sim::SimDisk;
 pub use stat::{Attribute, FileKind, Stat};
 pub use trace::{TracedDisk, Watcher};

@@ -18,9 +18,20 @@ pub fn owned_name(what: &str, rest: &str) -> String {
     format!("{what}-{}{rest}", std::process::id())
 }
 
-/// Removes what nobody owns any more in `dir`. Names that vanish meanwhile are no error.
+/// Removes everything in `dir` that nobody owns any more. Names that vanish meanwhile are not an error.
 pub fn remove_abandoned(disk: &dyn Disk, dir: &Dir) -> Result<()> {
-    for (name, _) in dir.list()? {
+    remove_abandoned_named(disk, dir, "")
+}
+
+/// Removes temporary files that [`replace_file`](super::replace_file) left in `dir` when it was killed; everything
+/// else stays.
+pub fn remove_abandoned_temps(disk: &dyn Disk, dir: &Dir) -> Result<()> {
+    remove_abandoned_named(disk, dir, TEMP_PREFIX)
+}
+
+fn remove_abandoned_named(disk: &dyn Disk, dir: &Dir, prefix: &str) -> Result<()> {
+    let names = dir.list()?.into_iter().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
         let is_named_after_living =
             owner(&name.to_string_lossy()).is_some_and(|pid| process_mark(disk, pid).is_some());
         if is_named_after_living {
@@ -56,6 +67,20 @@ fn owner(name: &str) -> Option<u32> {
 mod tests {
     use super::super::RealDisk;
     use super::*;
+
+    #[test]
+    fn only_temporary_files_go_where_other_files_lie() {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        let dir = RealDisk.open_dir(temp.path()).expect("opens");
+        let own_temp = super::super::temp_name().to_string_lossy().into_owned();
+        for name in ["config.toml", "resolve-1", &own_temp, &format!("tmp-{}-0", u32::MAX / 2)] {
+            drop(dir.create_new(name, 0o600).expect("is made"));
+        }
+        remove_abandoned_temps(&RealDisk, &dir).expect("works");
+        let mut left: Vec<_> = dir.list().expect("lists").into_iter().map(|(name, _)| name).collect();
+        left.sort();
+        assert_eq!(left, ["config.toml", "resolve-1", &own_temp]);
+    }
 
     #[test]
     fn what_nobody_owns_goes_and_what_somebody_owns_stays() {

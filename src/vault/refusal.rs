@@ -20,7 +20,7 @@ use crate::gateway::sidecar::Digest256;
 use crate::object::{BlobId, Kind, ObjectHasher, SessionId, VaultPath, shell_word, typed};
 
 pub(super) const REJECTIONS: &str = "rejections";
-const QUARANTINE: &str = "quarantine";
+pub(super) const QUARANTINE: &str = "quarantine";
 /// The longest rejection log that is read.
 const LOG_BYTES_MAX: u64 = 256 << 20;
 /// So many logs, the newest, are looked through for what was refused before.
@@ -186,19 +186,15 @@ impl Vault {
         Ok(Some(kept?))
     }
 
-    /// Appends to the session's rejection log what it does not say yet.
+    /// Adds to the session's rejection log what it does not say yet.
     pub(super) fn log_rejections(&self, refused: &[Refused]) -> Result<()> {
         if refused.is_empty() {
             return Ok(());
         }
         let folder = self.dot.open_or_create_dir(REJECTIONS)?;
         let name = rejection::log_name(self.session.as_ref());
-        let (file, is_new) = match folder.open_write(&name) {
-            Err(error) if error.is_not_found() => (folder.create_new(&name, 0o600)?, true),
-            other => (other?, false),
-        };
-        let known_bytes = file.read_all(LOG_BYTES_MAX)?;
-        let known = rejection::decode(&known_bytes);
+        let mut bytes = folder.try_read(&name, LOG_BYTES_MAX)?.unwrap_or_default();
+        let known = rejection::decode(&bytes);
         let mut new: Vec<Rejection> = Vec::new();
         for refused in refused {
             let entry = self.rejection(refused);
@@ -209,15 +205,12 @@ impl Vault {
         if new.is_empty() {
             return Ok(());
         }
-        let mut bytes = rejection::encode(&new);
-        if known_bytes.last().is_some_and(|last| *last != b'\n') {
-            bytes.insert(0, b'\n');
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            bytes.push(b'\n');
         }
-        file.write_at(&bytes, known_bytes.len() as u64)?;
-        file.sync()?;
-        if is_new {
-            folder.sync()?;
-        }
+        bytes.extend(rejection::encode(&new));
+        // Written whole: after a power cut an appended line could be zeros, which nobody can tell from damage.
+        fs::replace_file(&folder, &name, &bytes, 0o600)?;
         Ok(())
     }
 

@@ -167,35 +167,24 @@ impl Vault {
         Ok(session)
     }
 
-    /// Appends the end of a turn to a session's journal, synced.
+    /// Adds the end of a turn to a session's journal, synced.
     pub fn journal_turn(&mut self, id: &SessionId, origin: SessionOrigin, text: Option<&str>) -> Result<()> {
         let is_open = self.find_session(id)?.is_some_and(|session| session.state == SessionState::Open);
         if !is_open {
             self.begin_session(id, origin)?;
         }
         let turn = Turn { at: self.env.clock.now().rfc3339(), text: text.map(end_of) };
-        let (mut line, _) = seal_line(&turn);
         let folder = self.sessions_folder()?;
         // Two turns at a time would be written to one place.
         let _one_at_a_time = Lock::acquire(&folder, "lock", TURN_WAIT, "a turn of a session")?;
         let name = format!("{id}{TURNS}");
-        let (file, is_new) = match folder.open_write(&name) {
-            Err(error) if error.is_not_found() => (folder.create_new(&name, 0o600)?, true),
-            other => (other?, false),
-        };
-        let size = file.stat()?.size;
-        if size > 0 {
-            let mut last = [0];
-            file.read_exact_at(&mut last, size - 1)?;
-            if last[0] != b'\n' {
-                line.insert(0, b'\n');
-            }
+        let mut bytes = folder.try_read(&name, TURNS_BYTES_MAX)?.unwrap_or_default();
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            bytes.push(b'\n');
         }
-        file.write_at(&line, size)?;
-        file.sync()?;
-        if is_new {
-            folder.sync()?;
-        }
+        bytes.extend(seal_line(&turn).0);
+        // Written whole: after a power cut an appended line could be zeros, which nobody can tell from damage.
+        fs::replace_file(&folder, &name, &bytes, 0o600)?;
         Ok(())
     }
 

@@ -54,8 +54,6 @@ fn is_sound<T: Serialize + DeserializeOwned>(line: &[u8]) -> bool {
 /// How a file is made.
 #[derive(Clone, Copy)]
 enum Form {
-    /// Lines that are appended: the last one can be torn.
-    Appended(IsSound),
     /// Lines that are replaced all at once.
     Lines(IsSound),
     /// One line, or the many lines that earlier programs wrote for one.
@@ -87,9 +85,9 @@ fn all(dot: &Dir) -> Result<Vec<(&'static str, String, Form)>> {
         for (name, _) in dir.list()? {
             let Some(name) = name.to_str() else { continue };
             let form = match folder {
-                REJECTIONS_IN if name.ends_with(".jsonl") => Form::Appended(is_sound::<Rejection>),
+                REJECTIONS_IN if name.ends_with(".jsonl") => Form::Lines(is_sound::<Rejection>),
                 SESSIONS_IN if name.ends_with(ENDING) => Form::One(is_sound::<Session>),
-                SESSIONS_IN if name.ends_with(TURNS) => Form::Appended(is_sound::<Turn>),
+                SESSIONS_IN if name.ends_with(TURNS) => Form::Lines(is_sound::<Turn>),
                 _ => continue,
             };
             files.push((folder, name.to_owned(), form));
@@ -115,19 +113,12 @@ fn open(dot: &Dir, folder: &str) -> Result<Option<Dir>> {
 }
 
 fn damaged_lines(bytes: &[u8], form: Form) -> Vec<usize> {
-    let (is_sound, may_be_torn) = match form {
+    let is_sound = match form {
         Form::One(is_sound) => return if is_sound(bytes.trim_ascii_end()) { Vec::new() } else { vec![1] },
-        Form::Lines(is_sound) => (is_sound, false),
-        Form::Appended(is_sound) => (is_sound, true),
+        Form::Lines(is_sound) => is_sound,
     };
-    let lines = bytes.split_inclusive(|b| *b == b'\n').zip(1..);
-    let is_damaged = |line: &[u8]| {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        // A line that a killed writer tore was never acknowledged; one with zeros in it was no writer's.
-        let is_torn = may_be_torn && text.len() == line.len() && !text.contains(&0);
-        !text.is_empty() && !is_torn && !is_sound(text)
-    };
-    lines.filter(|(line, _)| is_damaged(line)).map(|(_, number)| number).collect()
+    let lines = bytes.split(|b| *b == b'\n').zip(1..);
+    lines.filter(|(line, _)| !line.is_empty() && !is_sound(line)).map(|(_, number)| number).collect()
 }
 
 impl Vault {

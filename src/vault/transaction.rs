@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::open::LOCK;
+use super::refusal::{QUARANTINE, REJECTIONS};
+use super::session::SESSIONS;
 use super::{Result, Vault};
 use crate::fs::{self, Lock};
 use crate::object::{Commit, CommitId, Kind, Lamport, Signature, Source, TreeId};
@@ -76,14 +78,30 @@ impl Vault {
         Ok(lock)
     }
 
-    /// Removes what killed processes left in the folder of temporary files. That it cannot be removed harms nothing.
+    /// Removes what killed processes left in the folder of temporary files and beside the files of `.mvault`. That it
+    /// cannot be removed harms nothing.
     fn remove_scratch(&mut self) {
-        let removed = self.dot.open_dir(SCRATCH).and_then(|dir| fs::remove_abandoned(&*self.disk, &dir));
-        match removed {
-            Err(error) if !error.is_not_found() => {
-                self.notices.push(format!("what a killed command left in .mvault/{SCRATCH} stays: {error}"));
-            }
-            _ => {}
+        let scratch = self.dot.open_dir(SCRATCH).and_then(|dir| fs::remove_abandoned(&*self.disk, &dir));
+        self.note_leftovers(SCRATCH, scratch);
+        let beside = fs::remove_abandoned_temps(&*self.disk, &self.dot);
+        self.note_leftovers("", beside);
+    }
+
+    /// Does the same in the folders of small files, which can be long.
+    pub(super) fn remove_leftover_temps(&mut self) {
+        for name in [SESSIONS, REJECTIONS, QUARANTINE] {
+            let removed =
+                self.dot.open_dir(name).and_then(|dir| fs::remove_abandoned_temps(&*self.disk, &dir));
+            self.note_leftovers(name, removed);
+        }
+    }
+
+    fn note_leftovers(&mut self, folder: &str, removed: fs::Result<()>) {
+        if let Err(error) = removed
+            && !error.is_not_found()
+        {
+            self.notices
+                .push(format!("could not remove what a killed command left in .mvault/{folder}: {error}"));
         }
     }
 

@@ -221,6 +221,7 @@ impl Case {
 
     /// Checks one state; `acknowledged` is whether the command said that it was done.
     fn check(&self, disk: &SimDisk, acknowledged: bool, what: &str) -> Result<(), String> {
+        bury(disk);
         if self.is_new && !acknowledged {
             // What was cut is begun again by the same command, unless it was made before the cut.
             let again = mvault(disk, ACT + 1, self.line);
@@ -279,6 +280,12 @@ impl Case {
             for line in [&["-C", root, "note", "later"][..], &["-C", root, "commit", "-m", "later"]] {
                 mvault(disk, ACT + 7, line)
                     .map_err(|error| format!("{what}: {line:?} afterwards: {error}"))?;
+            }
+            let dot = Path::new(root).join(".mvault");
+            let left: Vec<PathBuf> =
+                disk.files().into_keys().filter(|path| is_temporary(path, &dot)).collect();
+            if !left.is_empty() {
+                return fail(format!("{left:?} are left"));
             }
         }
         Ok(())
@@ -357,6 +364,24 @@ impl Case {
         let _killed = self.act(&disk);
         disk
     }
+}
+
+/// Gives the temporary files of this process to one that is dead, as the killed command would be.
+fn bury(disk: &SimDisk) {
+    let (own, dead) = (format!("tmp-{}-", std::process::id()), format!("tmp-{}-", u32::MAX / 2));
+    for path in disk.files().into_keys() {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        if name.contains(&own) {
+            let dir = disk.open_dir(path.parent().expect("a folder")).expect("it is there");
+            dir.rename(name, &dir, name.replace(&own, &dead)).expect("a new name");
+        }
+    }
+}
+
+/// Returns `true` for what only a command that runs may have in a vault's folder `dot`.
+fn is_temporary(path: &Path, dot: &Path) -> bool {
+    let name = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"tmp-"));
+    path.starts_with(dot.join("tmp")) || (name && path.parent() == Some(dot))
 }
 
 #[derive(Default)]
@@ -676,4 +701,17 @@ fn a_reconcile_survives_every_cut_and_error() {
     let mut story = Story::new();
     story.phones_day().does(&["-C", "/v", "fetch", "pixel"]).desks_edits();
     Case::new(&story, &["-C", "/v", "reconcile"], &["/v"]).sweep("reconcile");
+}
+
+#[test]
+fn the_end_of_a_turn_survives_every_cut_and_error() {
+    let mut story = Story::new();
+    story.does(&["-C", "/v", "session", "start", "s1"]).desks_edits();
+    let input = br#"{"session_id":"s1","cwd":"/v","hook_event_name":"Stop","last_assistant_message":"done"}"#;
+    let case = Case::fed(&story, &["-C", "/v", "hook", "claude-code", "stop"], input, &["/v"]);
+    let done = copy(&case.start);
+    case.act(&done).expect("it passes");
+    let turns = done.files().into_iter().find(|(path, _)| path.ends_with("sessions/s1.turns"));
+    assert!(turns.is_some_and(|(_, bytes)| !bytes.is_empty()), "the turn is in the session's journal");
+    case.sweep("hook stop");
 }

@@ -95,6 +95,9 @@ pub fn gc(vault: &mut Vault, request: &GcRequest, told: &(dyn Fn(u64, u64) + Syn
     let _only_one = Lock::acquire(&vault.dot, LOCK, Duration::ZERO, "gc").map_err(at_work)?;
     let (guard, lock) = Guard::take(vault, request)?;
     refuse_newer(vault, request)?;
+    if !request.is_dry {
+        vault.remove_leftover_temps();
+    }
     let gone = match &request.retention {
         Some(retention) => retention.gone(vault)?,
         None => Vec::new(),
