@@ -259,19 +259,37 @@ impl<'a> Shelf<'a> {
         (hash_object(found.entry.kind, &data) == found.entry.id).then_some(data)
     }
 
-    /// Returns a dictionary, verified when it was read first.
+    /// Returns a dictionary, verified when it was read first. One that stands whole is looked for: a dictionary that
+    /// itself needs one would lead round in a circle.
     pub(super) fn dictionary(&self, id: ObjectId) -> Result<Arc<DDict<'static>>> {
         let known = || self.store.0.dictionaries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dictionary) = known().get(&id) {
             return Ok(dictionary.clone());
         }
-        let dictionary = Arc::new(DDict::create(&self.find(id)?.data));
+        let bytes = self.store.with_reload(|| self.whole_copy(id))?.ok_or_else(|| self.store.missing(id))?;
+        let dictionary = Arc::new(DDict::create(&bytes));
         known().insert(id, dictionary.clone());
         Ok(dictionary)
     }
 
-    fn find(&self, id: ObjectId) -> Result<Object> {
-        self.try_find(id)?.ok_or_else(|| self.store.missing(id))
+    /// Returns the verified bytes of an object from a record that is made on nothing else.
+    fn whole_copy(&self, id: ObjectId) -> Result<Option<Vec<u8>>> {
+        let mut copies: Vec<Found> = self.pending(&id).into_iter().collect();
+        let mut error = self.store.each_record(&id, &mut |found| {
+            copies.push(found);
+            true
+        })?;
+        for copy in copies {
+            if copy.entry.is_recipe || copy.entry.form != Form::Whole {
+                error = error.or(Some(self.damaged(&copy, "a dictionary must stand whole")));
+                continue;
+            }
+            match self.decode(&copy, None).and_then(|bytes| self.check(&copy, &bytes).map(|()| bytes)) {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(damage) => error = error.or(Some(damage)),
+            }
+        }
+        error.map_or(Ok(None), Err)
     }
 
     /// Returns the bytes of a chunk or of a recipe below the top.

@@ -267,3 +267,31 @@ fn a_dictionary_is_a_blob_that_its_records_name() {
     craft(&without, &[(entry, frame)]);
     refused(&without, blob_id(&body), "missing");
 }
+
+// Fuzzing found a pack in which a dictionary was compressed with itself: reading it went round until the stack was
+// used up.
+#[test]
+fn a_dictionary_that_needs_a_dictionary_is_refused() {
+    let samples: Vec<Vec<u8>> = (0..400).map(|n| prose(n, 600)).collect();
+    let [first, second] =
+        [&samples[..200], &samples[200..]].map(|of| zstd::dict::from_samples(of, 8 << 10).expect("trained"));
+    let with = |dictionary: &[u8], bytes: &[u8]| {
+        let mut encoder = zstd::bulk::Compressor::with_dictionary(3, dictionary).expect("an encoder");
+        let entry =
+            Entry { form: Form::Dictionary(blob_id(dictionary)), ..whole(blob_id(bytes), bytes.len()) };
+        (entry, encoder.compress(bytes).expect("compressed"))
+    };
+    let body = prose(1000, 600);
+    for records in [
+        vec![with(&first, &first), with(&first, &body)],
+        vec![with(&first, &second), with(&second, &first), with(&first, &body)],
+    ] {
+        let place = Place::new();
+        craft(&place, &records);
+        for (entry, _) in &records {
+            let read = place.reopen().try_find(entry.id);
+            assert!(read.is_err_and(|error| error.is_damage()), "{} is read", entry.id);
+        }
+        assert!(!problems(&place.reopen()).is_empty(), "verify reports it");
+    }
+}
