@@ -8,6 +8,8 @@
 //! `MVAULT_FAIL_POINTS=N` tries N points of each sweep, spread evenly, with one error each; `MVAULT_FAIL_POINTS=all`
 //! every error at every point.
 
+#![allow(clippy::print_stdout)] // how much was tried
+
 use super::kill::Point;
 use super::sweep::Sweep;
 use super::{commit, vault_of_two_states};
@@ -15,17 +17,17 @@ use super::{commit, vault_of_two_states};
 /// How many points a sweep has if nothing else is said.
 const POINTS: usize = 24;
 
-/// An error, as strace calls it and as the program tells it.
+/// An error, as strace calls it and, in small letters, as the program reports it.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure {
     pub errno: &'static str,
     pub words: &'static str,
 }
 
-const IO: Failure = Failure { errno: "EIO", words: "nput/output error" };
+const IO: Failure = Failure { errno: "EIO", words: "input/output error" };
 const FULL: Failure = Failure { errno: "ENOSPC", words: "no space left on device" };
-const DENIED: Failure = Failure { errno: "EACCES", words: "ermission denied" };
-const HANDLES: Failure = Failure { errno: "EMFILE", words: "oo many open files" };
+const DENIED: Failure = Failure { errno: "EACCES", words: "permission denied" };
+const HANDLES: Failure = Failure { errno: "EMFILE", words: "too many open files" };
 
 /// The errors that a call can have.
 fn failures(point: &Point) -> &'static [Failure] {
@@ -55,6 +57,7 @@ fn sweep(sweep: &Sweep<'_>) {
         }
     }
     let told = tried.iter().filter(|(point, failure)| sweep.try_failure(point, *failure)).count();
+    println!("mvault {}: {} errors at {} points, {told} reported", sweep.command(), tried.len(), all.len());
     assert!(told * 2 > tried.len(), "hardly an error was noticed: {told} of {}", tried.len());
 }
 
@@ -76,4 +79,20 @@ fn a_checkout_in_which_any_call_fails_leaves_the_old_or_the_new_state_and_says_s
 fn a_checkout_of_many_files_in_which_any_call_fails_leaves_the_old_or_the_new_state_and_says_so() {
     let place = super::vault_of_many_files();
     sweep(&Sweep::of(&place, &["checkout", "main~1"]));
+}
+
+#[test]
+fn a_pull_in_which_any_call_fails_leaves_the_old_or_the_new_state_and_says_so() {
+    let place = super::two_devices_apart();
+    sweep(&Sweep::of(&place, &["pull", "../far"]).beside("far"));
+}
+
+#[test]
+fn a_gc_in_which_any_call_fails_leaves_the_old_or_the_new_state_and_says_so() {
+    let place = vault_of_two_states();
+    commit(&place, "new");
+    place.write("notes/small.md", "short\n");
+    commit(&place, "small");
+    super::commit_deletions(&place);
+    sweep(&Sweep::of(&place, &["gc"]));
 }
