@@ -2,14 +2,15 @@
 //! an editor with an old version open, or an agent that writes back what it remembers.
 //!
 //! - A file that equals an older version is refused if lines that another device wrote since are gone again, or lines
-//!   that it removed are back. With `--allow` it is an edit like any other.
+//!   that it removed are back. With `--allow` it is an edit like any other. Line ends, blanks at the end of lines, empty
+//!   lines and a byte order mark make no difference: editors change them when they save.
 //! - A version with something new in it is refused only if it brings back two or more lines that another device
 //!   replaced, and has none of those that it wrote instead: nobody types old lines again. If lines of another device
 //!   are merely gone from it, that is an edit: who deletes a task that is done looks the same.
 //! - What this device wrote itself does not count, unless two agents' sessions wrote it. Neither does a file that
 //!   `checkout REV -- PATH` put back, nor content that was written by a program which named the version it replaces.
 //!
-//! Limits: history further back than [`COMMITS_LOOKED_AT`] commits, for a version with something new in it than
+//! Limits: history further back than [`COMMITS_LOOKED_AT`] commits, for a version with something new in its bytes than
 //! [`MERGES_LOOKED_AT`], is not looked through; nor are more than [`FILES_LOOKED_AT`] files of one commit.
 
 use std::collections::{BTreeMap, HashMap};
@@ -94,17 +95,33 @@ pub(super) fn taken_back(
     let head = vault.head()?;
     let is_older = vault.store.knows(new.object())?;
     let steps = if is_older { COMMITS_LOOKED_AT } else { MERGES_LOOKED_AT };
-    for step in Walk::new(&vault.store, [head])?.take(steps) {
+    let mut form = None;
+    let mut compared = old;
+    let mut is_looked_at = is_older;
+    for (place, step) in Walk::new(&vault.store, [head])?.take(steps).enumerate() {
         let (id, commit) = step?;
-        if is_older && file.version(&commit)? == Some(new) {
-            if was_checked_out(vault, path, new)? {
+        let Some(version) = file.version(&commit)? else { continue };
+        let mut is_same = version == new;
+        if !is_same && version != compared && place < MERGES_LOOKED_AT {
+            let form = match &form {
+                Some(form) => form,
+                None => form.insert(form_of(&bytes()?)),
+            };
+            is_same = form.is_some() && file.text(Some(version))?.and_then(|text| form_of(&text)) == *form;
+            compared = version;
+        }
+        if is_same {
+            if was_checked_out(vault, path, version)? {
                 return Ok(None);
             }
             let since = file.history.only_in(&[head], &[id])?;
             return file.lost_since(&since, old, &bytes()?, id);
         }
-        if !is_older && file.is_of_others(&commit) && file.is_changed_by(&commit)? {
-            return file.returned(&commit, old, &bytes()?);
+        if !is_looked_at && file.is_of_others(&commit) && file.is_changed_by(&commit)? {
+            is_looked_at = true;
+            if let Some(finding) = file.returned(&commit, old, &bytes()?)? {
+                return Ok(Some(finding));
+            }
         }
     }
     Ok(None)
@@ -145,6 +162,7 @@ type Lines<'t> = HashMap<&'t [u8], usize>;
 
 fn lines(text: &[u8]) -> Lines<'_> {
     let mut lines = Lines::new();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for line in text.split(|byte| *byte == b'\n') {
         let line = line.trim_ascii();
         if !line.is_empty() {
@@ -152,6 +170,18 @@ fn lines(text: &[u8]) -> Lines<'_> {
         }
     }
     lines
+}
+
+/// Returns a text without what editors change by themselves: line ends, blanks at the end of lines, empty lines, a byte
+/// order mark; none if nothing is left, or if it cannot be compared.
+fn form_of(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() as u64 > COMPARED_BYTES_MAX || text.contains(&0) {
+        return None;
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty());
+    let form = lines.collect::<Vec<_>>().join(&b'\n');
+    (!form.is_empty()).then_some(form)
 }
 
 /// Returns how many more times a line comes in `these` than in `those`.

@@ -329,6 +329,24 @@ fn a_stale_write_back_of_one_file_is_refused_with_the_lines_it_takes_back() {
     write(&["--if-match", &hash]).code(0);
 }
 
+/// The old version came back with other line ends, or without the line end of its last line, as editors and agents save
+/// it: it was no older version to the byte, so the phone's line went without a word.
+#[test]
+fn a_stale_version_in_another_form_is_refused_and_a_new_form_alone_is_not() {
+    let place = with_a_line_of_the_phone();
+    for stale in
+        ["# C\r\n\r\nv1\r\nold\r\n", "# C\n\nv1\nold", "\u{feff}# C\n\nv1\nold\n", "# C  \nv1\nold\n\n"]
+    {
+        place.write("mac/continuity.md", stale);
+        let told = super::on(&place, "mac", &["commit", "--json"]).code(3).json();
+        assert_eq!(super::reasons(&told, "rejected"), ["restored continuity.md"], "{stale:?}");
+        assert_eq!(told["rejected"][0]["lines"][0], "written by pixel: phone line");
+        super::on(&place, "mac", &["write", "continuity.md"]).stdin(stale).code(3);
+    }
+    place.write("mac/continuity.md", "\u{feff}# C\r\n\r\nv1\r\nold\r\nphone line");
+    super::on(&place, "mac", &["commit"]).code(0);
+}
+
 #[test]
 fn what_a_person_puts_back_on_purpose_is_an_edit() {
     let place = with_a_line_of_the_phone();
