@@ -163,11 +163,16 @@ fn ignore_rules_of_another_device_are_not_in_force_before_they_are_accepted() {
     let status = on(&place, "mac", &["status"]).json();
     assert_eq!(status["changes"].as_array().map(Vec::len), Some(2), "{status}");
     assert_eq!(status["ignores_withheld"].as_array().map(Vec::len), Some(2), "{status}");
+    // Only `status` said it, which agents rarely ask for.
+    let boot = on(&place, "mac", &["boot"]).code(0).stdout();
+    assert!(boot.contains("2 files of ignore rules not in force"), "{boot}");
+    assert!(boot.contains("- sub/.mvaultignore\n"), "{boot}");
     on(&place, "mac", &["commit"]).ok();
     on(&place, "mac", &["write", "third.md"]).stdin("x\n").ok();
     on(&place, "mac", &["reconcile", "--allow", "rules"]).ok();
     place.write("mac/fourth.md", "hidden now\n");
     assert_eq!(on(&place, "mac", &["status"]).json()["changes"].as_array().map(Vec::len), Some(0));
+    assert!(!on(&place, "mac", &["boot"]).code(0).stdout().contains("ignore rules"));
     // An edit here is an acceptance, and says so.
     place.write("pixel/.mvaultignore", "*.tmp\n*.bak\n");
     on(&place, "pixel", &["commit"]).ok();

@@ -87,6 +87,9 @@ fn a_locked_folder_waits_and_every_command_and_the_other_device_go_on() {
     ] {
         done(&place, "mac", args);
     }
+    // An agent that reads the old file from disk has to know.
+    let boot = done(&place, "mac", &["boot"]).stdout();
+    assert!(boot.contains("3 files could not be updated") && boot.contains("- d/f.md ("), "{boot}");
     done(&place, "pixel", &["sync", "../mac"]);
     let head = done(&place, "mac", &["show", "main:d/f.md"]).stdout();
     assert_eq!(head, "one\ntwo\n", "no commit took the waiting file's old bytes for an edit");

@@ -24,6 +24,8 @@ const EVENT_CHARS_MAX: usize = 600;
 const NOTE_CHARS_MAX: usize = 1_200;
 /// So many rejections are told.
 const REJECTIONS_TOLD: usize = 10;
+/// So many files that wait are told, of each kind.
+const WAITING_TOLD: usize = 10;
 /// So many tasks that were left are told, of those for this agent and of the others.
 const HANDOFFS_TOLD: usize = 8;
 /// How many links are followed one after the other.
@@ -319,6 +321,7 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
     if !pending.stuck.is_empty() {
         words.push(format!("{} cannot be processed", count(pending.stuck.len(), "head")));
     }
+    items.extend(waiting_items(vault, &mut words)?);
     let (left, told) = open_handoffs(vault, agent)?;
     items.extend(left);
     words.extend(told);
@@ -345,6 +348,45 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
         }
     }
     Ok((items, words))
+}
+
+/// Tells which ignore rules of other devices are not in force, and which files could not be changed and hold an older
+/// version.
+fn waiting_items(vault: &Vault, words: &mut Vec<String>) -> Result<Vec<Item>> {
+    let list = |lines: Vec<String>| -> String {
+        let more = lines.len().saturating_sub(WAITING_TOLD);
+        let mut text: String = lines.iter().take(WAITING_TOLD).map(|line| format!("- {line}\n")).collect();
+        if more > 0 {
+            text.push_str(&format!("and {more} more\n"));
+        }
+        text
+    };
+    let mut items = Vec::new();
+    let ignores = vault.withheld_ignores()?;
+    if !ignores.is_empty() {
+        words.push(format!("{} of ignore rules not in force", count(ignores.len(), "file")));
+        items.push(Item {
+            name: "ignore rules of other devices".into(),
+            label: "not in force until a person accepts them".into(),
+            text: list(ignores.iter().map(ToString::to_string).collect()),
+            id: None,
+            command: typed("reconcile --allow rules"),
+            importance: 25,
+        });
+    }
+    let waits = vault::waiting_paths(vault)?;
+    if !waits.is_empty() {
+        words.push(format!("{} could not be updated", count(waits.len(), "file")));
+        items.push(Item {
+            name: "files that could not be updated".into(),
+            label: "the disk holds older versions; every command tries again".into(),
+            text: list(waits.iter().map(|wait| format!("{} ({})", wait.path, wait.why)).collect()),
+            id: None,
+            command: typed("status"),
+            importance: 24,
+        });
+    }
+    Ok(items)
 }
 
 /// Tells tasks that were left, those for this agent and device first. A stream that cannot be read is the
