@@ -168,11 +168,13 @@ fn beginning(section: &str, most: usize) -> String {
         used += units(line);
         out.push_str(line);
     }
-    // A line that is longer than all the room: as much of it as fits.
-    if out.trim().is_empty()
-        && let Some(line) = lines.next()
+    // A line so long that half of the room or more would stay empty (a paragraph is one line in many notes): as much of
+    // it as fits.
+    let is_first = out.trim().is_empty();
+    if used <= head_most / 2
+        && let Some(line) = lines.next_if(|line| is_first || !is_unchecked(line))
     {
-        let part = cut(line, head_most.saturating_sub(1));
+        let part = cut(line, head_most.saturating_sub(used + 1));
         used += units(&part) + 1;
         out.push_str(part.trim_end());
         out.push('\n');
@@ -336,6 +338,18 @@ mod tests {
         assert_eq!(shown[1], Shown::Whole, "a long file does not crowd out what is open: {packed}");
         let (packed, shown) = pack(&[item("one-line.md", &"word ".repeat(9_000), 0)], 3_000, "m1");
         assert!(matches!(shown[0], Shown::Part(_)) && packed.contains("word word"), "{packed}");
+    }
+
+    /// A note whose paragraphs are one line each was told as its heading alone: the first paragraph was longer than the
+    /// room, and only a section's very first line was ever cut.
+    #[test]
+    fn a_paragraph_that_is_one_long_line_is_told_as_far_as_there_is_room() {
+        let text = format!("# Plan\n\n{}\n- [ ] open thing\n", "a word of it ".repeat(2_000));
+        let (out, shown) = pack(&[item("continuity.md", &text, 0)], 2_000, "mark");
+        assert!(out.matches("a word of it").count() > 80, "{out}");
+        assert!(out.contains("# Plan\n") && out.contains("- [ ] open thing"), "{out}");
+        assert!(matches!(shown[0], Shown::Part(_)));
+        assert!(units(&out) <= 2_000);
     }
 
     #[test]
