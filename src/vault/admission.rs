@@ -353,11 +353,27 @@ impl<'a> Admission<'a> {
             self.zeros(path, seen, body, before)?,
             self.rewritten(path, body, before, origin)?,
             self.syntax(seen, before)?,
-            typos::look(path, if let Body::Whole(bytes) = body { Some(bytes) } else { None }),
+            self.slips(path, body, before, origin)?,
             self.secret(seen, body, before)?,
             self.runs(candidate, seen, body, origin)?,
         ];
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// What of a `vault.toml` is most likely a slip.
+    fn slips(
+        &self,
+        path: &VaultPath,
+        body: Body<'_>,
+        before: &Before<'_>,
+        origin: Origin,
+    ) -> Result<Option<Finding>> {
+        if path.as_bytes() != RULES_FILE.as_bytes() {
+            return Ok(None);
+        }
+        let bytes = if let Body::Whole(bytes) = body { Some(bytes) } else { None };
+        let names = if origin == Origin::Elsewhere { typos::Names::Arriving } else { typos::Names::Written };
+        Ok(typos::look(bytes, before.bytes()?.as_deref(), names))
     }
 
     /// Judges the content of a file that other devices made, or a merge.
