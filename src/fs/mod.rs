@@ -210,6 +210,10 @@ pub trait RawDir: Send + Sync + fmt::Debug {
     fn stat(&self, name: &OsStr) -> io::Result<Stat>;
     /// Tells about this folder itself.
     fn stat_self(&self) -> io::Result<Stat>;
+    /// Tells about this folder itself, with a number that two folders share while they are on the same mount.
+    fn stat_and_mount(&self) -> io::Result<(Stat, u64)> {
+        self.stat_self().map(|stat| (stat, stat.device))
+    }
     /// Sets the permission bits of this folder itself.
     fn set_mode_self(&self, mode: u32) -> io::Result<()>;
     /// Lists the names, in any order, with what they stand for where the disk knows without a stat.
@@ -397,6 +401,11 @@ impl Dir {
     /// Tells about this folder itself.
     pub fn stat_self(&self) -> Result<Stat> {
         self.err_self("examine", self.raw.stat_self())
+    }
+
+    /// Tells about this folder itself, with a number that two folders share while they are on the same mount.
+    pub fn stat_and_mount(&self) -> Result<(Stat, u64)> {
+        self.err_self("examine", self.raw.stat_and_mount())
     }
 
     /// Sets the permission bits of this folder itself.

@@ -133,6 +133,24 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
     }
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn stat_of_statx(stat: &rustix::fs::Statx) -> Stat {
+    let ns =
+        |time: rustix::fs::StatxTimestamp| i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+    Stat {
+        kind: kind_of(FileType::from_raw_mode(stat.stx_mode.into())).unwrap_or(FileKind::Special),
+        size: stat.stx_size,
+        mode: u32::from(stat.stx_mode) & 0o7777,
+        owner: stat.stx_uid,
+        group: stat.stx_gid,
+        mtime_ns: ns(stat.stx_mtime),
+        ctime_ns: ns(stat.stx_ctime),
+        inode: stat.stx_ino,
+        device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        blocks: stat.stx_blocks,
+    }
+}
+
 impl RawDir for RealDir {
     fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn RawDir>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -170,6 +188,20 @@ impl RawDir for RealDir {
 
     fn stat_self(&self) -> io::Result<Stat> {
         retry(|| rustix::fs::fstat(&self.fd)).map(|s| stat_of(&s))
+    }
+
+    /// A bind mount has the device of what it shows, so the device alone does not tell. Before Linux 5.8 there
+    /// is nothing else.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn stat_and_mount(&self) -> io::Result<(Stat, u64)> {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        match retry(|| statx(&self.fd, c"", AtFlags::EMPTY_PATH, wanted)) {
+            Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).contains(wanted) => {
+                Ok((stat_of_statx(&found), found.stx_mnt_id))
+            }
+            _ => self.stat_self().map(|stat| (stat, stat.device)),
+        }
     }
 
     fn set_mode_self(&self, mode: u32) -> io::Result<()> {
@@ -354,5 +386,23 @@ impl RawFile for RealFile {
         // leaves by unlink alone, which keeps mapped pages alive; nothing of ours truncates it.
         let map = unsafe { memmap2::Mmap::map(&self.file) }?;
         Ok(Map::Mapped(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fs::{Disk, RealDisk};
+
+    /// The stat cache compares the two.
+    #[test]
+    fn a_folder_has_the_same_stat_with_its_mount_as_without() {
+        let place = tempfile::tempdir().expect("a folder");
+        for path in [place.path(), std::path::Path::new("/dev")] {
+            let dir = RealDisk.open_dir(path).expect("opens");
+            let (with, _) = dir.stat_and_mount().expect("is examined");
+            let without = dir.stat_self().expect("is examined");
+            assert_eq!((with.device, with.inode), (without.device, without.inode), "{}", path.display());
+            assert!(with == without || path != place.path(), "{with:?}, {without:?}");
+        }
     }
 }

@@ -151,6 +151,10 @@ impl RawDir for TracedDir {
         self.raw.stat_self()
     }
 
+    fn stat_and_mount(&self) -> io::Result<(Stat, u64)> {
+        self.raw.stat_and_mount()
+    }
+
     fn set_mode_self(&self, mode: u32) -> io::Result<()> {
         self.trace.tell(format_args!("chmod {:?} to {mode:o}", self.path), self.raw.set_mode_self(mode))
     }

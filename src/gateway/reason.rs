@@ -72,10 +72,12 @@ pub enum Reason {
     Repaired,
     /// It was edited while a newer version of it waits to be put in place.
     Waiting,
+    /// A folder on which something was mounted that is not mounted now.
+    NotMounted,
 }
 
 /// All reasons with their codes, in the order in which they are asked.
-const CODES: [(Reason, &str); 32] = [
+const CODES: [(Reason, &str); 33] = [
     (Reason::Emptied, "emptied"),
     (Reason::NulFilled, "nul-filled"),
     (Reason::StreamRewritten, "stream-rewritten"),
@@ -108,6 +110,7 @@ const CODES: [(Reason, &str); 32] = [
     (Reason::Evicted, "evicted"),
     (Reason::Repaired, "repaired"),
     (Reason::Waiting, "waiting"),
+    (Reason::NotMounted, "not-mounted"),
 ];
 
 impl Reason {
@@ -144,6 +147,7 @@ impl Reason {
                 | Reason::BundleForeign
                 | Reason::Evicted
                 | Reason::Repaired
+                | Reason::NotMounted
         )
     }
 
@@ -196,6 +200,7 @@ impl Reason {
                 "a sync service left only a placeholder of it here; the vault keeps its version"
             }
             Reason::Repaired => "it was set aside by a repair",
+            Reason::NotMounted => "it is not mounted; its files stay as they were",
             Reason::Waiting => "the vault has another version that could not be put in place yet",
         }
     }
@@ -264,6 +269,7 @@ impl Reason {
                 typed("checkout main --").path(path),
                 allow("to keep yours instead")
             ),
+            Reason::NotMounted => not_mounted(path),
             Reason::Evicted => "open it once where the service runs to have it here again".to_owned(),
             Reason::Special | Reason::ReservedFolder => "nothing needs to be done".to_owned(),
         }
@@ -283,6 +289,10 @@ impl Reason {
             _ => "nothing of it was taken; copy it once more from where it was made".to_owned(),
         }
     }
+}
+
+fn not_mounted(path: &[u8]) -> String {
+    format!("mount it; if it is no longer a mount, {} takes what is there now", typed("commit").path(path))
 }
 
 #[cfg(test)]

@@ -97,10 +97,12 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
     tell_evicted(vault, &gathered.passed_over)?;
     gathered.write_sidecars(vault)?.into_iter().for_each(|wait| waits.put(wait));
     if gathered.changes.is_empty() {
+        vault.keep_mounts(&index, &waits, &gathered)?;
         vault.save_index((&index, &waits), base_tree, &gathered.refreshed, &gathered.listed);
         return Ok(CommitOutcome::of(gathered, None));
     }
     let tree = write_tree(vault, &mut gathered.writer, base_tree, &gathered.changes)?;
+    vault.keep_mounts(&index, &waits, &gathered)?;
     vault.check_changes(&index, &gathered.changes, &gathered.writer, tree)?;
     let (parents, draft, operation) = place(vault, request, &gathered.changes)?;
     let commit = vault.draft_commit(tree, parents, draft)?;
@@ -346,9 +348,15 @@ impl Vault {
 pub fn local_changes(vault: &mut Vault, paths: &[VaultPath]) -> Result<worktree::LocalChanges> {
     let tree = vault.standing_tree()?;
     let (index, waits) = vault.index_and_waits(tree)?;
-    let withheld = vault.withheld_rules();
-    let input =
-        ScanInput { root: &vault.root, index: &index, traits: vault.traits(), paths, withheld: &withheld };
+    let (withheld, mounts) = (vault.withheld_rules(), vault.mounts()?);
+    let input = ScanInput {
+        root: &vault.root,
+        index: &index,
+        traits: vault.traits(),
+        paths,
+        withheld: &withheld,
+        mounts: &mounts,
+    };
     let scan = vault.scan_what_is_read(input)?;
     let mut local = worktree::hash_candidates(&vault.root, &scan, None);
     local.changes.retain(|change| !is_in_place(&waits, change));

@@ -88,13 +88,14 @@ pub fn against_disk(vault: &mut Vault, old: Option<TreeId>, paths: &[VaultPath])
         Some(old) if old != standing && vault.parked().is_some() => {
             // What stands on disk while parked is no tree of the store: compare file by file.
             let (index, waits) = vault.index_and_waits(old)?;
-            let withheld = vault.withheld_rules();
+            let (withheld, mounts) = (vault.withheld_rules(), vault.mounts()?);
             let input = ScanInput {
                 root: &vault.root,
                 index: &index,
                 traits: vault.traits(),
                 paths,
                 withheld: &withheld,
+                mounts: &mounts,
             };
             let scan = worktree::scan(input)?;
             let mut local = worktree::hash_candidates(&vault.root, &scan, None);

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use super::admission::{self, Admission, Finding, Verdict};
 use super::growth::Judging;
+use super::mounts::MountsSeen;
 use super::refusal::Refused;
 use super::{Result, Vault};
 use crate::gateway::Reason;
@@ -42,6 +43,7 @@ pub(super) struct Gathered {
     pub digests: BTreeMap<VaultPath, Digest256>,
     /// Sidecars to be written beside their files, and those to be removed with them.
     pub sidecars: Vec<(VaultPath, Option<Vec<u8>>)>,
+    pub mounts: MountsSeen,
 }
 
 /// Stores what differs on disk. Without an admission everything that can be read is taken.
@@ -53,7 +55,19 @@ pub(super) fn gather(
 ) -> Result<Gathered> {
     let seen_ns = worktree::file_system_now(&vault.dot)?;
     let withheld = vault.withheld_rules();
-    let input = ScanInput { root: &vault.root, index, traits: vault.traits(), paths, withheld: &withheld };
+    let mounts = vault.mounts()?;
+    // Who names a folder in a commit says that what is there now counts.
+    let mut let_go = if admission.is_some() { mounts.gone(&vault.root) } else { Vec::new() };
+    let_go.retain(|folder| paths.contains(folder));
+    let mounts = mounts.without(&let_go);
+    let input = ScanInput {
+        root: &vault.root,
+        index,
+        traits: vault.traits(),
+        paths,
+        withheld: &withheld,
+        mounts: &mounts,
+    };
     let scan = match admission {
         None => vault.scan_what_is_read(input)?,
         Some(admission) => {
@@ -87,6 +101,8 @@ pub(super) fn gather(
                 gathered.refuse_on_disk(vault, &candidate.path, candidate.stat.size, finding)?;
             }
         }
+        gathered.mounts.given_up = let_go;
+        gathered.leave_unmounted(&mounts.gone(&vault.root));
         gathered.finish(scan, index.len(), admission);
         return Ok(gathered);
     }
@@ -196,6 +212,7 @@ impl Gathered {
             listed: (Vec::new(), seen_ns),
             digests: BTreeMap::new(),
             sidecars: Vec::new(),
+            mounts: MountsSeen::default(),
         })
     }
 
@@ -208,6 +225,7 @@ impl Gathered {
             SkipReason::IgnoreFile => Reason::IgnoreFile,
             SkipReason::TooLarge => Reason::TooLarge,
             SkipReason::Evicted => Reason::Evicted,
+            SkipReason::NotMounted => Reason::NotMounted,
         };
         let entry = Refused::new(path, Finding::new(known));
         match reason {
@@ -397,6 +415,12 @@ impl Gathered {
         }
     }
 
+    /// Files that vanished while they were read did so with the mount they were on.
+    fn leave_unmounted(&mut self, gone: &[VaultPath]) {
+        let is_below = |path: &VaultPath| gone.iter().any(|folder| path.is_within(folder));
+        self.changes.retain(|change| change.new.is_some() || !is_below(&change.path));
+    }
+
     /// Adds what is missing and what the walk left alone, and sorts.
     fn finish(&mut self, scan: Scan, files: usize, admission: Option<&Admission<'_>>) {
         for skipped in &scan.skipped {
@@ -411,7 +435,10 @@ impl Gathered {
             much
         });
         match much {
-            Some(finding) => self.refused.push(Refused::new(b".", finding)),
+            Some(finding) => {
+                self.mounts.given_up.clear();
+                self.refused.push(Refused::new(b".", finding))
+            }
             None => self.changes.extend(gone),
         }
         if let Some(admission) = admission {
@@ -423,6 +450,7 @@ impl Gathered {
                 new.filter_map(|c| foreign::trace(&c.path).map(|trace| (c.path.clone(), trace))).collect();
         }
         self.listed.0 = scan.folders;
+        self.mounts.found = scan.mounts;
         self.changes.sort_by(|a, b| a.path.cmp(&b.path));
         self.refused.sort_by(|a, b| a.path.cmp(&b.path));
     }

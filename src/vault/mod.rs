@@ -26,6 +26,7 @@ mod guard;
 mod ignored;
 mod intake;
 mod memory;
+mod mounts;
 mod moving;
 mod naming;
 mod obeyed;

@@ -89,11 +89,8 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
     }
     let from = vault.standing_tree()?;
     let (index, waits) = vault.index_and_waits(from)?;
-    let seen = worktree::file_system_now(&vault.dot)?;
     let paths: &[VaultPath] = if let Edits::SaveWithin(paths) = &edits { paths } else { &[] };
-    let (traits, rules) = (vault.traits(), vault.withheld_rules());
-    let input = ScanInput { root: &vault.root, index: &index, traits, paths: &[], withheld: &rules };
-    let local = worktree::hash_candidates(&vault.root, &vault.scan_what_is_read(input)?, Some(seen));
+    let local = look_before(vault, &index, tree)?;
     let mut withheld = vault.withheld(from, tree, &index, arrivals)?;
     let withheld_blobs = withheld.iter().map(|one| (one.path.clone(), one.blob));
     let scratch = vault.dot.open_or_create_dir("tmp")?;
@@ -105,7 +102,7 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
             index: &index,
             waits: &waits,
             local: &local,
-            traits,
+            traits: vault.traits(),
             edits: match &edits {
                 Edits::Carry => worktree::Edits::Carry,
                 Edits::Stay => worktree::Edits::Stay,
@@ -153,12 +150,34 @@ pub fn move_tree(vault: &mut Vault, lock: &VaultLock, request: Move) -> Result<M
     Ok(moved)
 }
 
+/// Looks for edits before a move to `tree`, and remembers the mounts that it puts files on.
+fn look_before(vault: &Vault, index: &Index, tree: TreeId) -> Result<worktree::LocalChanges> {
+    let seen = worktree::file_system_now(&vault.dot)?;
+    let scan = vault.scan_what_is_read(ScanInput {
+        root: &vault.root,
+        index,
+        traits: vault.traits(),
+        paths: &[],
+        withheld: &vault.withheld_rules(),
+        mounts: &vault.mounts()?,
+    })?;
+    vault.remember_mounts(&scan.mounts, tree)?;
+    Ok(worktree::hash_candidates(&vault.root, &scan, Some(seen)))
+}
+
 /// Says which files could not be read. Whether there are edits in them nobody knows: they give way to nothing.
 fn tell_unread(vault: &mut Vault, local: &worktree::LocalChanges, index: &Index) {
-    let unread = local.skipped.iter().filter(|skipped| skipped.reason == SkipReason::Unreadable);
-    for skipped in unread.filter(|skipped| index.holds(&skipped.path)) {
+    for skipped in local.skipped.iter().filter(|skipped| index.holds(&skipped.path)) {
         let path = visible_line(&skipped.path);
-        vault.notices.push(format!("{path} cannot be read and stays as it is"));
+        match skipped.reason {
+            SkipReason::Unreadable => {
+                vault.notices.push(format!("{path} cannot be read and stays as it is"));
+            }
+            SkipReason::NotMounted => {
+                vault.notices.push(format!("{path} is not mounted; its files are updated when it is"));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The small files of `.mvault`: which of them, or of their lines, are not as they were written.
 //!
-//! - Rejections, turns and tokens are lines, each sealed by its hash; settings of sessions and the memory of
+//! - Rejections, turns, tokens and mounts are lines, each sealed by its hash; settings of sessions and the memory of
 //!   other devices are one sealed line. Lines of earlier programs without a hash are read as they are.
 //! - A damaged line is left out and named. `repair` moves it to quarantine and keeps the rest.
 //!
@@ -20,6 +20,7 @@ use super::{Result, Vault};
 use crate::fs::{Dir, replace_file};
 use crate::gateway::rejection::Rejection;
 use crate::object::read_line;
+use crate::worktree::{MountLine, Mounts};
 
 const BYTES_MAX: u64 = 256 << 20;
 
@@ -78,6 +79,7 @@ pub fn damaged_files(dot: &Dir) -> Result<Vec<DamagedFile>> {
 fn all(dot: &Dir) -> Result<Vec<(&'static str, String, Form)>> {
     let mut files = vec![
         ("", PEERS.to_owned(), Form::One(is_sound::<BTreeMap<String, PeerMemory>>)),
+        ("", Mounts::FILE.to_owned(), Form::Lines(is_sound::<MountLine>)),
         ("", TOKENS.to_owned(), Form::Lines(is_sound::<Token>)),
     ];
     for folder in [REJECTIONS_IN, SESSIONS_IN] {

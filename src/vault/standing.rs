@@ -29,7 +29,7 @@ pub enum Standing {
     Edited,
     /// Something that admission would refuse.
     Refused(Finding),
-    /// Something that is not looked at: too long, or no file.
+    /// Something that is not looked at: too long, no file, or on a mount that is not mounted.
     NotLookedAt,
 }
 
@@ -81,6 +81,9 @@ enum OnDisk {
 }
 
 fn on_disk(vault: &Vault, path: &VaultPath) -> Result<OnDisk> {
+    if vault.unmounted()?.iter().any(|folder| path.is_within(folder)) {
+        return Ok(OnDisk::Other);
+    }
     let Some(dir) = folder_of(&vault.root, path)? else { return Ok(OnDisk::Nothing) };
     let Some(stat) = dir.try_stat(os(path.name()))? else { return Ok(OnDisk::Nothing) };
     if stat.kind != FileKind::File || stat.size > COMPARED_BYTES_MAX {

@@ -108,7 +108,11 @@ impl Vault {
         let tree = self.standing_tree()?;
         let (index, waits) = self.index_and_waits(tree)?;
         let mut possible = Waits::default();
-        waits.iter().filter(|wait| self.may_change(&wait.path)).for_each(|wait| possible.put(wait.clone()));
+        let unmounted = self.unmounted()?;
+        let may_change = |path: &VaultPath| {
+            !unmounted.iter().any(|folder| path.is_within(folder)) && self.may_change(path)
+        };
+        waits.iter().filter(|wait| may_change(&wait.path)).for_each(|wait| possible.put(wait.clone()));
         if possible.is_empty() {
             return Ok(());
         }
@@ -120,6 +124,7 @@ impl Vault {
             traits: self.traits(),
             paths: &paths,
             withheld: &self.withheld_rules(),
+            mounts: &self.mounts()?,
         })?;
         let local = worktree::hash_candidates(&self.root, &scan, Some(seen));
         let input = PlanInput {

@@ -310,6 +310,7 @@ fn keep(vault: &mut Vault, lock: &VaultLock, path: &VaultPath, present: &Present
 }
 
 pub(super) fn open_or_create_folder(vault: &Vault, path: &VaultPath) -> Result<Dir> {
+    vault.refuse_unmounted(path)?;
     let mut dir = vault.root.clone();
     if let Some(folder) = path.parent() {
         for part in folder.parts() {

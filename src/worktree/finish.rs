@@ -25,6 +25,7 @@ use super::folders::{Folders, remove_empty_below};
 use super::index::{IndexEntry, StatStamp};
 use super::journal::{Action, Expected, JOURNAL_DIR, Journal};
 use super::look::read_entry;
+use super::mounts::Mounts;
 use super::read::{Entry, hash_file};
 use super::traits::os;
 use super::waits::Wait;
@@ -72,6 +73,7 @@ pub fn finish(root: &Dir, dot: &Dir, journal: &Journal, content: &dyn Content) -
         moved_from,
         taken_away: Mutex::default(),
         attributes_lost: Mutex::default(),
+        unmounted: Mounts::load(dot)?.gone(root),
     };
     let actions: Vec<(usize, &Action)> = journal.actions.iter().enumerate().collect();
     let mut done = Vec::with_capacity(actions.len());
@@ -114,6 +116,8 @@ struct Work<'a> {
     /// What files were like that made room in this run and come back at another path.
     taken_away: Mutex<BTreeMap<VaultPath, FileAttributes>>,
     attributes_lost: Mutex<Vec<(VaultPath, Vec<String>)>>,
+    /// Folders in which nothing is changed: something belongs on them that is not mounted.
+    unmounted: Vec<VaultPath>,
 }
 
 impl Work<'_> {
@@ -130,6 +134,11 @@ impl Work<'_> {
     }
 
     fn act(&self, folders: &mut Folders, at: usize, action: &Action) -> Result<Done> {
+        let changes = matches!(action, Action::Write { .. } | Action::Remove { .. });
+        if changes && let Some(folder) = self.unmounted.iter().find(|folder| action.path().is_within(folder))
+        {
+            return Ok(Done::Waits(format!("{folder} is not mounted")));
+        }
         match action {
             Action::Write { path, entry, expected } => self.write(folders, at, path, *entry, *expected),
             Action::Remove { path, expected } => self.remove(folders, at, path, *expected),
@@ -422,7 +431,7 @@ impl Work<'_> {
                 let mut above = path.parent();
                 while let Some(folder) = above {
                     above = folder.parent();
-                    if !parents.insert(folder) {
+                    if self.unmounted.iter().any(|one| folder.is_within(one)) || !parents.insert(folder) {
                         break;
                     }
                 }

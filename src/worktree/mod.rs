@@ -22,11 +22,13 @@ mod ignore;
 mod index;
 mod journal;
 mod look;
+mod mounts;
 mod placeholder;
 mod plan;
 
 mod read;
 mod scan;
+mod skipped;
 mod spelling;
 mod traits;
 mod tree;
@@ -44,12 +46,14 @@ pub use ignore::{IGNORE_FILE, IgnoreRules, Withheld, WithheldRules};
 pub use index::{Index, IndexEntry, LogMark, SeenFolder, StatStamp};
 pub use journal::{Action, Expected, Journal, Nonce, Pending};
 pub use look::{Look, OnDisk, RealLook};
+pub use mounts::{MountLine, Mounts};
 pub use plan::{Edits, InTheWay, Obstacle, Plan, PlanInput, Unwritable, plan};
 pub use read::{
     Body, Change, Entry, LocalChanges, ReadError, Status, Take, Taken, file_system_now, hash_candidates,
     read_candidate, read_candidates,
 };
-pub use scan::{Candidate, Missing, Scan, ScanInput, SkipReason, Skipped, scan};
+pub use scan::{Candidate, Missing, Scan, ScanInput, scan};
+pub use skipped::{SkipReason, Skipped};
 pub use traits::Traits;
 pub use tree::{TreeChange, TreeDiff, diff_trees, growth, list_tree, write_tree};
 pub use waits::{Wait, Waits};

@@ -11,7 +11,8 @@ use crate::fs::FileKind;
 use crate::object::VaultPath;
 
 use super::folders::Folders;
-use super::scan::{Scan, ScanInput, SkipReason, Skipped};
+use super::scan::{Scan, ScanInput};
+use super::skipped::{SkipReason, Skipped};
 use super::traits::os;
 
 /// How a placeholder is named after its file: what stands before and behind the file's name, and whether the form

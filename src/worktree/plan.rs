@@ -19,7 +19,7 @@ use super::index::{Index, compare_paths, prefixes};
 use super::journal::Action;
 use super::look::{Look, OnDisk, can_be_made};
 use super::read::{Entry, LocalChanges};
-use super::scan::SkipReason;
+use super::skipped::SkipReason;
 use super::traits::Traits;
 use super::tree::{diff_trees, list_tree};
 use super::waits::Waits;
@@ -147,6 +147,7 @@ pub fn plan(input: PlanInput<'_>, look: &mut dyn Look) -> Result<Plan> {
     let mut planner = Planner {
         same_names: same_names(&input)?,
         skipped: input.local.skipped.iter().map(|s| (s.path.as_slice(), s.reason)).collect(),
+        unmounted: input.local.unmounted(),
         unstable: input.local.unstable.iter().collect(),
         input: &input,
         look,
@@ -255,6 +256,8 @@ struct Planner<'a> {
     folders: HashMap<Vec<u8>, OnDisk>,
     same_names: HashMap<Vec<u8>, Vec<u8>>,
     skipped: BTreeMap<&'a [u8], SkipReason>,
+    /// Folders that something belongs on which is not mounted.
+    unmounted: Vec<VaultPath>,
     unstable: BTreeSet<&'a VaultPath>,
     plan: Plan,
 }
@@ -366,6 +369,9 @@ impl Planner<'_> {
 
     /// Finds out what stands at `path`, asking the disk only where the walk does not know.
     fn now(&mut self, path: &VaultPath, target: &Target) -> Result<Now> {
+        if self.unmounted.iter().any(|folder| path.is_within(folder)) {
+            return Ok(target.old.map_or(Now::Nothing, Now::Entry));
+        }
         match self.skipped.get(path.as_bytes()) {
             Some(SkipReason::Unreadable) => return Ok(target.old.map_or(Now::Nothing, Now::Entry)),
             Some(_) => return Ok(Now::Other),

@@ -18,7 +18,8 @@ use crate::object::{BlobId, Kind, Mode, ObjectHasher, VaultPath, hash_object};
 
 use super::folders::Folders;
 use super::index::{IndexEntry, StatStamp};
-use super::scan::{Candidate, Scan, SkipReason, Skipped};
+use super::scan::{Candidate, Scan};
+use super::skipped::{SkipReason, Skipped};
 use super::traits::os;
 
 /// How many files one thread reads with the folders on the way kept open.
@@ -125,6 +126,12 @@ impl LocalChanges {
     pub fn find(&self, path: &VaultPath) -> Option<&Change> {
         let order = |change: &Change| super::index::compare_paths(change.path.as_bytes(), path.as_bytes());
         self.changes.binary_search_by(order).ok().map(|at| &self.changes[at])
+    }
+
+    /// Returns the folders that were left alone because nothing is mounted on them.
+    pub(super) fn unmounted(&self) -> Vec<VaultPath> {
+        let unmounted = self.skipped.iter().filter(|one| one.reason == SkipReason::NotMounted);
+        unmounted.filter_map(|one| VaultPath::parse(one.path.as_slice()).ok()).collect()
     }
 
     /// Pairs deleted with added paths of the same content and mode: `(old path, new path)`. Each path is

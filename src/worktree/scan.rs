@@ -15,7 +15,9 @@ use crate::object::{BlobId, Mode, VaultPath, is_reserved_name};
 
 use super::ignore::{IGNORE_FILE, IgnoreRules, WithheldRules};
 use super::index::{Index, IndexEntry, SeenFolder, StatStamp, compare_paths, first_part};
+use super::mounts::{Mounts, leave_unmounted};
 use super::placeholder::keep_evicted;
+use super::skipped::{SkipReason, Skipped};
 use super::spelling::drop_other_spellings;
 use super::traits::Traits;
 
@@ -38,6 +40,8 @@ pub struct ScanInput<'a> {
     pub paths: &'a [VaultPath],
     /// Files of ignore rules that are not in force.
     pub withheld: &'a Arc<WithheldRules>,
+    /// Folders that count as not readable while nothing is mounted on them.
+    pub mounts: &'a Mounts,
 }
 
 /// A file or link whose content has to be read to know more.
@@ -65,64 +69,6 @@ pub struct Missing {
     pub old: (Mode, BlobId),
 }
 
-/// Why something on disk was left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SkipReason {
-    /// A fifo, socket or device.
-    Special,
-    /// No permission, or the disk failed.
-    Unreadable,
-    /// The name or path is too long for a vault.
-    TooLong,
-    /// A folder of another vault or of a git repository.
-    Reserved,
-    /// A file of ignore rules that could not be used; everything new in its folder counts as ignored.
-    IgnoreFile,
-    /// Longer than the vault takes, so that it is not read at all.
-    TooLarge,
-    /// A sync service keeps it elsewhere, and left a placeholder.
-    Evicted,
-}
-
-impl SkipReason {
-    /// Returns the reason as a stable word for programs.
-    pub fn code(self) -> &'static str {
-        match self {
-            SkipReason::Special => "special-file",
-            SkipReason::Unreadable => "unreadable",
-            SkipReason::TooLong => "name-too-long",
-            SkipReason::Reserved => "reserved-folder",
-            SkipReason::IgnoreFile => "ignore-file",
-            SkipReason::TooLarge => "too-large",
-            SkipReason::Evicted => "evicted",
-        }
-    }
-
-    /// Returns the reason in words, to stand after the path.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SkipReason::Special => "not a regular file, folder or link",
-            SkipReason::Unreadable => "cannot be read",
-            SkipReason::TooLong => "its name or path is too long",
-            SkipReason::Reserved => "a folder of a vault or repository",
-            SkipReason::IgnoreFile => "cannot be used; everything new beside it counts as ignored",
-            SkipReason::TooLarge => "larger than the limit",
-            SkipReason::Evicted => {
-                "a sync service left only a placeholder of it here; the vault keeps its version"
-            }
-        }
-    }
-}
-
-/// Something on disk that was left alone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Skipped {
-    /// Where; raw bytes, since it may be no path of a vault.
-    pub path: Vec<u8>,
-    /// Why.
-    pub reason: SkipReason,
-}
-
 /// What a walk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
@@ -136,6 +82,8 @@ pub struct Scan {
     pub examined: u64,
     /// What folders were listed, for the next index.
     pub folders: Vec<SeenFolder>,
+    /// Folders on which something is mounted, in no order.
+    pub mounts: Vec<VaultPath>,
 }
 
 impl Scan {
@@ -175,11 +123,13 @@ impl Scan {
         self.skipped.append(&mut other.skipped);
         self.examined += other.examined;
         self.folders.append(&mut other.folders);
+        self.mounts.append(&mut other.mounts);
     }
 }
 
 /// Walks the working tree. Fails only if its root cannot be listed.
 pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
+    let gone = input.mounts.gone(input.root);
     let walk = Walk { input, found: Mutex::default(), deep: Mutex::default(), failed: Mutex::default() };
     let all = Unit {
         from: Opened::Here(Arc::new(input.root.clone())),
@@ -188,6 +138,7 @@ pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
         rules: IgnoreRules::none(input.traits.folds_case).withholding(input.withheld.clone()),
         ignored: false,
         level: 0,
+        above: None,
     };
     let mut units = vec![all];
     while !units.is_empty() {
@@ -202,6 +153,7 @@ pub fn scan(input: ScanInput<'_>) -> fs::Result<Scan> {
         return Err(error);
     }
     let mut found = std::mem::take(&mut *lock(&walk.found));
+    leave_unmounted(input, gone, &mut found);
     found.candidates.sort_unstable_by(|a, b| compare_paths(a.path.as_bytes(), b.path.as_bytes()));
     found.missing.sort_unstable_by(|a, b| compare_paths(a.path.as_bytes(), b.path.as_bytes()));
     if input.traits.folds() && !found.missing.is_empty() {
@@ -245,6 +197,8 @@ struct Unit {
     /// Whether it is ignored: then only what the tree has counts.
     ignored: bool,
     level: usize,
+    /// The mount that the folder above it is on.
+    above: Option<u64>,
 }
 
 /// A file to be examined, with its entry in the index.
@@ -268,6 +222,7 @@ struct Here {
     rules: IgnoreRules,
     ignored: bool,
     level: usize,
+    mount: u64,
 }
 
 /// What the paths asked for say about one path.
@@ -314,13 +269,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Lists a folder, unless its stamp says that its names are those of the index.
-    fn names(&self, unit: &Unit, dir: Arc<Dir>) -> fs::Result<(Arc<Dir>, Names)> {
-        let stat = dir.stat_self()?;
+    fn names(&self, unit: &Unit, dir: Arc<Dir>) -> fs::Result<((Arc<Dir>, u64), Names)> {
+        let (stat, mount) = dir.stat_and_mount()?;
         if self.input.index.knows_folder(&unit.base, &stat) {
-            return Ok((dir, Names::OfIndex));
+            return Ok(((dir, mount), Names::OfIndex));
         }
         let names = dir.list()?;
-        Ok((dir, Names::Listed(names, stat)))
+        Ok(((dir, mount), Names::Listed(names, stat)))
     }
 
     fn folder<'s>(&'s self, scope: &rayon::Scope<'s>, unit: Unit) {
@@ -353,7 +308,7 @@ impl<'a> Walk<'a> {
         &'s self,
         scope: &rayon::Scope<'s>,
         unit: Unit,
-        dir: Arc<Dir>,
+        dir: (Arc<Dir>, u64),
         names: Vec<(OsString, Option<FileKind>)>,
         stat: &Stat,
         found: &mut Scan,
@@ -388,7 +343,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks a folder whose names are those of the index.
-    fn known<'s>(&'s self, scope: &rayon::Scope<'s>, unit: Unit, dir: Arc<Dir>, found: &mut Scan) {
+    fn known<'s>(&'s self, scope: &rayon::Scope<'s>, unit: Unit, dir: (Arc<Dir>, u64), found: &mut Scan) {
         let index = self.input.index;
         let range = unit.range.clone();
         let rules_at = self.seek(&unit.base, range.clone(), IGNORE_FILE.as_bytes());
@@ -420,8 +375,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds the folder's own rules to those above it.
-    fn enter_rules(&self, unit: Unit, dir: Arc<Dir>, has_rules: bool, found: &mut Scan) -> Arc<Here> {
-        let Unit { base, mut rules, ignored, level, .. } = unit;
+    fn enter_rules(
+        &self,
+        unit: Unit,
+        (dir, mount): (Arc<Dir>, u64),
+        has_rules: bool,
+        found: &mut Scan,
+    ) -> Arc<Here> {
+        let Unit { base, mut rules, ignored, level, above, .. } = unit;
+        if above.is_some_and(|above| above != mount) {
+            found.mounts.extend(VaultPath::parse(&base[..base.len() - 1]));
+        }
         if has_rules && !ignored {
             let (inner, broken) = rules.enter(&dir, &base);
             rules = inner;
@@ -430,7 +394,7 @@ impl<'a> Walk<'a> {
                 found.skipped.push(Skipped { path, reason: SkipReason::IgnoreFile });
             }
         }
-        Arc::new(Here { dir, base, rules, ignored, level })
+        Arc::new(Here { dir, base, rules, ignored, level, mount })
     }
 
     fn examine_jobs<'s>(
@@ -569,13 +533,13 @@ impl<'a> Walk<'a> {
             lock(&self.found).skipped.push(skipped);
             return;
         }
-        let rules = here.rules.clone();
+        let (rules, above) = (here.rules.clone(), Some(here.mount));
         if level.is_multiple_of(LEVELS_MAX) {
-            let unit = Unit { from: Opened::ByPath, base, range, rules, ignored, level };
+            let unit = Unit { from: Opened::ByPath, base, range, rules, ignored, level, above };
             lock(&self.deep).push(unit);
         } else {
             let from = Opened::In(here.dir.clone(), name);
-            let unit = Unit { from, base, range, rules, ignored, level };
+            let unit = Unit { from, base, range, rules, ignored, level, above };
             scope.spawn(move |scope| self.folder(scope, unit));
         }
     }

@@ -1,6 +1,8 @@
 //! Entries of the hostile catalogue that take a mount to make: in a mount namespace of their own.
 
-use super::{committed, vault};
+use serde_json::{Value, json};
+
+use super::{committed, reasons, vault};
 use crate::support::{MVAULT, Outcome, Place};
 
 /// Runs a script of the shell where mounts can be made that nobody else sees.
@@ -18,20 +20,125 @@ fn unshared(place: &Place, script: &str) -> Outcome {
     outcome
 }
 
+/// Runs a script of the shell where mounts can be made that nobody else sees, and demands that all of it succeeds.
+#[track_caller]
+fn alone(place: &Place, script: &str) {
+    let script = script.replace("mvault", &format!("'{MVAULT}'")).replace(&format!(".'{MVAULT}'"), ".mvault");
+    let outcome =
+        place.program("unshare", ["--user", "--map-root-user", "--mount", "sh", "-exc", &script]).run();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+}
+
+/// The commit after an unmounting took the files of the mount for deleted, and told the other devices so.
 #[test]
-fn wrk_10_a_mount_point_inside_is_a_folder_like_any_other() {
+fn wrk_10_a_mount_point_inside_is_a_folder_like_any_other_until_it_is_unmounted() {
     let place = vault();
     std::fs::create_dir(place.work().join("mounted")).expect("a folder");
     let script = "mount -t tmpfs none mounted && echo inside > mounted/a.md && echo beside > b.md";
     assert_eq!(unshared(&place, script).code, Some(0));
     assert_eq!(committed(&place, "mounted/a.md"), Some(b"inside\n".to_vec()));
-    // Unmounted, its files are gone from the folder; nothing else is touched.
     let status = place.mvault(["status"]).json();
-    assert_eq!(
-        status["changes"],
-        serde_json::json!([{"path": "mounted/a.md", "status": "deleted", "refused": false}])
+    assert_eq!(status["changes"], json!([]));
+    assert_eq!(status["skipped"], json!([{"path": "mounted", "reason": "not-mounted"}]));
+    place.write("c.md", "goes on\n");
+    let told = place.mvault(["--json", "commit"]).code(3).json();
+    assert_eq!(reasons(&told, "rejected"), ["not-mounted mounted"]);
+    assert_eq!(committed(&place, "mounted/a.md"), Some(b"inside\n".to_vec()));
+    assert_eq!(committed(&place, "c.md"), Some(b"goes on\n".to_vec()));
+}
+
+/// The same fault, for a stick (another device) and a folder of the same disk that is bound into the vault.
+#[test]
+fn a_folder_that_is_not_mounted_keeps_its_files_until_it_is_mounted_again_or_named() {
+    for stick in ["mount -t tmpfs none ../stick", "true"] {
+        let place = vault();
+        let script = format!(
+            "mkdir mm ../stick && {stick} && mount --bind ../stick mm
+             for n in 1 2 3; do echo $n > mm/$n.md; done
+             mvault commit
+             mvault clone . ../far --device pixel
+             umount mm
+             echo stray > mm/stray.md
+             echo more > notes/more.md
+             mvault --json commit > ../commit.json || test $? = 3
+             mvault status > ../status 2>&1
+             (cd ../far && echo changed > mm/1.md && rm mm/2.md && echo new > mm/new.md && echo b > b.md && mvault commit)
+             mvault pull ../far
+             cat b.md
+             test \"$(ls -A mm)\" = stray.md
+             mvault commit || test $? = 3
+             mvault write mm/written.md < b.md 2> ../write && exit 9
+             rm -r mm
+             mvault commit || test $? = 3
+             mvault status
+             test ! -e mm
+             mkdir mm && mount --bind ../stick mm
+             mvault commit
+             test \"$(cat mm/1.md mm/3.md mm/new.md | tr '\\n' ' ')\" = 'changed 3 new '
+             test ! -e mm/2.md
+             mvault --json status > ../mounted.json
+             umount mm
+             mvault commit || test $? = 3
+             mvault commit mm
+             test ! -e .mvault/mounts.jsonl
+             mvault --json status > ../given-up.json
+             mvault show HEAD:mm/1.md && exit 9
+             mvault verify"
+        );
+        alone(&place, &script);
+        let read = |name: &str| std::fs::read_to_string(place.root().join(name)).expect("was written");
+        let value = |name: &str| serde_json::from_str::<Value>(&read(name)).expect("JSON");
+        let told = value("commit.json");
+        assert_eq!(reasons(&told, "rejected"), ["not-mounted mm"]);
+        assert_eq!(told["changed"].as_array().map(Vec::len), Some(1), "{told}");
+        assert!(read("status").contains("left alone: mm (not mounted;"), "{}", read("status"));
+        assert!(read("write").contains("mm is not mounted"), "{}", read("write"));
+        for name in ["mounted.json", "given-up.json"] {
+            let status = value(name);
+            for list in ["changes", "skipped", "waiting"] {
+                assert_eq!(status[list], json!([]), "{name}: {status}");
+            }
+        }
+    }
+}
+
+/// A mount that was unmounted while it had never been committed from here, and one that came with a pull, were
+/// not remembered by a commit.
+#[test]
+fn files_that_a_pull_put_on_a_mount_are_not_deleted_by_its_unmounting() {
+    let place = vault();
+    alone(
+        &place,
+        "mvault clone . ../far --device pixel
+         (cd ../far && mkdir mm && echo one > mm/1.md && mvault commit)
+         mkdir mm && mount -t tmpfs none mm
+         mvault pull ../far
+         cat mm/1.md
+         umount mm
+         mvault commit && exit 9
+         mvault show HEAD:mm/1.md",
     );
-    assert_eq!(committed(&place, "b.md"), Some(b"beside\n".to_vec()));
+}
+
+/// Where the list is damaged, the mounts in the damaged lines are forgotten, and that is reported.
+#[test]
+fn a_damaged_line_in_the_list_of_mounts_is_named_and_repaired() {
+    let place = vault();
+    alone(
+        &place,
+        "mkdir a b && mount -t tmpfs none a && mount -t tmpfs none b && echo 1 > a/1.md && echo 1 > b/1.md
+         mvault commit
+         sed -i 's/\"a\"/\"x\"/' .mvault/mounts.jsonl
+         mvault verify --json > ../verify.json && exit 9
+         mvault repair
+         mvault verify
+         umount a b
+         mvault --json status > ../status.json",
+    );
+    let read = |name: &str| std::fs::read_to_string(place.root().join(name)).expect("was written");
+    assert!(read("verify.json").contains("mounts.jsonl"), "{}", read("verify.json"));
+    let status: Value = serde_json::from_str(&read("status.json")).expect("JSON");
+    assert_eq!(status["skipped"], json!([{"path": "b", "reason": "not-mounted"}]));
 }
 
 #[test]

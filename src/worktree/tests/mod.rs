@@ -27,6 +27,7 @@ pub(super) struct Place {
     pub index: Index,
     pub waits: Waits,
     pub withheld: std::sync::Arc<crate::worktree::WithheldRules>,
+    pub mounts: crate::worktree::Mounts,
 }
 
 /// The ground under the objects of a test.
@@ -171,6 +172,7 @@ impl Place {
             index: Index::empty(),
             waits: Waits::default(),
             withheld: Default::default(),
+            mounts: Default::default(),
         }
     }
 
@@ -199,7 +201,7 @@ impl Place {
 
     pub fn input(&self) -> ScanInput<'_> {
         let (traits, withheld) = (Traits::default(), &self.withheld);
-        ScanInput { root: &self.root, index: &self.index, traits, paths: &[], withheld }
+        ScanInput { root: &self.root, index: &self.index, traits, paths: &[], withheld, mounts: &self.mounts }
     }
 
     pub fn changes(&self) -> LocalChanges {

@@ -79,6 +79,7 @@ fn look_around([root, dot]: &[Dir; 2], place: &Place, from: TreeId, to: TreeId) 
         traits: Traits::default(),
         paths: &[],
         withheld: &Default::default(),
+        mounts: &Default::default(),
     };
     let local: LocalChanges = hash_candidates(root, &scan(input).expect("walks"), None);
     let (traits, edits) = (Traits::default(), Edits::Carry);
@@ -314,8 +315,8 @@ fn edits([root, dot]: &[Dir; 2], start: &Start) -> Vec<String> {
     let index = Index::from_tree(&start.place.objects, start.plan.to).expect("lists");
     let waits = Waits::load(dot).expect("readable").of(&index);
     let index = waits.as_on_disk(index);
-    let (traits, withheld) = (Traits::default(), &Default::default());
-    let input = ScanInput { root, index: &index, traits, paths: &[], withheld };
+    let (traits, withheld, mounts) = (Traits::default(), &Default::default(), &Default::default());
+    let input = ScanInput { root, index: &index, traits, paths: &[], withheld, mounts };
     let local = hash_candidates(root, &scan(input).expect("walks"), None);
     let is_edit = |change: &&Change| waits.find(&change.path).is_none_or(|w| w.wanted != change.new);
     local.changes.iter().filter(is_edit).map(|change| change.path.to_string()).collect()
