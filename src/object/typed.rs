@@ -11,7 +11,8 @@ use super::visible::must_show;
 pub fn shell_word(word: impl AsRef<[u8]>) -> String {
     let bytes = word.as_ref();
     let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(b);
-    if !bytes.is_empty() && bytes.iter().all(is_plain) {
+    // zsh looks for a program where a word begins with `=`.
+    if !bytes.is_empty() && !bytes.starts_with(b"=") && bytes.iter().all(is_plain) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
     match std::str::from_utf8(bytes) {
@@ -37,7 +38,7 @@ fn in_octal(bytes: &[u8]) -> String {
     let ends_in_break = bytes.ends_with(b"\n");
     let mut text = String::with_capacity(bytes.len() * 2);
     for (at, byte) in bytes.iter().enumerate() {
-        let is_plain = byte.is_ascii_alphanumeric() || b"/._+,:@= ;()$&#!\"~-".contains(byte);
+        let is_plain = byte.is_ascii_alphanumeric() || b"/._+,:@= ;()$&#\"~-".contains(byte);
         match byte {
             b'%' if !ends_in_break => text.push_str("%%"),
             byte if is_plain && !(at == 0 && *byte == b'-') => text.push(char::from(*byte)),
@@ -148,6 +149,9 @@ mod tests {
         assert_eq!(words_in("bash", &typed("show").word(b"ends'so\n\n").into_line()), b"show\0ends'so\n\n\0");
         assert_eq!(typed("log --").path("-a b").to_string(), "`mvault log -- '-a b'`");
         assert_eq!(typed("show").pair("main", "a.md").to_string(), "`mvault show main:a.md`");
+        // Two that only other shells take for something: zsh for a program, an interactive one for an old command.
+        assert_eq!(typed("resolve").word("=ls").into_line(), "mvault resolve '=ls'");
+        assert!(!typed("resolve").word("`!ls").into_line().contains('!'));
     }
 
     proptest! {

@@ -66,6 +66,12 @@ impl Finding {
         Finding::new(Reason::Secret).detail(format!("its name holds {what}"))
     }
 
+    /// A credential in what a link says.
+    pub(super) fn in_target(target: &[u8]) -> Option<Finding> {
+        let secret = secrets::scan(target).into_iter().next()?;
+        Some(Finding::new(Reason::Secret).detail(format!("the link's target holds {}", secret.what)))
+    }
+
     fn at(mut self, offset: u64) -> Finding {
         self.offset = Some(offset);
         self
@@ -391,6 +397,9 @@ impl<'a> Admission<'a> {
         let Body::Whole(target) = body else { return Ok(None) };
         if path.as_bytes() == RULES_FILE.as_bytes() {
             return Ok(self.refuse(path, Finding::new(Reason::InvalidRules).detail("it is a link")));
+        }
+        if let Some(finding) = Finding::in_target(target).and_then(|finding| self.refuse(path, finding)) {
+            return Ok(Some(finding));
         }
         let leaves = Ways::on_disk(self.vault).lead_outside(path, target)?;
         Ok(leaves.then(|| self.refuse(path, Finding::new(Reason::LinkOutside))).flatten())

@@ -225,6 +225,9 @@ pub fn rollback(
 
 /// Makes another branch the present one; with `create` a new one at `from`.
 pub fn switch(vault: &mut Vault, branch: &Label, create: Option<CommitId>) -> Result<CheckoutOutcome> {
+    if create.is_some() {
+        refuse_secret_words("the name of the branch", branch.as_str(), &[])?;
+    }
     let lock = vault.lock("switch")?;
     let name = RefName::Branch(branch.clone());
     let existing = vault.log.refs().commit(&name);

@@ -156,6 +156,9 @@ impl Guard<'_, '_> {
             if was_file && let Some(finding) = self.admission.replacement(path) {
                 self.hold(path, id, finding);
             }
+            if let Some(finding) = Finding::in_target(&bytes) {
+                self.tell(path, id, finding);
+            }
             if self.admission.ways_after(self.source, self.to).lead_outside(path, &bytes)? {
                 self.hold(path, id, Finding::new(Reason::LinkOutside));
                 self.links_lead_out = true;

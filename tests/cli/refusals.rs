@@ -181,7 +181,12 @@ fn a_credential_is_refused_in_messages_labels_and_names() {
         );
     }
     place.mvault(["commit", "-m", "a"]).ok();
-    for line in [&["tag", &key][..], &["branch", &key], &["rollback", "main~1", "-m", &key]] {
+    for line in [
+        &["tag", &key][..],
+        &["branch", &key],
+        &["switch", "--create", &key],
+        &["rollback", "main~1", "-m", &key],
+    ] {
         place.mvault(line).code(3);
     }
     let name = format!("{key}.md");
@@ -196,4 +201,36 @@ fn a_credential_is_refused_in_messages_labels_and_names() {
         .collect();
     assert!(!log.contains(&key), "nothing of it in the log, which cannot forget");
     place.mvault(["commit", "--allow", &format!("secret:{name}")]).ok();
+}
+
+/// What a link says is stored like a file, and nothing looked into it: a key got in as the target of a link.
+#[test]
+fn a_credential_in_the_target_of_a_link_is_refused() {
+    let place = Place::new();
+    let key = ["AKIA", "3KQ7ZP2V", "XWN5LT6R"].concat();
+    place.write("mac/a.md", "a\n");
+    place.mvault(["init", "--device", "mac"]).dir("mac").ok();
+    place.mvault(["commit", "-m", "a"]).dir("mac").ok();
+    place.mvault(["clone", "mac", "pixel", "--device", "pixel"]).ok();
+    std::os::unix::fs::symlink(&key, place.work().join("mac/link")).expect("a link");
+    std::os::unix::fs::symlink("a.md", place.work().join("mac/other")).expect("a link");
+    let refused = place.mvault(["commit", "-m", "b", "--json"]).dir("mac").code(3);
+    assert!(!refused.stdout().contains(&key) && !refused.stderr().contains(&key), "{}", refused.describe());
+    let refused = refused.json();
+    assert_eq!(
+        (&refused["rejected"][0]["reason"], &refused["rejected"][0]["path"]),
+        (&"secret".into(), &"link".into())
+    );
+    assert_eq!(
+        refused["changed"].as_array().map(Vec::len),
+        Some(1),
+        "the other link is committed: {refused}"
+    );
+    place.mvault(["commit", "--allow", "secret:link"]).dir("mac").ok();
+    let told = place.mvault(["pull", "../mac", "--json"]).dir("pixel").code(0).json();
+    assert_eq!(
+        (&told["told"][0]["reason"], &told["told"][0]["path"]),
+        (&"secret".into(), &"link".into()),
+        "{told}"
+    );
 }

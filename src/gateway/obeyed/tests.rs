@@ -95,6 +95,8 @@ fn ordinary_files_run_nothing() {
         ("agents/anna.md", "# Anna\n\nlikes soup\n"),
         ("commands/fish.toml", "description = \"x\"\nprompt = \"how to fish\"\n"),
         ("Startup/ideas.md", "# Ideas\n"),
+        ("ranger/trip.md", "# By the river\n"),
+        ("sway/dance.md", "# Steps\n"),
         ("tasks.json", "{\"tasks\": [{\"title\": \"buy milk\"}]}"),
         ("package.json", "{\"name\": \"x\", \"version\": \"1\"}"),
         ("memory/MEMORY.md", "---\nname: x\ndescription: y\ntype: user\n---\ntext\n"),
