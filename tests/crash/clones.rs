@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::kill::{kill_at, mvault, points};
-use super::sweep::copy;
+use super::sweep::{copy, points_asked};
 use super::{commit, vault_of_two_states};
 use crate::support::Place;
 
@@ -50,7 +50,7 @@ fn a_clone_killed_before_any_call_is_finished_by_the_same_command() {
     let whole = copy(&place);
     let points = points(&whole, &ARGS);
     let wanted = outcome(&whole);
-    let limit = std::env::var("MVAULT_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let limit = points_asked().unwrap_or(60);
     let count = points.len().min(limit);
     assert!(count >= 20, "too few points for this to be a sweep: {}", points.len());
     for number in 0..count {

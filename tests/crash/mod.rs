@@ -4,7 +4,7 @@
 //! every file is the old or the new one; the next command works; the vault verifies and is at the old or
 //! the new state as a whole; the command given again leads to the new state.
 //!
-//! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly; without it all of them, or, where
+//! `MVAULT_KILL_POINTS=N` tries at most N points of each sweep, spread evenly, `all` every one; without it all of them, or, where
 //! each file has the same calls as the next, as many as the test says.
 
 mod clones;
@@ -203,7 +203,7 @@ fn a_repair_killed_before_any_call_loses_nothing_and_is_gone_on_with() {
     place.write("events/mac.jsonl", [lines.as_slice(), b"{\"a\":1}{\"b\":2}\n"].concat());
     let args = ["repair", "--from", "../far"];
     let all = kill::points(&sweep::copy(&place), &args);
-    let limit = std::env::var("MVAULT_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+    let limit = sweep::points_asked().unwrap_or(24);
     assert!(all.len() > 24, "too few points for this to be a sweep: {}", all.len());
     for point in all.iter().step_by(all.len().div_ceil(limit)) {
         let cut = sweep::copy(&place);

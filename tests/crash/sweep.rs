@@ -120,7 +120,7 @@ pub struct Swept {
 impl Swept {
     #[track_caller]
     pub fn assert_at_least(&self, count: usize) {
-        let expected = limit().map_or(count, |limit| limit.min(count));
+        let expected = points_asked().map_or(count, |limit| limit.min(count));
         assert!(self.old + self.new >= expected, "too few points for this to be a sweep: {self:?}");
     }
 
@@ -131,10 +131,12 @@ impl Swept {
     }
 }
 
-/// How many points of a sweep are tried at most.
-fn limit() -> Option<usize> {
+/// Returns how many points of a sweep `MVAULT_KILL_POINTS` asks for; `all` is every one.
+pub fn points_asked() -> Option<usize> {
     let text = std::env::var("MVAULT_KILL_POINTS").ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("MVAULT_KILL_POINTS is no number: {text}")))
+    let number =
+        || text.parse().unwrap_or_else(|_| panic!("MVAULT_KILL_POINTS is not a number or `all`: {text}"));
+    Some(if text == "all" { usize::MAX } else { number() })
 }
 
 impl<'a> Sweep<'a> {
@@ -158,7 +160,7 @@ impl<'a> Sweep<'a> {
             is_repeatable: true,
             others: Vec::new(),
             bundles: Vec::new(),
-            points_max: limit(),
+            points_max: points_asked(),
         }
     }
 

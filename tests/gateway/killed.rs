@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::assert_seals_hold;
 use crate::crash::kill::{Point, kill_at, mvault, points};
-use crate::crash::sweep::{copy, fast_place};
+use crate::crash::sweep::{copy, fast_place, points_asked};
 use crate::support::Place;
 
 /// Every n-th point, so that there are about so many; `MVAULT_KILL_POINTS` says how many.
 fn some(points: Vec<Point>) -> Vec<Point> {
-    let wanted = std::env::var("MVAULT_KILL_POINTS").ok().map_or(24, |text| text.parse().expect("a number"));
+    let wanted = points_asked().unwrap_or(24);
     let step = points.len().div_ceil(wanted.max(1)).max(1);
     points.into_iter().step_by(step).collect()
 }
