@@ -273,7 +273,7 @@ fn tell_heads(cx: &mut Context<'_>, vault: &Vault, report: &Report) -> Result<()
     }
     for path in vault.withheld_ignores()? {
         cx.ui.note(format_args!(
-            "{path} came from another device and is not in force: `mvault reconcile --allow rules` accepts it"
+            "{path} was changed by another device, which is not in force: `mvault reconcile --allow rules` accepts it"
         ));
     }
     for head in vault.aside() {

@@ -4,6 +4,9 @@
 //! a word. So the file is taken as any other, and until `mvault reconcile --allow rules`, or an edit of it here, the
 //! rules that counted before count still.
 //!
+//! The same holds where another device took a file away: what it ignored here, often private, would be committed and
+//! sent.
+//!
 //! `.mvault/ignores.json` names these files, each with the blob that is withheld and the one that counts instead. It
 //! is written before the files move: an entry counts only while the file has exactly the bytes it names.
 
@@ -18,6 +21,8 @@ use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath};
 use crate::worktree::{self, Change, IGNORE_FILE, IgnoreRules, Withheld, WithheldRules};
 
 const IGNORES: &str = "ignores.json";
+/// What an entry says is withheld where the file is gone.
+const GONE: &str = "none";
 const IGNORES_BYTES_MAX: u64 = 16 << 20;
 
 /// The withheld files by their path in hexadecimal.
@@ -34,7 +39,11 @@ impl Vault {
     pub(super) fn withheld_rules(&self) -> Arc<WithheldRules> {
         let mut rules = WithheldRules::new();
         for (path, file) in self.kept_ignores() {
-            let (Ok(path), Some(held)) = (hex::decode(path), blob(&file.held)) else { continue };
+            let Ok(path) = hex::decode(path) else { continue };
+            let held = blob(&file.held);
+            if held.is_none() && file.held != GONE {
+                continue;
+            }
             let instead = file.instead.as_deref().and_then(blob);
             // What cannot be read any more ignores nothing: what is committed too much is seen.
             let instead = instead.and_then(|id| self.store.find_blob(id).ok()).map(|bytes| bytes.to_vec());
@@ -55,7 +64,8 @@ impl Vault {
         for (path, withheld) in self.withheld_rules().iter() {
             let Ok(path) = VaultPath::parse(path.as_slice()) else { continue };
             let entry = super::checkout::entry_at(&self.store, tree, &path)?;
-            if entry.is_some_and(|entry| entry.id == withheld.held.object()) {
+            let file = entry.filter(|entry| entry.mode != Mode::Symlink && !entry.mode.is_tree());
+            if file.map(|entry| entry.id) == withheld.held.map(BlobId::object) {
                 paths.push(path);
             }
         }
@@ -67,14 +77,14 @@ impl Vault {
         let mut kept = self.kept_ignores();
         let before = kept.clone();
         for diff in worktree::diff_trees(source, from, to)? {
-            let Some((mode, new)) = diff.new else { continue };
-            if diff.path.name() != IGNORE_FILE.as_bytes() || mode == Mode::Symlink {
+            if diff.path.name() != IGNORE_FILE.as_bytes() {
                 continue;
             }
+            let new = diff.new.filter(|(mode, _)| *mode != Mode::Symlink).map(|(_, id)| BlobId::new(id));
             let old = diff.old.filter(|(mode, _)| *mode != Mode::Symlink).map(|(_, id)| id.to_string());
             let key = hex::encode(diff.path.as_bytes());
             let counts = match kept.remove(&key) {
-                Some(file) if Some(&file.held) == old.as_ref() => file.instead,
+                Some(file) if file.held == old.as_deref().unwrap_or(GONE) => file.instead,
                 _ => old,
             };
             let lines_of = |id: Option<BlobId>| -> Result<Vec<u8>> {
@@ -84,8 +94,9 @@ impl Vault {
                     .map(|bytes| rule_lines(&bytes))
                     .unwrap_or_default())
             };
-            if lines_of(counts.as_deref().and_then(blob))? != lines_of(Some(BlobId::new(new)))? {
-                kept.insert(key, KeptFile { held: new.to_string(), instead: counts });
+            if lines_of(counts.as_deref().and_then(blob))? != lines_of(new)? {
+                let held = new.map_or_else(|| GONE.to_owned(), |id| id.to_string());
+                kept.insert(key, KeptFile { held, instead: counts });
             }
         }
         if kept == before { Ok(()) } else { self.keep_ignores(&kept) }

@@ -225,7 +225,7 @@ fn accept_or_tell_rules(vault: &mut Vault, accepts: &Accepts, tree: TreeId) -> R
     }
     for path in vault.withheld_ignores()? {
         vault.notices.push(format!(
-            "{path} came from another device and is not in force here before `mvault reconcile --allow rules`"
+            "{path} was changed by another device, which is not in force here before `mvault reconcile --allow rules`"
         ));
     }
     Ok(())

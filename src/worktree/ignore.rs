@@ -62,8 +62,8 @@ pub type WithheldRules = BTreeMap<Vec<u8>, Withheld>;
 /// A file of rules that is not in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withheld {
-    /// What it holds.
-    pub held: BlobId,
+    /// What it holds; `None` where there is no file any more.
+    pub held: Option<BlobId>,
     /// The lines that count instead; `None` for no rules.
     pub instead: Option<Vec<u8>>,
 }
@@ -125,7 +125,8 @@ impl IgnoreRules {
             Ok(Some(stat)) if stat.kind == FileKind::File => match dir.read(IGNORE_FILE, IGNORE_BYTES_MAX) {
                 Ok(lines) => {
                     let withheld = self.withheld.get(&[base, IGNORE_FILE.as_bytes()].concat());
-                    let is_withheld = |one: &&Withheld| one.held.object() == hash_object(Kind::Blob, &lines);
+                    let held = Some(BlobId::new(hash_object(Kind::Blob, &lines)));
+                    let is_withheld = |one: &&Withheld| one.held == held;
                     let lines = match withheld.filter(is_withheld) {
                         None => lines,
                         Some(Withheld { instead: Some(lines), .. }) => lines.clone(),
@@ -137,8 +138,25 @@ impl IgnoreRules {
                 }
                 Err(_) => (self.with(base, Rules::Unknown), true),
             },
-            Ok(_) => (self.clone(), false),
+            Ok(_) => {
+                (self.lost(base).map_or_else(|| self.clone(), |lines| self.with_lines(base, lines)), false)
+            }
             Err(_) => (self.with(base, Rules::Unknown), true),
+        }
+    }
+
+    /// Returns `true` if rules count in the folder `base` although their file is gone.
+    pub fn keeps_lost(&self, base: &[u8]) -> bool {
+        self.lost(base).is_some()
+    }
+
+    fn lost(&self, base: &[u8]) -> Option<&[u8]> {
+        if self.withheld.is_empty() {
+            return None;
+        }
+        match self.withheld.get(&[base, IGNORE_FILE.as_bytes()].concat()) {
+            Some(Withheld { held: None, instead }) => instead.as_deref(),
+            _ => None,
         }
     }
 

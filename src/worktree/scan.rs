@@ -386,7 +386,7 @@ impl<'a> Walk<'a> {
         if above.is_some_and(|above| above != mount) {
             found.mounts.extend(VaultPath::parse(&base[..base.len() - 1]));
         }
-        if has_rules && !ignored {
+        if (has_rules || rules.keeps_lost(&base)) && !ignored {
             let (inner, broken) = rules.enter(&dir, &base);
             rules = inner;
             if broken {

@@ -156,7 +156,7 @@ fn ignore_rules_of_another_device_are_not_in_force_before_they_are_accepted() {
     place.write("pixel/.mvaultignore", "*.tmp\n*\n");
     on(&place, "pixel", &["commit"]).ok();
     let told = on(&place, "mac", &["pull", "../pixel"]).code(0).stderr();
-    assert!(told.contains(".mvaultignore came from another device"), "{told}");
+    assert!(told.contains(".mvaultignore was changed by another device"), "{told}");
     place.write("mac/new.md", "important\n");
     place.write("mac/sub/new.md", "important\n");
     place.write("mac/a.tmp", "not this\n");
@@ -180,4 +180,37 @@ fn ignore_rules_of_another_device_are_not_in_force_before_they_are_accepted() {
     place.write("mac/.mvaultignore", "*.tmp\n*.bak\n*.old\n");
     assert!(on(&place, "mac", &["commit"]).code(0).stderr().contains("in force from now on"));
     assert_eq!(on(&place, "mac", &["status"]).json()["ignores_withheld"].as_array().map(Vec::len), Some(0));
+}
+
+/// Another device removed `.mvaultignore`: what it had kept out here, private files and keys, went into the next commit
+/// and from there to every device.
+#[test]
+fn ignore_rules_that_another_device_removed_stay_in_force_until_that_is_accepted() {
+    let place = three();
+    place.write("mac/.mvaultignore", "private\n");
+    place.write("mac/sub/.mvaultignore", "*.key\n");
+    on(&place, "mac", &["commit"]).ok();
+    on(&place, "pixel", &["pull", "../mac", "--allow", "rules"]).ok();
+    place.write("pixel/private/diary.md", "mine\n");
+    place.write("pixel/sub/x.key", "mine\n");
+    std::fs::remove_file(place.work().join("mac/.mvaultignore")).expect("it is there");
+    std::fs::remove_file(place.work().join("mac/sub/.mvaultignore")).expect("it is there");
+    place.write("mac/sub/page.md", "a page\n");
+    on(&place, "mac", &["commit"]).ok();
+    let told = on(&place, "pixel", &["pull", "../mac"]).code(0).stderr();
+    assert!(told.contains("sub/.mvaultignore was changed by another device"), "{told}");
+    let status = || on(&place, "pixel", &["status"]).json();
+    assert_eq!(status()["ignores_withheld"].as_array().map(Vec::len), Some(2), "{}", status());
+    assert_eq!(status()["changes"].as_array().map(Vec::len), Some(0), "{}", status());
+    place.write("pixel/sub/other.md", "a page\n");
+    on(&place, "pixel", &["commit"]).ok();
+    assert_eq!(on(&place, "pixel", &["show", "HEAD:sub/x.key"]).run().code, Some(1));
+    // Back as it was: nothing is withheld any more.
+    place.write("mac/.mvaultignore", "private\n");
+    on(&place, "mac", &["commit"]).ok();
+    on(&place, "pixel", &["pull", "../mac"]).code(0);
+    assert_eq!(status()["ignores_withheld"].as_array().map(Vec::len), Some(1), "{}", status());
+    on(&place, "pixel", &["reconcile", "--allow", "rules"]).ok();
+    assert_eq!(status()["ignores_withheld"].as_array().map(Vec::len), Some(0), "{}", status());
+    assert_eq!(status()["changes"].as_array().map(Vec::len), Some(1), "{}", status());
 }
