@@ -8,11 +8,11 @@ use std::collections::HashSet;
 use crate::events::{Event, EventId, Stream};
 use crate::merge::History;
 use crate::object::{
-    BlobId, Commit, CommitId, DeviceName, Mode, ObjectId, Recent, Source, TreeId, VaultPath,
+    BlobId, Commit, CommitId, DeviceName, FileEntry, ObjectId, Recent, Source, TreeDiff, TreeId, VaultPath,
+    diff_trees, entry_at,
 };
 use crate::vault::rules::{Class, VaultRules};
-use crate::vault::{Error, Result, Vault, entry_at};
-use crate::worktree::{TreeDiff, diff_trees};
+use crate::vault::{Error, Result, Vault};
 
 /// So many commits, the newest, are looked through for the files they changed.
 const COMMITS_LOOKED_AT: usize = 500;
@@ -102,8 +102,8 @@ pub fn between(vault: &Vault, old: &[CommitId], new: CommitId, files_of: FilesOf
                 news.files.push(FileNews {
                     path: diff.path,
                     class,
-                    old: diff.old.map(|old| old.1),
-                    new: diff.new.map(|new| new.1),
+                    old: diff.old.map(|old| old.id.object()),
+                    new: diff.new.map(|new| new.id.object()),
                     device: commit.device.clone(),
                     commit: *id,
                 });
@@ -136,7 +136,7 @@ pub(super) fn changed_by(vault: &Vault, folders: &dyn Source, commit: &Commit) -
     for parent in &parents[1..] {
         let mut kept = Vec::new();
         for diff in diffs {
-            let theirs = entry_at(folders, *parent, &diff.path)?.map(|entry| (entry.mode, entry.id));
+            let theirs = entry_at(folders, *parent, &diff.path)?.and_then(|entry| entry.file());
             if theirs != diff.new {
                 kept.push(diff);
             }
@@ -157,7 +157,7 @@ pub(super) fn new_events(
     let against = olds.first().copied().unwrap_or_else(TreeId::empty);
     let mut found = Vec::new();
     for diff in diff_trees(folders, against, new)? {
-        let Some((Mode::File | Mode::Executable, id)) = diff.new else { continue };
+        let Some(id) = diff.new.filter(FileEntry::is_file).map(|new| new.id.object()) else { continue };
         if rules.class_of(&diff.path) != Class::Stream {
             continue;
         }

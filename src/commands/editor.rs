@@ -43,7 +43,7 @@ pub fn edit_conflict(cx: &Context<'_>, vault: &Vault, path: &VaultPath) -> Resul
     Ok(edited)
 }
 
-fn merge_file(entry: &crate::merge::Entry) -> bool {
+fn merge_file(entry: &crate::object::Entry) -> bool {
     entry.is_file()
 }
 

@@ -21,9 +21,9 @@ use crate::agent::memory::answer_object;
 use crate::agent::neutral::neutralise;
 use crate::env::Env;
 use crate::fs::Disk;
-use crate::object::{Kind, VaultPath, typed};
+use crate::object::{Kind, VaultPath, entry_at, typed};
 use crate::ui::{Options, Ui, harmless, harmless_line};
-use crate::vault::{self, Access, Vault, entry_at};
+use crate::vault::{self, Access, Vault};
 
 /// Where the token comes in. Never on the command line, which everybody on the machine can read.
 const TOKEN_VARIABLE: &str = "MVAULT_MCP_TOKEN";

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use super::changes::{changes_json, tell_patch};
 use super::telling::{Names, commit_json, in_full};
 use super::{CommandError, CommandResult, Context, ErrorKind, Exit};
-use crate::object::{CommitId, Kind, Mode, Source, TreeEntry, TreeId, VaultPath, typed};
+use crate::object::{CommitId, Entry, Kind, Mode, Source, TreeId, VaultPath, entry_at, typed};
 use crate::ui::{harmless_line, json as shapes};
 use crate::vault::difference::between;
-use crate::vault::{Access, Vault, entry_at};
+use crate::vault::{Access, Vault};
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -112,7 +112,7 @@ fn show_folder(cx: &mut Context<'_>, vault: &Vault, tree: TreeId) -> CommandResu
     Ok(Exit::Done)
 }
 
-fn show_file(cx: &mut Context<'_>, vault: &Vault, path: &VaultPath, entry: &TreeEntry) -> CommandResult {
+fn show_file(cx: &mut Context<'_>, vault: &Vault, path: &VaultPath, entry: &Entry) -> CommandResult {
     if !cx.ui.is_json() {
         // Every block is checked before it is written, the whole at the end.
         super::cat::content(cx, vault, entry.id)?;

@@ -6,10 +6,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Result;
-use super::conflict::Entry;
 use super::engine::{RawMerge, Sides};
 use super::path::{Changes, RawPath, changed_files};
-use crate::object::{ObjectId, Source};
+use crate::object::{Entry, ObjectId, Source};
 
 /// Returns the paths at which a merged tree does not account for what the sides did.
 pub(super) fn lost(source: &dyn Source, sides: Sides, raw: &RawMerge) -> Result<BTreeSet<RawPath>> {

@@ -5,34 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::object::{BlobId, CommitId, DeviceName, Mode, Object, ObjectId, Source, SourceError, VaultPath};
-
-/// What stands at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Entry {
-    /// File, executable, link or folder.
-    pub mode: Mode,
-    /// The blob, or the tree of a folder.
-    pub id: ObjectId,
-}
-
-impl Entry {
-    /// Tells whether it is a regular file, executable or not.
-    pub fn is_file(&self) -> bool {
-        matches!(self.mode, Mode::File | Mode::Executable)
-    }
-
-    /// Writes the entry as `<octal mode> <id>`.
-    pub fn to_text(self) -> String {
-        format!("{} {}", self.mode.as_octal(), self.id)
-    }
-
-    /// Parses what [`Entry::to_text`] wrote.
-    pub fn from_text(text: &str) -> Option<Entry> {
-        let (mode, id) = text.split_once(' ')?;
-        Some(Entry { mode: Mode::from_octal(mode.as_bytes())?, id: ObjectId::parse(id).ok()? })
-    }
-}
+use crate::object::{BlobId, CommitId, DeviceName, Entry, Object, ObjectId, Source, SourceError, VaultPath};
 
 /// What the sides of a conflict have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,11 +15,10 @@ use gix::bstr::{BStr, ByteSlice};
 use gix::merge::plumbing::{blob, tree};
 use sha2::{Digest, Sha256};
 
-use super::conflict::Entry;
 use super::path::{Changes, Edits, Lookup, RawPath, changed_files, with_edits};
 use super::rules::{Driver, Rules};
 use super::{MergeError, Result};
-use crate::object::{Kind, Mode, ObjectId, Overlay, Source, TreeId, VaultPath};
+use crate::object::{Entry, Kind, Mode, ObjectId, Overlay, Source, TreeId, VaultPath};
 
 /// The greatest length in bytes of a file that is merged as text or compared for renames. Part of the
 /// merge rule: longer files merge as binary, renames of them are found only if nothing changed.

@@ -12,14 +12,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::ancestry::History;
-use super::conflict::{BaseValue, Conflict, ConflictKind, Entry, Made, Side};
+use super::conflict::{BaseValue, Conflict, ConflictKind, Made, Side};
 use super::engine::TEXT_BYTES_MAX;
 use super::path::{Lookup, RawPath, add_covering, covers_some, with_edits, with_entry};
 use super::rules::{RULE_VERSION, RULES_FILE, RuleBook, Rules};
 use super::tree::{Found, Partial, Purpose, merge, new_objects};
 use super::veil::{Veil, stands_for_purged};
 use super::{Result, seal};
-use crate::object::{CommitId, Kind, Overlay, Source, Tree, TreeId, VaultPath};
+use crate::object::{CommitId, Entry, Kind, Overlay, Source, Tree, TreeId, VaultPath};
 
 /// The part of each tree that a fold looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -219,7 +219,7 @@ impl<'s> Workshop<'s> {
 
     /// Returns what a commit has at `vault.toml`.
     fn rules_file(&self, id: CommitId) -> Result<Option<Entry>> {
-        Lookup::new(&self.objects).entry(self.history.commit(id)?.tree, RULES_FILE.as_bytes())
+        Ok(Lookup::new(&self.objects).entry(self.history.commit(id)?.tree, RULES_FILE.as_bytes())?)
     }
 
     fn side(&self, commit: CommitId, entry: Option<Entry>) -> Result<Side> {

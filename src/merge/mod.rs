@@ -38,7 +38,7 @@ mod veil;
 mod tests;
 
 pub use ancestry::{AheadBehind, History, Relation};
-pub use conflict::{BaseValue, Conflict, ConflictKind, Entry, Made, Side};
+pub use conflict::{BaseValue, Conflict, ConflictKind, Made, Side};
 pub use derive::{Derived, FormError, Recomputed, check_derived_form, derive, derived_parents, recompute};
 pub use devices::{may_replace, merge_remote_ref, offer};
 pub use engine::{RENAME_BYTES_MAX, RENAMES_MAX, TEXT_BYTES_MAX};

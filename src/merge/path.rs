@@ -3,58 +3,18 @@
 //! Paths are raw bytes here, because gix makes some of them; they become a
 //! [`VaultPath`](crate::object::VaultPath) where they are told to somebody.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gix::bstr::ByteSlice;
 
 use super::Result;
-use super::conflict::Entry;
-use crate::object::{Mode, Overlay, Source, Tree, TreeEntry, TreeId};
+use crate::object::{Entry, Mode, Overlay, Source, Tree, TreeEntry, TreeId};
 
 /// A path as bytes.
 pub(super) type RawPath = Vec<u8>;
 
-/// Looks up entries by path and keeps the trees it has read: folders are large, and many paths are asked for.
-pub(super) struct Lookup<'s> {
-    source: &'s dyn Source,
-    trees: RefCell<HashMap<TreeId, Rc<Tree>>>,
-}
-
-impl<'s> Lookup<'s> {
-    pub(super) fn new(source: &'s dyn Source) -> Lookup<'s> {
-        Lookup { source, trees: RefCell::default() }
-    }
-
-    fn tree(&self, id: TreeId) -> Result<Rc<Tree>> {
-        if let Some(tree) = self.trees.borrow().get(&id) {
-            return Ok(tree.clone());
-        }
-        let tree = Rc::new(self.source.find_tree(id)?);
-        self.trees.borrow_mut().insert(id, tree.clone());
-        Ok(tree)
-    }
-
-    /// Returns the entry at `path`, a file or a folder; `None` if there is none or a part of the way is a
-    /// file.
-    pub(super) fn entry(&self, root: TreeId, path: &[u8]) -> Result<Option<Entry>> {
-        let mut tree = self.tree(root)?;
-        let mut parts = path.split(|b| *b == b'/').peekable();
-        while let Some(name) = parts.next() {
-            let Some(found) = tree.find(name) else { return Ok(None) };
-            let entry = Entry { mode: found.mode, id: found.id };
-            if parts.peek().is_none() {
-                return Ok(Some(entry));
-            }
-            if !entry.mode.is_tree() {
-                return Ok(None);
-            }
-            tree = self.tree(TreeId::new(entry.id))?;
-        }
-        Ok(None)
-    }
-}
+/// Looks up entries in any trees.
+pub(super) type Lookup<'s> = crate::object::Lookup<'s, dyn Source + 's>;
 
 /// What shall stand at paths: an entry, or nothing. Of a path and one below it only the former is heard.
 pub(super) type Edits = BTreeMap<RawPath, Option<Entry>>;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::conflict::{BaseValue, Conflict, Entry};
+use super::conflict::{BaseValue, Conflict};
 use super::drivers::{is_binary, union};
 use super::engine::TEXT_BYTES_MAX;
 use super::fold::{Folded, Workshop};
@@ -17,7 +17,7 @@ use super::seal::sealed;
 use super::tree::new_objects;
 use super::{MergeError, Result};
 use crate::object::{
-    CommitId, DeviceName, Kind, Mode, Object, ObjectId, Source, TreeId, VaultPath, hash_object,
+    CommitId, DeviceName, Entry, Kind, Mode, Object, ObjectId, Source, TreeId, VaultPath, hash_object,
 };
 
 /// The choices made so far: what shall stand at a conflict's path, or `None` for nothing, by the

@@ -9,10 +9,9 @@
 use std::collections::BTreeSet;
 
 use super::Result;
-use super::conflict::Entry;
 use super::path::{Edits, Lookup, RawPath, changed_files, with_edits};
 use super::rules::{Rules, Sealing};
-use crate::object::{BlobId, Kind, Mode, Overlay, Source, TreeId, VaultPath};
+use crate::object::{BlobId, Entry, Kind, Mode, Overlay, Source, TreeId, VaultPath};
 
 /// Returns the sidecars that differ between the trees: they are to be left out of a merge. `is_aside`
 /// tells which paths have no value in one of them.

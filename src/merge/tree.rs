@@ -9,14 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::lost;
-use super::conflict::{BaseValue, ConflictKind, Entry};
+use super::conflict::{BaseValue, ConflictKind};
 use super::drivers::{self, Contents};
 use super::engine::{self, RawMerge, Sides};
 use super::path::{Edits, Lookup, RawPath, add_covering, covers_some, is_covered, with_edits};
 use super::rules::{Base, ContentOutcome, Driver, Rules};
 use super::veil::stands_for_purged;
 use super::{MergeError, Result, seal};
-use crate::object::{Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
+use crate::object::{Entry, Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
 
 /// A tree some of whose paths have no value. The tree itself holds nothing at those paths.
 #[derive(Clone, Debug, PartialEq, Eq)]

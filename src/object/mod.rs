@@ -24,11 +24,17 @@ pub use commit::{Commit, CommitError, DeviceName, PURGES_MAX, SessionId, Signatu
 pub use extent::{ENTRIES_MAX, Extent, ExtentError, Extents, LINK_BYTES_MAX, check_link, link_target};
 pub use id::{BlobId, CommitId, IdError, ObjectHasher, ObjectId, Prefix, TreeId, hash_object};
 pub use lenient_json::LenientJson;
-pub use path::{NameError, PATH_BYTES_MAX, VaultPath, check_name, fold_name, is_ignorable, is_reserved_name};
+pub use path::{
+    NameError, PATH_BYTES_MAX, VaultPath, check_name, compare_paths, first_part, fold_name, is_ignorable,
+    is_reserved_name, prefixes,
+};
 pub use sealed::{check_line, read_line, seal_line};
 pub use source::{Hashed, NoSource, Object, Overlay, Recent, Source, SourceError};
 pub use stamp::{LAMPORT_JUMP_MAX, LAMPORT_MAX, Lamport, StampError};
-pub use tree::{Entries, EntryRef, Mode, Tree, TreeEntry, TreeError, find_entry};
+pub use tree::{
+    Entries, Entry, EntryRef, FileEntry, Lookup, Mode, Tree, TreeChange, TreeDiff, TreeEntry, TreeError,
+    diff_trees, entry_at, find_entry, growth, list_tree, write_tree,
+};
 pub use typed::{Typed, shell_word, typed};
 pub use visible::{is_hidden, must_show, push_visible, visible_line};
 

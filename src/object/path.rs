@@ -191,6 +191,26 @@ impl fmt::Debug for VaultPath {
     }
 }
 
+/// Compares two paths part by part: the order of a walk.
+pub fn compare_paths(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+    let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+    match a.iter().zip(b).find(|(x, y)| x != y) {
+        Some((x, y)) => rank(*x).cmp(&rank(*y)),
+        None => a.len().cmp(&b.len()),
+    }
+}
+
+/// Returns the first part of a path.
+pub fn first_part(path: &[u8]) -> &[u8] {
+    path.split(|b| *b == b'/').next().unwrap_or_default()
+}
+
+/// Returns the folders on the way to a path and the path, outermost first.
+pub fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
+    ends.chain(std::iter::once(path.len())).map(|end| &path[..end])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

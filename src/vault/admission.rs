@@ -14,7 +14,7 @@ use super::obeyed::{Acceptance, Accepted, Origin};
 use super::protection::Protections;
 use super::rules::{Class, RULES_FILE};
 use super::ways::Ways;
-use super::{Error, Result, Vault, checkout, typos};
+use super::{Error, Result, Vault, typos};
 use crate::events;
 use crate::fs;
 use crate::gateway::content::{ContentJudge, Demands, Seen, Syntax, has_markers};
@@ -23,9 +23,9 @@ use crate::gateway::obeyed;
 use crate::gateway::sidecar::{Digest256, can_be_sealed};
 use crate::gateway::zeros::{lost_its_end, zeroed_at};
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, Kind, Mode, Source, TreeId, VaultPath, hash_object};
+use crate::object::{BlobId, FileEntry, Kind, Lookup, Mode, Source, TreeId, VaultPath, hash_object};
 use crate::store::Store;
-use crate::worktree::{Candidate, Entry, Scan};
+use crate::worktree::{Candidate, Scan};
 
 /// The longest version of a file that is read whole to compare with, in bytes.
 const COMPARED_BYTES_MAX: u64 = 64 << 20;
@@ -112,7 +112,7 @@ pub(super) struct Admission<'a> {
     allowed: &'a [Allowance],
     /// What was let through because it was asked for, as `CODE:PATH`, or the code alone.
     used: Mutex<BTreeSet<String>>,
-    before: Mutex<checkout::Lookup<'a, Store>>,
+    before: Mutex<Lookup<'a, Store>>,
     /// What was accepted on this device of files that programs run, read when it is asked for.
     pub accepted: Mutex<Option<Arc<Accepted>>>,
     /// What of them is accepted now.
@@ -122,7 +122,7 @@ pub(super) struct Admission<'a> {
 impl<'a> Admission<'a> {
     pub fn new(vault: &'a Vault, base: TreeId, allowed: &'a [Allowance]) -> Result<Admission<'a>> {
         let protections = vault.protections(base)?;
-        let before = Mutex::new(checkout::Lookup::new(&vault.store, base));
+        let before = Mutex::new(Lookup::new(&vault.store));
         Ok(Admission {
             vault,
             place: vault.place(),
@@ -170,10 +170,10 @@ impl<'a> Admission<'a> {
     }
 
     /// Returns the file that the tree before the change has at a path.
-    pub fn committed(&self, path: &VaultPath) -> Result<Option<Entry>> {
-        let entry = self.before.lock().unwrap_or_else(PoisonError::into_inner).find(path)?;
-        let file = entry.filter(|entry| !entry.mode.is_tree());
-        Ok(file.map(|entry| Entry { mode: entry.mode, id: BlobId::new(entry.id) }))
+    pub fn committed(&self, path: &VaultPath) -> Result<Option<FileEntry>> {
+        let entry =
+            self.before.lock().unwrap_or_else(PoisonError::into_inner).entry(self.base, path.as_bytes())?;
+        Ok(entry.and_then(|entry| entry.file()))
     }
 
     /// Tells whether content was purged, and its bytes are gone here: they do not come back.

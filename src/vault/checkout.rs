@@ -13,15 +13,17 @@ use super::obeyed::Arrivals;
 use super::purge::without_purged;
 use super::rules::{Class, RULES_FILE, RulesError, VaultRules};
 use super::transaction::CommitDraft;
+use super::tree_writer::write_edited;
 use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault};
 use crate::merge::History;
 use crate::object::{
-    BlobId, CommitId, Kind, Overlay, Source, SourceError, Tree, TreeEntry, TreeId, VaultPath, typed,
+    BlobId, CommitId, Kind, Overlay, Source, SourceError, TreeChange, TreeId, VaultPath, diff_trees,
+    entry_at, typed, write_tree,
 };
 use crate::oplog::{Label, NewOperation, RefName, RefTarget};
 use crate::store::PackWriter;
-use crate::worktree::{self, TreeChange};
+use crate::worktree;
 
 /// What a checkout, rollback or switch did.
 #[derive(Clone, Debug)]
@@ -94,14 +96,14 @@ pub fn checkout_paths(
     // A distillate comes with its seal.
     let sidecars = paths.iter().filter_map(|path| rules.sidecar_of(path));
     let sidecars: Vec<VaultPath> = sidecars.filter(|path| !paths.contains(path)).collect();
-    for diff in worktree::diff_trees(&vault.store, standing, source)? {
+    for diff in diff_trees(&vault.store, standing, source)? {
         if sidecars.contains(&diff.path) {
             changes.push(TreeChange { path: diff.path, entry: diff.new });
         }
     }
     for path in paths {
         let mut found = false;
-        for diff in worktree::diff_trees(&vault.store, standing, source)? {
+        for diff in diff_trees(&vault.store, standing, source)? {
             if diff.path.is_within(path) {
                 found = true;
                 changes.push(TreeChange { path: diff.path, entry: diff.new });
@@ -116,7 +118,7 @@ pub fn checkout_paths(
         }
     }
     let mut content = vault.store.writer()?;
-    let tree = write_changes(vault, &mut content, standing, changes)?;
+    let tree = write_edited(&vault.store, &mut content, standing, changes)?;
     let operation = vault.operation("checkout").detail("from", from.to_string());
     let edits = Edits::SaveWithin(paths.iter().cloned().chain(sidecars).collect());
     let (content, operation) = accept_arriving(vault, content, operation, tree, allowed)?;
@@ -195,7 +197,7 @@ pub fn rollback(
         return Ok(RollbackOutcome { checkout, commit: None, taken_back: BTreeMap::new() });
     }
     let message = message.unwrap_or_else(|| {
-        let changed = worktree::diff_trees(&vault.store, head_tree, tree).unwrap_or_default();
+        let changed = diff_trees(&vault.store, head_tree, tree).unwrap_or_default();
         let paths = describe_paths(changed.iter().map(|diff| &diff.path));
         format!("roll back to {}: {paths}\n", target.short())
     });
@@ -284,7 +286,7 @@ impl Vault {
         let Some(parked) = parked else { return Ok(tree) };
         let overlay = Overlay::new(&self.store);
         let changes = stream_changes(self, tree, self.tree_of(parked)?)?;
-        worktree::write_tree(&overlay, tree, changes, &mut |bytes, _| {
+        write_tree(&overlay, tree, changes, &mut |bytes, _| {
             Ok::<_, Error>(TreeId::new(overlay.put(Kind::Tree, bytes)))
         })
     }
@@ -331,25 +333,14 @@ pub(super) fn keep_streams(
     now: TreeId,
 ) -> Result<TreeId> {
     let changes = stream_changes(vault, target, now)?;
-    write_changes(vault, content, target, changes)
+    write_edited(&vault.store, content, target, changes)
 }
 
 fn stream_changes(vault: &Vault, target: TreeId, now: TreeId) -> Result<Vec<TreeChange>> {
     let rules = vault.rules_of(now)?;
-    let differing = worktree::diff_trees(&vault.store, target, now)?.into_iter();
+    let differing = diff_trees(&vault.store, target, now)?.into_iter();
     let streams = differing.filter(|diff| rules.class_of(&diff.path) == Class::Stream);
     Ok(streams.map(|diff| TreeChange { path: diff.path, entry: diff.new }).collect())
-}
-
-fn write_changes(
-    vault: &Vault,
-    content: &mut PackWriter,
-    base: TreeId,
-    changes: Vec<TreeChange>,
-) -> Result<TreeId> {
-    worktree::write_tree(&vault.store, base, changes, &mut |bytes, replaced| {
-        Ok::<_, Error>(TreeId::new(content.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
-    })
 }
 
 /// Tells whether there is something at a path: on disk, or in the commit that the files are of.
@@ -365,93 +356,5 @@ pub fn is_there(vault: &Vault, path: &VaultPath) -> Result<bool> {
         Ok(found) => Ok(found.is_some()),
         Err(error) if error.is_gone() => Ok(false),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Returns what a tree has at a path.
-pub fn entry_at<S: Source + ?Sized>(source: &S, tree: TreeId, path: &VaultPath) -> Result<Option<TreeEntry>> {
-    let mut folder = tree;
-    let mut parts = path.parts().peekable();
-    while let Some(part) = parts.next() {
-        let found = source.find_tree(folder)?.find(part).cloned();
-        match (found, parts.peek()) {
-            (found, None) => return Ok(found),
-            (Some(entry), Some(_)) if entry.mode.is_tree() => folder = TreeId::new(entry.id),
-            _ => return Ok(None),
-        }
-    }
-    Ok(None)
-}
-
-/// Looks files up in a tree. The folder of the last one is kept: those that come in the order of paths cost one
-/// reading of each folder.
-pub(super) struct Lookup<'a, S: ?Sized> {
-    source: &'a S,
-    tree: TreeId,
-    folder: Option<(Option<VaultPath>, Option<Tree>)>,
-}
-
-impl<'a, S: Source + ?Sized> Lookup<'a, S> {
-    pub fn new(source: &'a S, tree: TreeId) -> Lookup<'a, S> {
-        Lookup { source, tree, folder: None }
-    }
-
-    /// Returns what the tree has at a path.
-    pub fn find(&mut self, path: &VaultPath) -> Result<Option<TreeEntry>> {
-        let parent = path.parent();
-        if self.folder.as_ref().is_none_or(|(kept, _)| *kept != parent) {
-            let id = match &parent {
-                None => Some(self.tree),
-                Some(parent) => entry_at(self.source, self.tree, parent)?
-                    .filter(|entry| entry.mode.is_tree())
-                    .map(|entry| TreeId::new(entry.id)),
-            };
-            let tree = id.map(|id| self.source.find_tree(id)).transpose()?;
-            self.folder = Some((parent, tree));
-        }
-        let tree = self.folder.as_ref().and_then(|(_, tree)| tree.as_ref());
-        Ok(tree.and_then(|tree| tree.find(path.name())).cloned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::object::{Mode, NoSource, Object, ObjectId};
-
-    /// Counts the objects that are read.
-    struct Counting(Overlay<NoSource>, Cell<usize>);
-
-    impl Source for Counting {
-        fn try_find(&self, id: ObjectId) -> std::result::Result<Option<Object>, SourceError> {
-            self.1.set(self.1.get() + 1);
-            self.0.try_find(id)
-        }
-    }
-
-    #[test]
-    fn a_folder_is_read_once_for_all_of_its_files() {
-        let objects = Overlay::default();
-        let blob = objects.put(Kind::Blob, b"x");
-        let file = |n: usize| TreeEntry { mode: Mode::File, name: format!("f{n:03}").into(), id: blob };
-        let folder = objects.put_tree(&Tree::from_entries((0..500).map(file)));
-        let entry = |name: &str| TreeEntry { mode: Mode::Tree, name: name.into(), id: folder.object() };
-        let top = Tree::from_entries([entry("a"), entry("b"), file(7)]);
-        let (root, source) = (objects.put_tree(&top), Counting(objects, Cell::new(0)));
-        let mut lookup = Lookup::new(&source, root);
-        let mut find = |path: &str| lookup.find(&VaultPath::parse(path).expect("a path")).expect("is read");
-        for name in ["a", "b"] {
-            for n in 0..500 {
-                assert_eq!(find(&format!("{name}/f{n:03}")).map(|found| found.id), Some(blob));
-            }
-            assert_eq!(find(&format!("{name}/none")), None);
-        }
-        assert_eq!(find("f007").map(|found| found.id), Some(blob));
-        assert_eq!(find("b").map(|found| found.mode), Some(Mode::Tree));
-        assert_eq!(find("f007/below"), None);
-        assert_eq!(find("none/below"), None);
-        assert!(source.1.get() < 10, "{} objects were read", source.1.get());
     }
 }

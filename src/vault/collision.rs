@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Result;
 use super::admission::Admission;
-use super::{Result, checkout};
 use crate::gateway::name::FoldedNames;
-use crate::object::{Source, TreeId, VaultPath};
+use crate::object::{Source, TreeId, VaultPath, entry_at};
 use crate::worktree::{Look, OnDisk, RealLook};
 
 /// The names of the folders that get new files, to find those that collide.
@@ -63,7 +63,7 @@ impl<'a, 'b> Folders<'a, 'b> {
             None => Some(self.admission.base),
             Some(folder) => {
                 let Ok(folder) = VaultPath::parse(folder) else { return Ok(Vec::new()) };
-                let entry = checkout::entry_at(store, self.admission.base, &folder)?;
+                let entry = entry_at(store, self.admission.base, &folder)?;
                 entry.filter(|entry| entry.mode.is_tree()).map(|entry| TreeId::new(entry.id))
             }
         };

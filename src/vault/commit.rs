@@ -13,16 +13,16 @@ use super::rules::{Class, RULES_FILE};
 use super::sealing::seal;
 use super::stale::refuse_stale;
 use super::transaction::CommitDraft;
+use super::tree_writer::{tree_changes, write_edited};
 use super::waits::{is_in_place, leave_what_waits};
 use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::gateway::Reason;
 use crate::gateway::foreign::Trace;
 use crate::merge::History;
-use crate::object::{BlobId, Commit, CommitId, Kind, TreeId, VaultPath, visible_line};
+use crate::object::{BlobId, Commit, CommitId, TreeId, VaultPath, visible_line};
 use crate::oplog::{NewOperation, RefName, RefTarget};
-use crate::store::PackWriter;
-use crate::worktree::{self, Change, Index, ScanInput, SeenFolder, Status, TreeChange, Waits};
+use crate::worktree::{self, Change, Index, ScanInput, SeenFolder, Status, Waits};
 
 /// What to commit.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +101,7 @@ pub fn commit_locked(vault: &mut Vault, lock: &VaultLock, request: &CommitReques
         vault.save_index((&index, &waits), base_tree, &gathered.refreshed, &gathered.listed);
         return Ok(CommitOutcome::of(gathered, None));
     }
-    let tree = write_tree(vault, &mut gathered.writer, base_tree, &gathered.changes)?;
+    let tree = write_edited(&vault.store, &mut gathered.writer, base_tree, tree_changes(&gathered.changes))?;
     vault.keep_mounts(&index, &waits, &gathered)?;
     vault.check_changes(&index, &gathered.changes, &gathered.writer, tree)?;
     let (parents, draft, operation) = place(vault, request, &gathered.changes)?;
@@ -240,23 +240,6 @@ pub(super) fn describe_paths<'a>(paths: impl Iterator<Item = &'a VaultPath>) -> 
         names[3] = "…".to_owned();
     }
     names.join(", ")
-}
-
-/// Writes the trees that the changes touch and returns the new root tree.
-pub(super) fn write_tree(
-    vault: &Vault,
-    writer: &mut PackWriter,
-    base: TreeId,
-    changes: &[Change],
-) -> Result<TreeId> {
-    let edits = changes.iter().map(|change| TreeChange {
-        path: change.path.clone(),
-        entry: change.new.map(|new| (new.mode, new.id.object())),
-    });
-    worktree::write_tree(&vault.store, base, edits, &mut |bytes, replaced| {
-        let replaced = replaced.map(TreeId::object);
-        Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced)?))
-    })
 }
 
 impl Vault {

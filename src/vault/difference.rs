@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::waits::is_in_place;
 use super::{Result, Vault, local_changes};
-use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, hash_object};
+use crate::object::{
+    BlobId, FileEntry, Kind, Mode, ObjectId, Source, TreeId, VaultPath, diff_trees, hash_object,
+};
 use crate::worktree::{self, Folders, ScanInput};
 
 /// More bytes than this are not compared line by line.
@@ -29,6 +31,12 @@ pub struct Version {
     pub id: ObjectId,
     /// Where its bytes are.
     pub place: Place,
+}
+
+impl Version {
+    fn stored(path: &VaultPath, file: FileEntry) -> Version {
+        Version { path: path.clone(), mode: file.mode, id: file.id.object(), place: Place::Store }
+    }
 }
 
 /// Where the bytes of a version are.
@@ -69,10 +77,8 @@ impl Difference {
 
 /// Lists how `new` differs from `old` at `paths`, everywhere if there are none, sorted by path.
 pub fn between(vault: &Vault, old: TreeId, new: TreeId, paths: &[VaultPath]) -> Result<Vec<Difference>> {
-    let version = |path: &VaultPath, side: Option<(Mode, ObjectId)>| {
-        side.map(|(mode, id)| Version { path: path.clone(), mode, id, place: Place::Store })
-    };
-    let found = worktree::diff_trees(&vault.store, old, new)?;
+    let version = |path: &VaultPath, side: Option<FileEntry>| side.map(|side| Version::stored(path, side));
+    let found = diff_trees(&vault.store, old, new)?;
     let wanted = found.iter().filter(|diff| is_wanted(&diff.path, paths));
     let differences = wanted
         .map(|diff| Difference { old: version(&diff.path, diff.old), new: version(&diff.path, diff.new) });
@@ -104,15 +110,9 @@ pub fn against_disk(vault: &mut Vault, old: Option<TreeId>, paths: &[VaultPath])
         }
         _ => {
             if let Some(old) = old.filter(|old| *old != standing) {
-                for diff in worktree::diff_trees(&vault.store, old, standing)? {
-                    let version = |side: Option<(Mode, ObjectId)>| {
-                        side.map(|(mode, id)| Version {
-                            path: diff.path.clone(),
-                            mode,
-                            id,
-                            place: Place::Store,
-                        })
-                    };
+                for diff in diff_trees(&vault.store, old, standing)? {
+                    let version =
+                        |side: Option<FileEntry>| side.map(|side| Version::stored(&diff.path, side));
                     sides.insert(diff.path.clone(), [version(diff.old), version(diff.new)]);
                 }
             }
@@ -120,7 +120,7 @@ pub fn against_disk(vault: &mut Vault, old: Option<TreeId>, paths: &[VaultPath])
         }
     };
     for change in local.changes {
-        let version = |entry: Option<worktree::Entry>, place| {
+        let version = |entry: Option<FileEntry>, place| {
             entry.map(|entry| Version {
                 path: change.path.clone(),
                 mode: entry.mode,

@@ -4,8 +4,8 @@
 //! holds follows from that of the tree before it and from the folders that differ, so asking costs next to nothing.
 
 use super::{Error, ErrorKind, Result, Vault};
-use crate::object::{ENTRIES_MAX, Extents, Source, TreeId};
-use crate::worktree::{self, Change, Index};
+use crate::object::{ENTRIES_MAX, Extents, Source, TreeId, growth};
+use crate::worktree::{Change, Index};
 
 /// Returns `false` if a tree of so many files and folders holds more than a vault may once it has grown.
 fn fits(entries: u64, growth: i64) -> bool {
@@ -22,7 +22,7 @@ fn is_far_from_the_limit(index: &Index, changes: &[Change]) -> bool {
 impl Vault {
     /// Returns `false` if `to`, made from `base`, holds more than a vault may. `source` has both.
     pub(super) fn may_hold(&self, source: &dyn Source, base: TreeId, to: TreeId) -> Result<bool> {
-        let growth = worktree::growth(source, base, to)?;
+        let growth = growth(source, base, to)?;
         if growth <= 0 {
             return Ok(true);
         }
@@ -51,9 +51,7 @@ impl Vault {
         source: &dyn Source,
         to: TreeId,
     ) -> Result<()> {
-        if is_far_from_the_limit(index, changes)
-            || fits(index.entries(), worktree::growth(source, index.tree(), to)?)
-        {
+        if is_far_from_the_limit(index, changes) || fits(index.entries(), growth(source, index.tree(), to)?) {
             return Ok(());
         }
         Err(too_many())

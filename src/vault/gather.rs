@@ -17,11 +17,11 @@ use crate::gateway::Reason;
 use crate::gateway::content::ContentJudge;
 use crate::gateway::foreign::{self, Trace};
 use crate::gateway::sidecar::Digest256;
-use crate::object::{BlobId, Kind, Mode, ObjectId, VaultPath, hash_object};
+use crate::object::{BlobId, Entry, Kind, Mode, ObjectId, VaultPath, hash_object};
 use crate::store::{self, NewObject, PackWriter, RECORD_MAX};
 use crate::worktree::{
-    self, Body, Candidate, Change, Entry, Index, ReadError, Scan, ScanInput, SeenFolder, SkipReason,
-    StatStamp, Take, Taken,
+    self, Body, Candidate, Change, Index, ReadError, Scan, ScanInput, SeenFolder, SkipReason, StatStamp,
+    Take, Taken,
 };
 
 /// So many files are read while as many are stored, if they are not longer than [`BYTES_AT_ONCE`] together: bounds

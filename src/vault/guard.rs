@@ -17,9 +17,12 @@ use crate::fs::Stat;
 use crate::gateway::name::is_portable_path;
 use crate::gateway::obeyed::Content;
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, Kind, Mode, Object, ObjectId, Overlay, Source, TreeId, VaultPath};
+use crate::object::{
+    BlobId, FileEntry, Kind, Mode, Object, ObjectId, Overlay, Source, SourceError, TreeDiff, TreeId,
+    VaultPath, diff_trees, entry_at, list_tree,
+};
 use crate::store::Store;
-use crate::worktree::{self, Candidate, TreeDiff};
+use crate::worktree::Candidate;
 
 /// The longest incoming file that is looked into, in bytes.
 const LOOKED_AT_BYTES_MAX: u64 = 64 << 20;
@@ -47,27 +50,26 @@ pub(super) fn with_objects<'a>(
 
 /// Judges a move of the branch's tree to one that other devices had a part in.
 pub(super) fn judge(admission: &Admission<'_>, source: &dyn Source, to: TreeId) -> Result<Guarded> {
-    let diffs = worktree::diff_trees(source, admission.base, to)?;
+    let diffs = diff_trees(source, admission.base, to)?;
     let (guarded, twins) = (Guarded::default(), Twins::of(source, to));
     let mut guard = Guard { admission, source, to, guarded, links_lead_out: false, twins };
-    let new_ids: BTreeSet<ObjectId> =
-        diffs.iter().filter(|diff| diff.old.is_none()).filter_map(|diff| diff.new.map(|new| new.1)).collect();
+    let new_ids: BTreeSet<BlobId> = diffs
+        .iter()
+        .filter(|diff| diff.old.is_none())
+        .filter_map(|diff| diff.new.map(|new| new.id))
+        .collect();
     let gone = diffs.iter().filter(|diff| diff.new.is_none());
-    let lost = gone.clone().filter(|diff| diff.old.is_some_and(|old| !new_ids.contains(&old.1)));
+    let lost = gone.clone().filter(|diff| diff.old.is_some_and(|old| !new_ids.contains(&old.id)));
     let lost: Vec<&VaultPath> = lost.map(|diff| &diff.path).collect();
     let total = || -> Result<usize> {
-        let mut files = 0;
-        worktree::list_tree(source, admission.base, &mut |_, _, _| {
-            files += 1;
-            Ok(())
-        })?;
-        Ok(files)
+        let files = list_tree(source, admission.base);
+        Ok(files.map(|file| file.map(|_| 1)).sum::<std::result::Result<usize, SourceError>>()?)
     };
     if let Some(finding) = admission.deletions(&lost, total)? {
         guard.guarded.held.push(Refused::by(Door::Pull, b".", finding));
     }
     for diff in gone {
-        let moved = diff.old.is_some_and(|old| new_ids.contains(&old.1));
+        let moved = diff.old.is_some_and(|old| new_ids.contains(&old.id));
         if !moved && let Some(finding) = admission.deletion(&diff.path) {
             guard.guarded.held.push(Refused::by(Door::Pull, diff.path.as_bytes(), finding));
         }
@@ -104,34 +106,32 @@ struct Guard<'a, 'b> {
 }
 
 impl Guard<'_, '_> {
-    fn hold(&mut self, path: &VaultPath, blob: ObjectId, finding: Finding) {
+    fn hold(&mut self, path: &VaultPath, blob: BlobId, finding: Finding) {
         if let Some(finding) = self.admission.refuse(path, finding) {
             let mut refused = Refused::by(Door::Pull, path.as_bytes(), finding);
-            refused.blob = Some(BlobId::new(blob));
+            refused.blob = Some(blob);
             self.guarded.held.push(refused);
         }
     }
 
-    fn tell(&mut self, path: &VaultPath, blob: ObjectId, finding: Finding) {
+    fn tell(&mut self, path: &VaultPath, blob: BlobId, finding: Finding) {
         if !self.admission.protections.allows(path, finding.reason) {
             let mut refused = Refused::by(Door::History, path.as_bytes(), finding);
-            refused.blob = Some(BlobId::new(blob));
+            refused.blob = Some(blob);
             self.guarded.told.push(refused);
         }
     }
 
     /// Reads a blob to look into it; none if it is too long.
-    fn read(&self, id: ObjectId) -> Result<Option<std::sync::Arc<[u8]>>> {
-        match self.source.try_info(id)? {
-            Some((Kind::Blob, size)) if size <= LOOKED_AT_BYTES_MAX => {
-                Ok(Some(self.source.find_blob(BlobId::new(id))?))
-            }
+    fn read(&self, id: BlobId) -> Result<Option<std::sync::Arc<[u8]>>> {
+        match self.source.try_info(id.object())? {
+            Some((Kind::Blob, size)) if size <= LOOKED_AT_BYTES_MAX => Ok(Some(self.source.find_blob(id)?)),
             _ => Ok(None),
         }
     }
 
     fn look(&mut self, diff: &TreeDiff) -> Result<()> {
-        let Some((mode, id)) = diff.new else { return Ok(()) };
+        let Some(FileEntry { mode, id }) = diff.new else { return Ok(()) };
         let path = &diff.path;
         if diff.old.is_none() && !is_portable_path(path) {
             self.tell(path, id, Finding::new(Reason::NameNotPortable));
@@ -152,7 +152,7 @@ impl Guard<'_, '_> {
                 return Ok(());
             }
             let Some(bytes) = bytes else { return Ok(()) };
-            let was_file = diff.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
+            let was_file = diff.old.is_some_and(|old| old.mode != Mode::Symlink);
             if was_file && let Some(finding) = self.admission.replacement(path) {
                 self.hold(path, id, finding);
             }
@@ -165,10 +165,10 @@ impl Guard<'_, '_> {
             }
             return Ok(());
         }
-        let old = diff.old.map(|(mode, id)| (mode, BlobId::new(id)));
+        let old = diff.old.map(|old| (old.mode, old.id));
         let Some(bytes) = bytes else {
             // Too long to be looked into: what runs it by its name alone is known all the same.
-            let found = (mode, BlobId::new(id));
+            let found = (mode, id);
             let content = Content::Long(&[]);
             if let Some(finding) = self.admission.obeyed(path, found, old, content, Origin::Elsewhere)? {
                 self.hold(path, id, finding);
@@ -183,7 +183,7 @@ impl Guard<'_, '_> {
                 Policy::Report => self.tell(path, id, finding),
             }
         }
-        if diff.old.is_none() && self.admission.steers(path, mode, BlobId::new(id), &bytes) {
+        if diff.old.is_none() && self.admission.steers(path, mode, id, &bytes) {
             let finding =
                 Finding::new(Reason::ObeyedFile).detail("agents follow this text; it runs nothing itself");
             self.tell(path, id, finding);
@@ -198,12 +198,12 @@ impl Guard<'_, '_> {
         }
         let changed: BTreeSet<&[u8]> = diffs.iter().map(|diff| diff.path.as_bytes()).collect();
         let mut links = Vec::new();
-        worktree::list_tree(self.source, self.to, &mut |path, mode, id| {
-            if mode == Mode::Symlink && !changed.contains(path) {
-                links.push((VaultPath::parse(path)?, id));
+        for file in list_tree(self.source, self.to) {
+            let (path, entry) = file?;
+            if entry.mode == Mode::Symlink && !changed.contains(path.as_bytes()) {
+                links.push((path, entry.id));
             }
-            Ok(())
-        })?;
+        }
         let base = self.admission.base;
         for (path, id) in links {
             let Some(target) = self.read(id)? else { continue };
@@ -230,15 +230,12 @@ impl Guard<'_, '_> {
     /// A distillate of the new tree must fit its sidecar, if it has one or had one.
     fn seal(&mut self, path: &VaultPath) -> Result<()> {
         let Some(sidecar) = self.admission.protections.sidecar_of(path) else { return Ok(()) };
-        let entry = |tree, path: &VaultPath| super::checkout::entry_at(self.source, tree, path);
-        let Some(file) =
-            entry(self.to, path)?.filter(|file| file.mode != Mode::Symlink && !file.mode.is_tree())
-        else {
-            return Ok(());
-        };
+        let entry = |tree, path: &VaultPath| entry_at(self.source, tree, path);
+        let file = entry(self.to, path)?.and_then(|entry| entry.file());
+        let Some(file) = file.filter(FileEntry::is_file) else { return Ok(()) };
         let sealed = entry(self.to, &sidecar)?.map(|entry| entry.id);
         let was_sealed = entry(self.admission.base, &sidecar)?.is_some();
-        match seal_holds(self.source, path.name(), file.id, sealed)? {
+        match seal_holds(self.source, path.name(), file.id.object(), sealed)? {
             Some(true) => {}
             None if !was_sealed => {}
             _ => self.hold(path, file.id, Finding::new(Reason::SidecarMismatch)),

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Result, Vault};
 use crate::fs;
-use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath};
-use crate::worktree::{self, Change, IGNORE_FILE, IgnoreRules, Withheld, WithheldRules};
+use crate::object::{BlobId, FileEntry, Mode, ObjectId, Source, TreeId, VaultPath, diff_trees, entry_at};
+use crate::worktree::{Change, IGNORE_FILE, IgnoreRules, Withheld, WithheldRules};
 
 const IGNORES: &str = "ignores.json";
 /// What an entry says is withheld where the file is gone.
@@ -63,9 +63,9 @@ impl Vault {
         let mut paths = Vec::new();
         for (path, withheld) in self.withheld_rules().iter() {
             let Ok(path) = VaultPath::parse(path.as_slice()) else { continue };
-            let entry = super::checkout::entry_at(&self.store, tree, &path)?;
-            let file = entry.filter(|entry| entry.mode != Mode::Symlink && !entry.mode.is_tree());
-            if file.map(|entry| entry.id) == withheld.held.map(BlobId::object) {
+            let entry = entry_at(&self.store, tree, &path)?;
+            let file = entry.and_then(|entry| entry.file()).filter(|file| file.mode != Mode::Symlink);
+            if file.map(|file| file.id) == withheld.held {
                 paths.push(path);
             }
         }
@@ -76,12 +76,12 @@ impl Vault {
     pub(super) fn withhold_ignores(&self, source: &dyn Source, from: TreeId, to: TreeId) -> Result<()> {
         let mut kept = self.kept_ignores();
         let before = kept.clone();
-        for diff in worktree::diff_trees(source, from, to)? {
+        for diff in diff_trees(source, from, to)? {
             if diff.path.name() != IGNORE_FILE.as_bytes() {
                 continue;
             }
-            let new = diff.new.filter(|(mode, _)| *mode != Mode::Symlink).map(|(_, id)| BlobId::new(id));
-            let old = diff.old.filter(|(mode, _)| *mode != Mode::Symlink).map(|(_, id)| id.to_string());
+            let new = diff.new.filter(FileEntry::is_file).map(|new| new.id);
+            let old = diff.old.filter(FileEntry::is_file).map(|old| old.id.to_string());
             let key = hex::encode(diff.path.as_bytes());
             let counts = match kept.remove(&key) {
                 Some(file) if file.held == old.as_deref().unwrap_or(GONE) => file.instead,

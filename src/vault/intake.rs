@@ -15,11 +15,11 @@ use super::commit::{CommitRequest, commit_locked};
 use super::refusal::Refused;
 use super::streams::{epoch, writable};
 use super::write::{judge_bytes, open_or_create_folder, present};
-use super::{Error, ErrorKind, Result, Vault, checkout};
+use super::{Error, ErrorKind, Result, Vault};
 use crate::events::{self, NewEvent, Stream};
 use crate::gateway::sidecar::Digest256;
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, CommitId, Json, Kind, Source, VaultPath, hash_object, visible_line};
+use crate::object::{BlobId, CommitId, Json, Kind, Source, VaultPath, entry_at, hash_object, visible_line};
 
 /// What comes in.
 #[derive(Clone, Debug)]
@@ -192,7 +192,7 @@ fn judge<'t>(
                 plan.paths.push(thing.path.clone());
                 return Ok((Fate::Known, None));
             }
-            if let Some(entry) = checkout::entry_at(&vault.store, admission.base, &thing.path)? {
+            if let Some(entry) = entry_at(&vault.store, admission.base, &thing.path)? {
                 let is_same = entry.id == hash_object(Kind::Blob, bytes);
                 return Ok((if is_same { Fate::Known } else { Fate::Occupied }, None));
             }

@@ -50,6 +50,7 @@ mod standing;
 mod streams;
 mod tokens;
 mod transaction;
+mod tree_writer;
 mod trust;
 mod twins;
 mod typos;
@@ -70,7 +71,7 @@ pub use admission::{Allowance, Finding};
 pub use aside::{Selection, set_aside};
 pub use bundle::{BundleMade, BundleRequest, create_bundle, note_refused_bundle};
 pub use checkout::{
-    CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, entry_at, is_there, rollback, switch,
+    CheckoutOutcome, RollbackOutcome, Streams, checkout, checkout_paths, is_there, rollback, switch,
 };
 pub use commit::{CommitOutcome, CommitRequest, commit, commit_locked, describe, local_changes};
 pub use doctor::{Check, Weight, check_default_vault, examine};

@@ -4,10 +4,9 @@
 //! - A mount is remembered before an operation is published whose tree has files below it.
 //! - A person forgets one by naming the folder in a commit while nothing is mounted there.
 
-use super::checkout::entry_at;
 use super::gather::Gathered;
 use super::{Error, ErrorKind, Result, Vault};
-use crate::object::{TreeId, VaultPath, typed};
+use crate::object::{TreeId, VaultPath, entry_at, typed};
 use crate::worktree::{Index, Mounts, Waits};
 
 /// What a commit found out about mounts.

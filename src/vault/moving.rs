@@ -3,15 +3,17 @@
 //! Order: edits that give way are stored, new files are staged and made durable, the operation is
 //! appended, and from then on the move has happened: it is carried out now or by the next command.
 
-use super::commit::write_tree;
 use super::gather::gather;
 use super::obeyed::Arrivals;
 use super::refusal::{Door, Refused};
 use super::sealing::broken_seals;
 use super::transaction::{CommitDraft, GateHeld};
+use super::tree_writer::{tree_changes, write_edited};
 use super::{Access, Error, ErrorKind, Result, Vault, VaultLock};
 use crate::fs::LockError;
-use crate::object::{BlobId, Kind, Mode, SourceError, TreeId, VaultPath, visible_line};
+use crate::object::{
+    BlobId, FileEntry, Kind, Mode, SourceError, TreeChange, TreeId, VaultPath, visible_line,
+};
 use crate::oplog::{NewOperation, RefName};
 use crate::store::{PackWriter, Stage};
 use crate::worktree::{
@@ -202,7 +204,7 @@ fn tell_broken_seals(vault: &mut Vault, from: TreeId, to: TreeId) -> Result<()> 
 /// Stores the whole tree with its edits as a commit that is never sent, and returns the ref for it.
 fn save_edits(vault: &Vault, index: &Index, from: TreeId) -> Result<(RefName, u64, crate::object::CommitId)> {
     let mut gathered = gather(vault, index, &[], None)?;
-    let tree = write_tree(vault, &mut gathered.writer, from, &gathered.changes)?;
+    let tree = write_edited(&vault.store, &mut gathered.writer, from, tree_changes(&gathered.changes))?;
     let draft = CommitDraft { message: "edits that gave way\n".into(), restores: None };
     let commit = vault.draft_commit(tree, vec![vault.at()?], draft)?;
     let id = vault.write_commit(&mut gathered.writer, &commit)?;
@@ -280,7 +282,7 @@ fn store_displaced(
             DisplacedBody::Target(target) => writer.add(Kind::Blob, &target, None)?,
         };
         names.push(path.to_string());
-        changes.push(worktree::TreeChange { path, entry: Some((mode, id)) });
+        changes.push(TreeChange { path, entry: Some(FileEntry { mode, id: BlobId::new(id) }) });
     }
     let name = vault.save_changes(lock, writer, tree, changes, "edits made during a checkout\n")?;
     let notice = format!("edits made meanwhile to {} are kept as {name}", names.join(", "));
@@ -300,7 +302,7 @@ impl Vault {
     ) -> Result<u64> {
         let mut writer = self.store.writer()?;
         let id = writer.add(Kind::Blob, bytes, None)?;
-        let change = worktree::TreeChange { path: path.clone(), entry: Some((mode, id)) };
+        let change = TreeChange { path: path.clone(), entry: Some(FileEntry { mode, id: BlobId::new(id) }) };
         let name =
             self.save_changes(lock, writer, self.standing_tree()?, vec![change], "what stood there\n")?;
         let RefName::Saved(number) = name else { unreachable!("the next saved state has a number") };
@@ -313,14 +315,12 @@ impl Vault {
         lock: &VaultLock,
         mut writer: PackWriter,
         base: TreeId,
-        changes: Vec<worktree::TreeChange>,
+        changes: Vec<TreeChange>,
         message: &str,
     ) -> Result<RefName> {
         let own = changes.iter().filter_map(|change| Some((change.path.clone(), change.entry?)));
-        let own: Vec<_> = own.map(|(path, (mode, id))| (path, mode, BlobId::new(id))).collect();
-        let saved = worktree::write_tree(&self.store, base, changes, &mut |bytes, replaced| {
-            Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
-        })?;
+        let own: Vec<_> = own.map(|(path, entry)| (path, entry.mode, entry.id)).collect();
+        let saved = write_edited(&self.store, &mut writer, base, changes)?;
         let draft = CommitDraft { message: message.into(), restores: None };
         let commit = self.draft_commit(saved, vec![self.at()?], draft)?;
         let id = self.write_commit(&mut writer, &commit)?;

@@ -20,9 +20,11 @@ use crate::gateway::Reason;
 use crate::gateway::content::Seen;
 use crate::gateway::obeyed::{self, Content, Found, Look, PART_BYTES_MAX, Runs, When};
 use crate::gateway::sidecar::Digest256;
-use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, hash_object};
+use crate::object::{
+    BlobId, FileEntry, Kind, Mode, ObjectId, Source, TreeId, VaultPath, diff_trees, hash_object,
+};
 use crate::store::Store;
-use crate::worktree::{self, Candidate, Index};
+use crate::worktree::{Candidate, Index};
 
 const LIST: &str = "obeyed";
 const LIST_BYTES_MAX: u64 = 64 << 20;
@@ -348,27 +350,25 @@ impl Vault {
     ) -> Result<Vec<Withheld>> {
         let admission = Admission::new(self, from, &[])?;
         let absent = index.iter().filter(|(_, entry)| entry.absent_here);
-        let mut files: BTreeMap<VaultPath, Option<(Mode, ObjectId)>> = BTreeMap::new();
+        let mut files: BTreeMap<VaultPath, Option<FileEntry>> = BTreeMap::new();
         for (path, entry) in absent {
             let Ok(path) = VaultPath::parse(path) else { continue };
-            files.insert(path, Some((entry.mode, entry.id.object())));
+            files.insert(path, Some(FileEntry { mode: entry.mode, id: entry.id }));
         }
         let absent: BTreeSet<VaultPath> = files.keys().cloned().collect();
         let mut before = BTreeMap::new();
-        for diff in worktree::diff_trees(&self.store, from, to)? {
+        for diff in diff_trees(&self.store, from, to)? {
             if arrivals == Arrivals::New || absent.contains(&diff.path) {
                 before.insert(diff.path.clone(), diff.old);
                 files.insert(diff.path, diff.new);
             }
         }
-        let files: Vec<(VaultPath, Mode, BlobId)> = files
-            .into_iter()
-            .filter_map(|(path, new)| new.map(|(mode, id)| (path, mode, BlobId::new(id))))
-            .collect();
+        let files: Vec<(VaultPath, Mode, BlobId)> =
+            files.into_iter().filter_map(|(path, new)| new.map(|new| (path, new.mode, new.id))).collect();
         let judged: Vec<Result<Option<Withheld>>> = files
             .into_par_iter()
             .map(|(path, mode, blob)| {
-                let old = before.get(&path).copied().flatten().map(|(mode, id)| (mode, BlobId::new(id)));
+                let old = before.get(&path).copied().flatten().map(|old| (old.mode, old.id));
                 let old = old.filter(|_| !absent.contains(&path));
                 self.withholds(&admission, path, (mode, blob), old)
             })

@@ -412,7 +412,7 @@ pub fn choices(vault: &Vault) -> Result<Choices> {
     for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         // A line that cannot be read is a choice that has to be made again; nothing else rests on it.
         let Ok(kept) = serde_json::from_slice::<KeptChoice>(line) else { continue };
-        let entry = match kept.entry.as_deref().map(merge::Entry::from_text) {
+        let entry = match kept.entry.as_deref().map(crate::object::Entry::from_text) {
             None => None,
             // What was chosen is gone, or is to go: choose again.
             Some(Some(entry)) if vault.is_purged(BlobId::new(entry.id)) => continue,
@@ -424,14 +424,14 @@ pub fn choices(vault: &Vault) -> Result<Choices> {
     Ok(choices)
 }
 
-fn keep_choices(vault: &Vault, kept: &[(Conflict, Option<merge::Entry>)]) -> Result<()> {
+fn keep_choices(vault: &Vault, kept: &[(Conflict, Option<crate::object::Entry>)]) -> Result<()> {
     let folder = vault.dot.open_or_create_dir("reconcile")?;
     let mut bytes = Vec::new();
     for (conflict, entry) in kept {
         let line = KeptChoice {
             key: conflict.key(),
             path: conflict.path.to_string(),
-            entry: entry.map(merge::Entry::to_text),
+            entry: entry.map(crate::object::Entry::to_text),
         };
         bytes.extend(serde_json::to_vec(&line).expect("strings can be written as JSON"));
         bytes.push(b'\n');

@@ -179,7 +179,7 @@ impl Line {
 
 impl KeptConflict {
     fn of(conflict: &Conflict) -> KeptConflict {
-        let entry = |entry: Option<merge::Entry>| entry.map(merge::Entry::to_text);
+        let entry = |entry: Option<crate::object::Entry>| entry.map(crate::object::Entry::to_text);
         KeptConflict {
             path: hex::encode(conflict.path.as_bytes()),
             kind: conflict.kind.as_str().to_owned(),
@@ -204,7 +204,7 @@ impl KeptConflict {
     fn conflict(&self) -> Option<Conflict> {
         let path = |text: &String| VaultPath::parse(hex::decode(text).ok()?).ok();
         let entry = |text: &Option<String>| match text {
-            Some(text) => merge::Entry::from_text(text).map(Some),
+            Some(text) => crate::object::Entry::from_text(text).map(Some),
             None => Some(None),
         };
         let side = |(id, device, text): &(String, Option<String>, Option<String>)| {
@@ -220,7 +220,7 @@ impl KeptConflict {
             base: match self.base.as_str() {
                 "absent" => BaseValue::Absent,
                 "none" => BaseValue::NoValue,
-                text => BaseValue::Known(merge::Entry::from_text(text)?),
+                text => BaseValue::Known(crate::object::Entry::from_text(text)?),
             },
             sides: self.sides.iter().map(side).collect::<Option<_>>()?,
             clears: self.clears.iter().map(path).collect::<Option<_>>()?,

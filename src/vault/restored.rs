@@ -13,16 +13,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::{Admission, Finding};
-use super::checkout::entry_at;
-use super::commit::write_tree;
 use super::gather::Gathered;
 use super::history::Walk;
 use super::rules::Class;
+use super::tree_writer::{tree_changes, write_edited};
 use super::{Result, Vault};
 use crate::gateway::Reason;
 use crate::merge::History;
-use crate::object::{CommitId, TreeId, VaultPath};
-use crate::worktree::{self, Change, Status};
+use crate::object::{CommitId, TreeId, VaultPath, diff_trees, entry_at};
+use crate::worktree::{Change, Status};
 
 /// So many commits are looked through.
 const COMMITS_LOOKED_AT: usize = 1000;
@@ -46,7 +45,7 @@ pub(super) fn restored(
         }
     }
     let head = vault.head()?;
-    let tree = write_tree(vault, &mut gathered.writer, base, &gathered.changes)?;
+    let tree = write_edited(&vault.store, &mut gathered.writer, base, tree_changes(&gathered.changes))?;
     let refused: BTreeSet<&[u8]> = gathered.refused.iter().map(|refused| refused.path.as_slice()).collect();
     let counts = |path: &VaultPath| {
         !admission.protections.is(path, Class::Stream) && !refused.contains(path.as_bytes())
@@ -56,7 +55,7 @@ pub(super) fn restored(
         if !has_all(vault, commit.tree, &gathered.changes)? {
             continue;
         }
-        let differing = worktree::diff_trees(&gathered.writer, commit.tree, tree)?;
+        let differing = diff_trees(&gathered.writer, commit.tree, tree)?;
         if differing.iter().any(|diff| counts(&diff.path)) {
             continue;
         }

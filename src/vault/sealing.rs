@@ -12,12 +12,14 @@ use super::commit::CommitRequest;
 use super::gather::Gathered;
 use super::refusal::{Refused, os};
 use super::rules::VaultRules;
-use super::{Result, Vault, checkout};
+use super::{Result, Vault};
 use crate::fs::{self, Dir, FileKind};
 use crate::gateway::Reason;
 use crate::gateway::sidecar::{self, Digest256, SIDECAR_BYTES_MAX};
-use crate::object::{BlobId, Kind, Mode, ObjectId, Source, TreeId, VaultPath};
-use crate::worktree::{self, Change, Entry, Wait};
+use crate::object::{
+    BlobId, Entry, FileEntry, Kind, Lookup, Mode, ObjectId, Source, TreeId, VaultPath, diff_trees, list_tree,
+};
+use crate::worktree::{self, Change, Wait};
 
 /// Looks after the sidecars of what was gathered: takes them into the changes, or refuses what does not fit.
 pub(super) fn seal(
@@ -62,14 +64,12 @@ impl Sealer<'_, '_> {
     /// Distillates that did not change, but whose sidecar is missing or does not fit them.
     fn unchanged(&mut self, paths: &[VaultPath]) -> Result<()> {
         let mut files = Vec::new();
-        worktree::list_tree(&self.vault.store, self.admission.base, &mut |path, mode, id| {
-            let is_file = matches!(mode, Mode::File | Mode::Executable);
-            let path = VaultPath::parse(path)?;
-            if is_file && paths.iter().any(|wanted| path.is_within(wanted)) {
-                files.push((path, id));
+        for file in list_tree(&self.vault.store, self.admission.base) {
+            let (path, entry) = file?;
+            if entry.is_file() && paths.iter().any(|wanted| path.is_within(wanted)) {
+                files.push((path, entry.id));
             }
-            Ok(())
-        })?;
+        }
         for (path, id) in files {
             let Some(sidecar) = self.admission.protections.sidecar_of(&path) else { continue };
             if self.gathered.changes.iter().any(|change| change.path == path || change.path == sidecar) {
@@ -77,8 +77,8 @@ impl Sealer<'_, '_> {
             }
             let committed = self.admission.committed(&sidecar)?;
             let sealed = committed.map(|entry| entry.id.object());
-            if seal_holds(&self.vault.store, path.name(), id, sealed)? != Some(true) {
-                let digest = Digest256(self.vault.store.content_sha256(BlobId::new(id))?);
+            if seal_holds(&self.vault.store, path.name(), id.object(), sealed)? != Some(true) {
+                let digest = Digest256(self.vault.store.content_sha256(id)?);
                 self.put(&sidecar, committed, sidecar::encode(path.name(), digest))?;
             }
         }
@@ -126,7 +126,7 @@ impl Sealer<'_, '_> {
         self.refuse(&change.path, Finding::new(Reason::Sealed).detail("it is a link now"))
     }
 
-    fn is_committed(&self, committed: Option<Entry>, bytes: &[u8]) -> bool {
+    fn is_committed(&self, committed: Option<FileEntry>, bytes: &[u8]) -> bool {
         committed.is_some_and(|entry| entry.id == BlobId::new(crate::object::hash_object(Kind::Blob, bytes)))
     }
 
@@ -185,7 +185,7 @@ impl Sealer<'_, '_> {
     }
 
     /// Takes a sidecar into the commit, and notes that it is to be written.
-    fn put(&mut self, path: &VaultPath, old: Option<Entry>, bytes: Vec<u8>) -> Result<()> {
+    fn put(&mut self, path: &VaultPath, old: Option<FileEntry>, bytes: Vec<u8>) -> Result<()> {
         self.drop_change(path);
         let id = self.gathered.writer.add(Kind::Blob, &bytes, None)?;
         let new = Some(Entry { mode: Mode::File, id: BlobId::new(id) });
@@ -378,19 +378,19 @@ pub(super) fn broken_seals(
     to: TreeId,
 ) -> Result<BTreeSet<VaultPath>> {
     let mut sealed = BTreeSet::new();
-    for diff in worktree::diff_trees(source, from, to)? {
+    for diff in diff_trees(source, from, to)? {
         let file = rules.sealed_by(&diff.path);
         sealed.extend(file.or_else(|| rules.sidecar_of(&diff.path).map(|_| diff.path)));
     }
     let mut broken = BTreeSet::new();
-    let mut lookup = checkout::Lookup::new(source, to);
+    let lookup = Lookup::new(source);
     for path in sealed {
         let Some(sidecar) = rules.sidecar_of(&path) else { continue };
-        let file = lookup.find(&path)?;
+        let file = lookup.entry(to, path.as_bytes())?;
         let Some(file) = file.filter(|file| matches!(file.mode, Mode::File | Mode::Executable)) else {
             continue;
         };
-        let sidecar = lookup.find(&sidecar)?.map(|entry| entry.id);
+        let sidecar = lookup.entry(to, sidecar.as_bytes())?.map(|entry| entry.id);
         if seal_holds(source, path.name(), file.id, sidecar)? == Some(false) {
             broken.insert(path);
         }

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::admission::{Admission, Finding};
-use super::checkout::entry_at;
 use super::commit::CommitRequest;
 use super::gather::Gathered;
 use super::history::Walk;
@@ -28,8 +27,8 @@ use super::rules::Class;
 use super::{Result, Vault};
 use crate::gateway::Reason;
 use crate::merge::History;
-use crate::object::{BlobId, Commit, CommitId, Mode, Source, VaultPath};
-use crate::worktree::{Change, Entry};
+use crate::object::{BlobId, Commit, CommitId, FileEntry, Mode, Source, VaultPath, entry_at};
+use crate::worktree::Change;
 
 const COMMITS_LOOKED_AT: usize = 1000;
 const MERGES_LOOKED_AT: usize = 40;
@@ -72,7 +71,7 @@ pub(super) fn refuse_stale(
 }
 
 fn counts(admission: &Admission<'_>, change: &Change) -> bool {
-    let is_file = |entry: Option<Entry>| entry.is_some_and(|entry| entry.mode != Mode::Symlink);
+    let is_file = |entry: Option<FileEntry>| entry.is_some_and(|entry| entry.mode != Mode::Symlink);
     let judged_elsewhere = [Class::Stream, Class::Distillate, Class::Sidecar];
     is_file(change.old)
         && is_file(change.new)

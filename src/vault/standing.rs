@@ -8,9 +8,9 @@ use super::history::Walk;
 use super::refusal::os;
 use super::sealing::{folder_of, seal_holds};
 use super::write::judge_bytes;
-use super::{Result, Vault, checkout};
+use super::{Result, Vault};
 use crate::fs::FileKind;
-use crate::object::{BlobId, CommitId, Kind, ObjectId, Source, VaultPath, hash_object};
+use crate::object::{BlobId, CommitId, Kind, ObjectId, Source, VaultPath, entry_at, hash_object};
 use crate::worktree::Waits;
 
 /// The longest file that is compared, in bytes.
@@ -49,7 +49,7 @@ pub struct Reliable {
 /// Compares the file on disk with the head's.
 pub fn standing(vault: &Vault, path: &VaultPath) -> Result<Standing> {
     let head = vault.tree_of(vault.head()?)?;
-    let committed = checkout::entry_at(&vault.store, head, path)?;
+    let committed = entry_at(&vault.store, head, path)?;
     let bytes = match on_disk(vault, path) {
         Ok(OnDisk::Bytes(bytes)) => bytes,
         Ok(OnDisk::Nothing) => return Ok(Standing::Missing),
@@ -103,7 +103,7 @@ pub fn reliable(vault: &Vault, path: &VaultPath) -> Result<Option<Reliable>> {
             break;
         }
         let (commit, body) = step?;
-        let entry = checkout::entry_at(&vault.store, body.tree, path)?.filter(|entry| !entry.mode.is_tree());
+        let entry = entry_at(&vault.store, body.tree, path)?.filter(|entry| !entry.mode.is_tree());
         let Some(entry) = entry else {
             if number == 0 {
                 return Ok(None);
@@ -131,7 +131,7 @@ fn version(
     let bytes = vault.store.find_blob(BlobId::new(id))?;
     let rules = vault.rules_of(tree)?;
     if let Some(sidecar) = rules.sidecar_of(path) {
-        let sidecar = checkout::entry_at(&vault.store, tree, &sidecar)?.map(|entry| entry.id);
+        let sidecar = entry_at(&vault.store, tree, &sidecar)?.map(|entry| entry.id);
         if seal_holds(&vault.store, path.name(), id, sidecar)? == Some(false) {
             return Ok(None);
         }

@@ -12,13 +12,14 @@ use super::commit::{CommitRequest, commit_locked};
 use super::refusal::os;
 use super::rules::Class;
 use super::transaction::CommitDraft;
+use super::tree_writer::write_edited;
 use super::write::refuse_secret_lines;
-use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
+use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::events::{self, Epoch, Event, NewEvent, Stream};
 use crate::object::{
-    CommitId, Json, Kind, Lamport, Mode, NameError, Source, TreeEntry, TreeId, VaultPath, typed, visible_line,
+    BlobId, CommitId, Entry, FileEntry, Json, Kind, Lamport, Mode, NameError, Source, TreeChange, TreeId,
+    VaultPath, diff_trees, entry_at, typed, visible_line,
 };
-use crate::worktree::{self, TreeChange};
 
 /// The folder of streams that are named by a word.
 const FOLDER: &str = "events";
@@ -160,7 +161,7 @@ pub fn stream_paths(vault: &mut Vault) -> Result<Vec<VaultPath>> {
     let tree = vault.standing_tree()?;
     let rules = vault.rules_of(tree)?;
     let is_stream = |path: &VaultPath| rules.class_of(path) == Class::Stream;
-    let mut paths: Vec<VaultPath> = worktree::diff_trees(&vault.store, TreeId::empty(), tree)?
+    let mut paths: Vec<VaultPath> = diff_trees(&vault.store, TreeId::empty(), tree)?
         .into_iter()
         .map(|diff| diff.path)
         .filter(is_stream)
@@ -225,8 +226,8 @@ pub(super) fn writable(vault: &Vault, path: &VaultPath) -> Result<Vec<u8>> {
 
 /// Returns the bytes of a stream in a tree, none if it is not there.
 fn stream_at(vault: &Vault, tree: TreeId, path: &VaultPath) -> Result<Vec<u8>> {
-    match checkout::entry_at(&vault.store, tree, path)? {
-        Some(TreeEntry { mode: Mode::File | Mode::Executable, id, .. }) => {
+    match entry_at(&vault.store, tree, path)? {
+        Some(Entry { mode: Mode::File | Mode::Executable, id }) => {
             let mut bytes = Vec::new();
             vault.store.read_to(id, &mut bytes)?;
             Ok(bytes)
@@ -282,14 +283,13 @@ fn commit_beside(
         let joined = events::import(&committed, &here).map_err(|conflict| {
             Error::refused(ErrorKind::Conflict, conflict.to_string(), "see the stream")
         })?;
-        let was = checkout::entry_at(&vault.store, base, path)?;
+        let was = entry_at(&vault.store, base, path)?;
         let id = writer.add(Kind::Blob, &joined.bytes, was.as_ref().map(|entry| entry.id))?;
         let mode = was.map_or(Mode::File, |entry| entry.mode);
-        changes.push(TreeChange { path: path.clone(), entry: Some((mode, id)) });
+        let entry = FileEntry { mode, id: BlobId::new(id) };
+        changes.push(TreeChange { path: path.clone(), entry: Some(entry) });
     }
-    let tree = worktree::write_tree(&vault.store, base, changes, &mut |bytes, replaced| {
-        Ok::<_, Error>(TreeId::new(writer.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
-    })?;
+    let tree = write_edited(&vault.store, &mut writer, base, changes)?;
     vault.check_extent(&writer, base, tree)?;
     let commit = vault.draft_commit(tree, vec![head], CommitDraft { message, restores: None })?;
     let id = vault.write_commit(&mut writer, &commit)?;

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::{Result, Vault, checkout};
+use super::{Result, Vault};
 use crate::gateway::name::fold;
-use crate::object::{Source, TreeId, VaultPath};
+use crate::object::{Source, TreeId, VaultPath, entry_at};
 
 /// The names of one folder by what they fold to.
 type Folded = HashMap<Vec<u8>, Vec<Vec<u8>>>;
@@ -44,7 +44,7 @@ impl<'a> Twins<'a> {
             let tree = match &path {
                 None => Some(self.tree),
                 Some(folder) => {
-                    let entry = checkout::entry_at(self.source, self.tree, folder)?;
+                    let entry = entry_at(self.source, self.tree, folder)?;
                     entry.filter(|entry| entry.mode.is_tree()).map(|entry| TreeId::new(entry.id))
                 }
             };

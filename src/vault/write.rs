@@ -12,14 +12,14 @@ use super::refusal::{Door, Quarantined, Refused, os};
 use super::rules::Class;
 use super::sealing::{breach, folder_of};
 use super::stale::taken_back;
-use super::{Error, ErrorKind, Result, Vault, VaultLock, checkout};
+use super::{Error, ErrorKind, Result, Vault, VaultLock};
 use crate::events::{Content, Opaque, Stream};
 use crate::fs::{Dir, FileKind, Stat};
 use crate::gateway::content::ContentJudge;
 use crate::gateway::rejection::Rejection;
 use crate::gateway::sidecar::Digest256;
 use crate::gateway::{Reason, secrets};
-use crate::object::{BlobId, CommitId, Kind, LenientJson, Mode, VaultPath, hash_object};
+use crate::object::{BlobId, CommitId, Kind, LenientJson, Mode, VaultPath, entry_at, hash_object};
 use crate::worktree::{Candidate, IGNORE_FILE, Scan};
 
 /// The longest file that is written whole, in bytes.
@@ -301,7 +301,7 @@ pub(super) fn refuse_content(
 fn keep(vault: &mut Vault, lock: &VaultLock, path: &VaultPath, present: &Present) -> Result<Option<u64>> {
     let head = vault.tree_of(vault.head()?)?;
     let id = BlobId::new(hash_object(Kind::Blob, &present.bytes));
-    let committed = checkout::entry_at(&vault.store, head, path)?;
+    let committed = entry_at(&vault.store, head, path)?;
     if committed.is_some_and(|entry| entry.id == id.object()) {
         return Ok(None);
     }

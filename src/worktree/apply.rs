@@ -9,12 +9,11 @@ use std::io;
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::fs::{self, Dir, File, FileKind, Stat};
-use crate::object::{BlobId, Kind, Mode, ObjectHasher, SourceError, VaultPath, hash_object};
+use crate::object::{BlobId, FileEntry, Kind, Mode, ObjectHasher, SourceError, VaultPath, hash_object};
 use crate::store::Store;
 
 use super::journal::{ACTIONS_FILE, Action, JOURNAL_DIR, Journal, Nonce, Pending};
 use super::plan::Plan;
-use super::read::Entry;
 use super::{Error, Result};
 
 /// From so many files on, one sync of the whole file system is cheaper than one a file, and a folder of
@@ -157,7 +156,7 @@ pub(super) fn stage_one(
     folder: &Dir,
     name: &str,
     path: &VaultPath,
-    entry: Entry,
+    entry: FileEntry,
     content: &dyn Content,
 ) -> Result<Option<File>> {
     let wrong =

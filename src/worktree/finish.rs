@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::{ParallelIterator, ParallelSlice};
 
 use crate::fs::{self, Dir, File, FileKind, Stat};
-use crate::object::{BlobId, Kind, Mode, VaultPath, hash_object};
+use crate::object::{BlobId, FileEntry, Kind, Mode, VaultPath, hash_object};
 
 use super::apply::{Content, stage_one};
 use super::attributes::{FileAttributes, Modes, moved_from, note_what_goes};
@@ -26,7 +26,7 @@ use super::index::{IndexEntry, StatStamp};
 use super::journal::{Action, Expected, JOURNAL_DIR, Journal};
 use super::look::read_entry;
 use super::mounts::Mounts;
-use super::read::{Entry, hash_file};
+use super::read::hash_file;
 use super::traits::os;
 use super::waits::Wait;
 use super::{Error, Result};
@@ -153,7 +153,7 @@ impl Work<'_> {
         folders: &mut Folders,
         at: usize,
         path: &VaultPath,
-        entry: Entry,
+        entry: FileEntry,
         expected: Expected,
     ) -> Result<Done> {
         let staged = at.to_string();
@@ -345,7 +345,7 @@ impl Work<'_> {
     }
 
     /// Puts a staged file into a folder on another file system: a copy beside its place, renamed.
-    fn copy_across(&self, dir: &Dir, at: usize, path: &VaultPath, entry: Entry) -> Result<()> {
+    fn copy_across(&self, dir: &Dir, at: usize, path: &VaultPath, entry: FileEntry) -> Result<()> {
         let staged = at.to_string();
         let temp = format!(".mvault-{}-{at}.tmp", self.journal.nonce);
         if dir.try_stat(&temp)?.is_some() {
@@ -362,7 +362,7 @@ impl Work<'_> {
         Ok(self.staged.remove_file(&staged)?)
     }
 
-    fn copy_staged(&self, dir: &Dir, staged: &str, temp: &str, entry: Entry) -> fs::Result<()> {
+    fn copy_staged(&self, dir: &Dir, staged: &str, temp: &str, entry: FileEntry) -> fs::Result<()> {
         if entry.mode == Mode::Symlink {
             return dir.symlink(&self.staged.read_link(staged)?, temp);
         }
@@ -383,7 +383,13 @@ impl Work<'_> {
         Ok(if same && older { StatStamp::unchecked(&placed) } else { None })
     }
 
-    fn remove(&self, folders: &mut Folders, at: usize, path: &VaultPath, expected: Entry) -> Result<Done> {
+    fn remove(
+        &self,
+        folders: &mut Folders,
+        at: usize,
+        path: &VaultPath,
+        expected: FileEntry,
+    ) -> Result<Done> {
         let dir = match folders.parent_of(path) {
             Err(error) if error.is_gone() => return Ok(Done::Gone),
             other => other?,

@@ -19,10 +19,11 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use crate::fs::{self, Dir, Stat};
-use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath};
+use crate::object::{
+    BlobId, FileEntry, Mode, ObjectId, Source, TreeId, VaultPath, compare_paths, first_part, list_tree,
+};
 
 use super::look::{Look, can_be_made};
-use super::tree::list_tree;
 
 /// The name of the cache's file in `.mvault`.
 const INDEX_FILE: &str = "index";
@@ -117,15 +118,6 @@ impl std::fmt::Debug for Index {
     }
 }
 
-/// Compares two paths part by part: the order of a walk.
-pub(super) fn compare_paths(a: &[u8], b: &[u8]) -> Ordering {
-    let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
-    match a.iter().zip(b).find(|(x, y)| x != y) {
-        Some((x, y)) => rank(*x).cmp(&rank(*y)),
-        None => a.len().cmp(&b.len()),
-    }
-}
-
 /// The modes a file of a tree can have, by the byte that stands for each.
 const MODES: [Mode; 3] = [Mode::File, Mode::Executable, Mode::Symlink];
 
@@ -154,11 +146,11 @@ impl Index {
     /// Makes the index of `tree` from the tree alone; every file has to be read to know.
     pub fn from_tree(source: &dyn Source, tree: TreeId) -> super::Result<Index> {
         let mut writer = Writer::new(0);
-        list_tree(source, tree, &mut |path, mode, id| {
-            let entry = IndexEntry { mode, id: BlobId::new(id), stamp: None, absent_here: false };
-            writer.push(path, &entry);
-            Ok(())
-        })?;
+        for file in list_tree(source, tree) {
+            let (path, FileEntry { mode, id }) = file?;
+            let entry = IndexEntry { mode, id, stamp: None, absent_here: false };
+            writer.push(path.as_bytes(), &entry);
+        }
         Ok(writer.finish(tree, LogMark::default()))
     }
 
@@ -445,17 +437,6 @@ impl Index {
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], IndexEntry)> {
         (0..self.count).map(|at| (self.path(at), self.entry(at)))
     }
-}
-
-/// Returns what stands before the first slash.
-pub(super) fn first_part(path: &[u8]) -> &[u8] {
-    path.split(|b| *b == b'/').next().unwrap_or_default()
-}
-
-/// Returns the folders on the way to a path and the path, outermost first.
-pub(super) fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
-    ends.chain(std::iter::once(path.len())).map(|end| &path[..end])
 }
 
 /// Returns where the folders on the way to a path end, the root first, each with its slash.

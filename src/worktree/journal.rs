@@ -11,9 +11,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::fs::{Dir, replace_file};
-use crate::object::{BlobId, Mode, TreeId, VaultPath};
+use crate::object::{BlobId, Entry, FileEntry, Mode, TreeId, VaultPath};
 
-use super::read::Entry;
 use super::{Error, Result};
 
 /// The folder in `.mvault` that exists while a checkout is under way.
@@ -50,7 +49,7 @@ impl std::fmt::Display for Nonce {
 
 /// What was on disk at a path when the plan was made; anything else that is found there is an edit made
 /// since.
-pub type Expected = Option<Entry>;
+pub type Expected = Option<FileEntry>;
 
 /// One thing that a move does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +59,7 @@ pub enum Action {
         /// Where.
         path: VaultPath,
         /// What.
-        entry: Entry,
+        entry: FileEntry,
         /// What it replaces.
         expected: Expected,
     },
@@ -69,21 +68,21 @@ pub enum Action {
         /// Where.
         path: VaultPath,
         /// What it was.
-        expected: Entry,
+        expected: FileEntry,
     },
     /// Leaves a file that is on disk already as the tree wants it.
     Keep {
         /// Where.
         path: VaultPath,
         /// What.
-        entry: Entry,
+        entry: FileEntry,
     },
     /// Leaves out a file that cannot exist here.
     Absent {
         /// Where it should be.
         path: VaultPath,
         /// What it should be.
-        entry: Entry,
+        entry: FileEntry,
     },
     /// Drops a path from the index.
     Forget {
@@ -233,11 +232,11 @@ fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Result<&'a str> {
     object.get(name).and_then(Value::as_str).ok_or_else(|| damaged(format!("{name:?} is missing")))
 }
 
-pub(super) fn encode_entry(entry: &Entry) -> Value {
+pub(super) fn encode_entry(entry: &FileEntry) -> Value {
     json!({ "mode": entry.mode.as_octal(), "id": entry.id.to_string() })
 }
 
-pub(super) fn decode_entry(value: Option<&Value>) -> Result<Entry> {
+pub(super) fn decode_entry(value: Option<&Value>) -> Result<FileEntry> {
     let object = value.and_then(Value::as_object).ok_or_else(|| damaged("an entry is missing"))?;
     let mode = Mode::from_octal(field(object, "mode")?.as_bytes()).filter(|mode| !mode.is_tree());
     let id = BlobId::parse(field(object, "id")?).map_err(|e| damaged(e.to_string()))?;

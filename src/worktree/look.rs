@@ -4,10 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::fs::{Dir, FileKind};
-use crate::object::{BlobId, Kind, Mode, Source, VaultPath, hash_object, link_target};
+use crate::object::{BlobId, Entry, FileEntry, Kind, Mode, Source, VaultPath, hash_object, link_target};
 
 use super::folders::Folders;
-use super::read::{Entry, hash_file};
+use super::read::hash_file;
 use super::traits::os;
 use super::{Error, Result};
 
@@ -37,7 +37,7 @@ pub trait Look {
     fn kind(&mut self, path: &VaultPath) -> Result<OnDisk>;
 
     /// Reads the file or link at `path`; `None` if it does not hold still, an error if it cannot be read.
-    fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>>;
+    fn entry(&mut self, path: &VaultPath) -> Result<Option<FileEntry>>;
 
     /// Lists everything below a folder that is no folder, ignored or not.
     fn below(&mut self, folder: &VaultPath) -> Result<Vec<Vec<u8>>>;
@@ -151,7 +151,7 @@ impl Look for RealLook {
         })
     }
 
-    fn entry(&mut self, path: &VaultPath) -> Result<Option<Entry>> {
+    fn entry(&mut self, path: &VaultPath) -> Result<Option<FileEntry>> {
         let Some(dir) = self.parent(path)? else { return Ok(None) };
         if dir.stat(os(path.name()))?.kind == FileKind::File {
             dir.open(os(path.name()))?;
@@ -228,7 +228,7 @@ impl Look for RealLook {
 }
 
 /// Reads the file or link `name`; `None` if it cannot be read or does not hold still.
-pub(super) fn read_entry(dir: &Dir, name: &[u8]) -> Option<Entry> {
+pub(super) fn read_entry(dir: &Dir, name: &[u8]) -> Option<FileEntry> {
     let stat = dir.stat(os(name)).ok()?;
     match stat.kind {
         FileKind::Symlink => {

@@ -31,7 +31,7 @@ mod scan;
 mod skipped;
 mod spelling;
 mod traits;
-mod tree;
+
 mod waits;
 
 #[cfg(test)]
@@ -49,13 +49,12 @@ pub use look::{Look, OnDisk, RealLook};
 pub use mounts::{MountLine, Mounts};
 pub use plan::{Edits, InTheWay, Obstacle, Plan, PlanInput, Unwritable, plan};
 pub use read::{
-    Body, Change, Entry, LocalChanges, ReadError, Status, Take, Taken, file_system_now, hash_candidates,
+    Body, Change, LocalChanges, ReadError, Status, Take, Taken, file_system_now, hash_candidates,
     read_candidate, read_candidates,
 };
 pub use scan::{Candidate, Missing, Scan, ScanInput, scan};
 pub use skipped::{SkipReason, Skipped};
 pub use traits::Traits;
-pub use tree::{TreeChange, TreeDiff, diff_trees, growth, list_tree, write_tree};
 pub use waits::{Wait, Waits};
 
 use crate::fs;

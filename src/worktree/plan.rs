@@ -13,18 +13,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::object::{Mode, Source, TreeId, VaultPath};
+use crate::object::{
+    Entry, FileEntry, Mode, Source, TreeId, VaultPath, compare_paths, diff_trees, list_tree, prefixes,
+};
 
-use super::index::{Index, compare_paths, prefixes};
+use super::index::Index;
 use super::journal::Action;
 use super::look::{Look, OnDisk, can_be_made};
-use super::read::{Entry, LocalChanges};
+use super::read::LocalChanges;
 use super::skipped::SkipReason;
 use super::traits::Traits;
-use super::tree::{diff_trees, list_tree};
 use super::waits::Waits;
 use super::{Error, Result};
-use crate::object::BlobId;
 
 /// What happens to edits that are in no commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,14 +128,14 @@ impl Plan {
 
 /// What a path is and what it is to be.
 struct Target {
-    old: Option<Entry>,
-    new: Option<Entry>,
+    old: Option<FileEntry>,
+    new: Option<FileEntry>,
 }
 
 /// What stands at a path now.
 enum Now {
     Nothing,
-    Entry(Entry),
+    Entry(FileEntry),
     Folder,
     Other,
 }
@@ -180,17 +180,13 @@ pub fn plan(input: PlanInput<'_>, look: &mut dyn Look) -> Result<Plan> {
     Ok(plan)
 }
 
-fn to_entry(side: Option<(Mode, crate::object::ObjectId)>) -> Option<Entry> {
-    side.map(|(mode, id)| Entry { mode, id: BlobId::new(id) })
-}
-
 /// Collects every path that may have to change.
 fn targets(input: &PlanInput<'_>) -> Result<BTreeMap<VaultPath, Target>> {
     let asked = |path: &VaultPath| input.paths.is_empty() || input.paths.iter().any(|p| path.is_within(p));
     let mut targets = BTreeMap::new();
     for diff in diff_trees(input.source, input.from, input.to)? {
         if asked(&diff.path) {
-            let target = Target { old: to_entry(diff.old), new: to_entry(diff.new) };
+            let target = Target { old: diff.old, new: diff.new };
             targets.insert(diff.path, target);
         }
     }
@@ -230,10 +226,9 @@ fn same_names(input: &PlanInput<'_>) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
         present.extend(prefixes(path).map(<[u8]>::to_vec));
     }
     let mut paths: Vec<Vec<u8>> = Vec::new();
-    list_tree(input.source, input.to, &mut |path, _, _| {
-        paths.push(path.to_vec());
-        Ok(())
-    })?;
+    for file in list_tree(input.source, input.to) {
+        paths.push(file?.0.as_bytes().to_vec());
+    }
     for wanted in [true, false] {
         for prefix in paths.iter().flat_map(|path| prefixes(path)) {
             if present.contains(prefix) == wanted {
@@ -335,7 +330,7 @@ impl Planner<'_> {
     }
 
     /// Returns `true` for what waited and stands there by now, put there by a command that was cut or by hand.
-    fn is_in_place(&self, path: &VaultPath, now: &Entry) -> bool {
+    fn is_in_place(&self, path: &VaultPath, now: &FileEntry) -> bool {
         self.input.waits.find(path).is_some_and(|wait| wait.wanted == Some(*now))
     }
 
@@ -449,7 +444,7 @@ impl Planner<'_> {
     }
 
     /// Tells whether the name can exist here and its content can be had, and says so if not.
-    fn writable(&mut self, path: &VaultPath, new: &Entry, now: &Now) -> Result<bool> {
+    fn writable(&mut self, path: &VaultPath, new: &FileEntry, now: &Now) -> Result<bool> {
         let same = prefixes(path.as_bytes()).find_map(|prefix| self.same_names.get(prefix));
         let mut can = same.is_none() && (new.mode != Mode::Symlink || self.input.traits.symlinks);
         if can {

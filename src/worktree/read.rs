@@ -14,7 +14,9 @@ use std::io;
 use rayon::prelude::{ParallelIterator, ParallelSlice};
 
 use crate::fs::{self, Dir, File, FileKind, Stat};
-use crate::object::{BlobId, Kind, Mode, ObjectHasher, VaultPath, hash_object};
+use crate::object::{
+    BlobId, Entry, FileEntry, Kind, Mode, ObjectHasher, VaultPath, compare_paths, hash_object,
+};
 
 use super::folders::Folders;
 use super::index::{IndexEntry, StatStamp};
@@ -59,15 +61,6 @@ pub enum Body<'a> {
     Large(u64, &'a mut (dyn io::Read + Send)),
 }
 
-/// What stands at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// A file's or link's mode.
-    pub mode: Mode,
-    /// Its blob.
-    pub id: BlobId,
-}
-
 /// What became of a path, in words a user knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -85,9 +78,9 @@ pub struct Change {
     /// Where.
     pub path: VaultPath,
     /// What the tree has.
-    pub old: Option<Entry>,
+    pub old: Option<FileEntry>,
     /// What is on disk.
-    pub new: Option<Entry>,
+    pub new: Option<FileEntry>,
     /// The stamp of what is on disk, if it can be trusted later.
     pub stamp: Option<StatStamp>,
 }
@@ -124,7 +117,7 @@ pub struct LocalChanges {
 impl LocalChanges {
     /// Finds the change at `path`.
     pub fn find(&self, path: &VaultPath) -> Option<&Change> {
-        let order = |change: &Change| super::index::compare_paths(change.path.as_bytes(), path.as_bytes());
+        let order = |change: &Change| compare_paths(change.path.as_bytes(), path.as_bytes());
         self.changes.binary_search_by(order).ok().map(|at| &self.changes[at])
     }
 
@@ -490,7 +483,7 @@ pub fn hash_candidates(root: &Dir, scan: &Scan, seen_ns: Option<i128>) -> LocalC
         stamp: None,
     });
     local.changes.extend(missing);
-    local.changes.sort_by(|a, b| super::index::compare_paths(a.path.as_bytes(), b.path.as_bytes()));
+    local.changes.sort_by(|a, b| compare_paths(a.path.as_bytes(), b.path.as_bytes()));
     local.skipped.sort();
     local
 }

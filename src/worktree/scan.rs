@@ -11,10 +11,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::{Arc, Mutex};
 
 use crate::fs::{self, Dir, FileKind, Stat};
-use crate::object::{BlobId, Mode, VaultPath, is_reserved_name};
+use crate::object::{BlobId, Mode, VaultPath, compare_paths, first_part, is_reserved_name};
 
 use super::ignore::{IGNORE_FILE, IgnoreRules, WithheldRules};
-use super::index::{Index, IndexEntry, SeenFolder, StatStamp, compare_paths, first_part};
+use super::index::{Index, IndexEntry, SeenFolder, StatStamp};
 use super::mounts::{Mounts, leave_unmounted};
 use super::placeholder::keep_evicted;
 use super::skipped::{SkipReason, Skipped};

@@ -1,8 +1,8 @@
 //! Names that are one where the file system folds letter case or Unicode forms.
 
+use crate::object::prefixes;
 use std::collections::{HashMap, HashSet};
 
-use super::index::prefixes;
 use super::scan::{Missing, ScanInput};
 
 /// Where names fold, a file of the tree whose name is that of another one that is there cannot be there as

@@ -14,11 +14,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::fs::{self, Dir, replace_file};
-use crate::object::VaultPath;
+use crate::object::{Entry, FileEntry, VaultPath};
 
 use super::index::{Index, IndexEntry};
 use super::journal::{decode_entry, decode_path, encode_entry, put_path};
-use super::read::Entry;
 use super::{Error, Result};
 
 /// The largest list that is read.
@@ -31,9 +30,9 @@ pub struct Wait {
     /// Where.
     pub path: VaultPath,
     /// What the tree has there; `None` if the file is to go.
-    pub wanted: Option<Entry>,
+    pub wanted: Option<FileEntry>,
     /// What the move expected to replace or remove; `None` if nothing stood there.
-    pub stood: Option<Entry>,
+    pub stood: Option<FileEntry>,
     /// What kept it, in words to stand after the path.
     pub why: String,
 }
@@ -147,11 +146,11 @@ impl Waits {
         self.with_entries(index, |wait| wait.wanted)
     }
 
-    fn with_entries(&self, index: Index, entry: impl Fn(&Wait) -> Option<Entry>) -> Index {
+    fn with_entries(&self, index: Index, entry: impl Fn(&Wait) -> Option<FileEntry>) -> Index {
         if self.0.is_empty() {
             return index;
         }
-        let record = |Entry { mode, id }: Entry| IndexEntry { mode, id, stamp: None, absent_here: false };
+        let record = |Entry { mode, id }: FileEntry| IndexEntry { mode, id, stamp: None, absent_here: false };
         let changes = self.iter().map(|wait| (wait.path.clone(), entry(wait).map(record))).collect();
         index.updated(index.tree(), index.log_mark(), changes)
     }

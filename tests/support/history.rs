@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use mvault::env::{Env, Moment};
 use mvault::fs::RealDisk;
-use mvault::object::{CommitId, DeviceName, Kind, Mode, ObjectId, Tree, TreeEntry, TreeId, VaultPath};
+use mvault::object::{
+    BlobId, CommitId, DeviceName, FileEntry, Kind, Mode, ObjectId, Tree, TreeChange, TreeEntry, TreeId,
+    VaultPath, write_tree,
+};
 use mvault::oplog::{Label, RefName, RefTarget};
 use mvault::vault::{Accepts, Access, OpenOptions, ReconcileOutcome, Trust, Vault, reconcile_locked};
-use mvault::worktree::{TreeChange, write_tree};
 
 /// Opens a vault as a person at 2026-11-22 plus `minute` minutes.
 pub fn open(root: &Path, minute: i128) -> Vault {
@@ -30,8 +32,10 @@ pub fn open(root: &Path, minute: i128) -> Vault {
 pub fn elsewhere(vault: &Vault, parent: CommitId, path: &str, content: &str) -> CommitId {
     let mut writer = vault.store().writer().expect("a writer");
     let blob = writer.add(Kind::Blob, content.as_bytes(), None).expect("a blob");
-    let change =
-        TreeChange { path: VaultPath::parse(path).expect("a path"), entry: Some((Mode::File, blob)) };
+    let change = TreeChange {
+        path: VaultPath::parse(path).expect("a path"),
+        entry: Some(FileEntry { mode: Mode::File, id: BlobId::new(blob) }),
+    };
     let base = vault.tree_of(parent).expect("the parent is there");
     let tree = write_tree(vault.store(), base, [change], &mut |bytes, replaced| {
         let added = writer.add(Kind::Tree, bytes, replaced.map(TreeId::object)).map(TreeId::new);

@@ -12,11 +12,10 @@ use crate::agent::handoff::{self, Handoff, State};
 use crate::agent::news::{self, FilesOf, News};
 use crate::events::Event;
 use crate::gateway::Reason;
-use crate::object::{BlobId, CommitId, Json, Mode, Source, TreeId, VaultPath, typed};
+use crate::object::{BlobId, CommitId, Json, Mode, Source, TreeId, VaultPath, entry_at, list_tree, typed};
 use crate::ui::time;
 use crate::vault::rules::{Class, VaultRules};
-use crate::vault::{self, Error, Result, Standing, Vault, entry_at};
-use crate::worktree::list_tree;
+use crate::vault::{self, Result, Standing, Vault};
 
 /// The longest text of one event that is told.
 const EVENT_CHARS_MAX: usize = 600;
@@ -180,18 +179,17 @@ pub fn paths_of(source: &dyn Source, tree: TreeId, pattern: &str) -> Result<Vec<
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    list_tree(source, base, &mut |path, mode, _| {
-        let full = [prefix.as_bytes(), path].concat();
+    for file in list_tree(source, base) {
+        let (path, _) = file?;
+        let full = [prefix.as_bytes(), path.as_bytes()].concat();
         let name_at = full.rfind_byte(b'/').map(|at| at + 1);
         let case = gix::glob::pattern::Case::Sensitive;
         let wild = gix::glob::wildmatch::Mode::NO_MATCH_SLASH_LITERAL;
         let matches = glob.matches_repo_relative_path(full.as_bstr(), name_at, Some(false), case, wild);
-        if !mode.is_tree() && matches {
+        if matches {
             found.extend(VaultPath::parse(full));
         }
-        Ok(())
-    })
-    .map_err(Error::from)?;
+    }
     Ok(found)
 }
 

@@ -20,9 +20,9 @@ use super::hooks::caps::{cut, units};
 use super::hooks::run::BootKind;
 use crate::agent::neutral::neutralise;
 use crate::gateway::sidecar::Digest256;
-use crate::object::{CommitId, Lamport, Mode, Source, VaultPath, typed};
+use crate::object::{CommitId, Lamport, Mode, Source, VaultPath, entry_at, typed};
 use crate::vault::rules::{Class, VaultRules};
-use crate::vault::{Error, Result, Vault, entry_at};
+use crate::vault::{Error, Result, Vault};
 
 /// So many operations are looked through for the receipt of an earlier boot.
 const OPERATIONS_LOOKED_AT: usize = 2_000;
@@ -396,7 +396,7 @@ pub fn wanted_paths(vault: &Vault) -> Result<Vec<crate::object::VaultPath>> {
         paths.extend(collect::paths_of(vault.store(), tree, pattern)?);
     }
     paths.retain(|path| {
-        let entry = crate::vault::entry_at(vault.store(), tree, path);
+        let entry = entry_at(vault.store(), tree, path);
         matches!(entry, Ok(Some(entry)) if matches!(entry.mode, Mode::File | Mode::Executable))
     });
     Ok(paths)

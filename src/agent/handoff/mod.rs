@@ -14,8 +14,8 @@ pub use envelope::{Envelope, read_envelope};
 use std::collections::BTreeMap;
 
 use crate::events::{Event, EventId, Stream};
-use crate::object::{BlobId, Json, JsonObject, Mode, Source, VaultPath, typed};
-use crate::vault::{self, Allowance, Error, ErrorKind, Record, Recorded, Result, Vault, entry_at};
+use crate::object::{BlobId, Json, JsonObject, Mode, Source, VaultPath, entry_at, typed};
+use crate::vault::{self, Allowance, Error, ErrorKind, Record, Recorded, Result, Vault};
 
 /// The stream of handoffs.
 pub const STREAM: &str = "events/handoffs.jsonl";

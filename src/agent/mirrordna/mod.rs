@@ -22,10 +22,8 @@ use super::handoff::{self, ContextFile};
 use crate::fs::Dir;
 use crate::gateway::sidecar::Digest256;
 use crate::gateway::signature::{DESCRIPTION_ENDING, SIG_ENDING, check_description, check_sig};
-use crate::object::{CommitId, Kind, VaultPath, hash_object};
-use crate::vault::{
-    self, Allowance, Fate, Following, Incoming, Result, Thing, Trial, Vault, entry_at, take_in,
-};
+use crate::object::{CommitId, Kind, VaultPath, entry_at, hash_object};
+use crate::vault::{self, Allowance, Fate, Following, Incoming, Result, Thing, Trial, Vault, take_in};
 
 /// Where everything goes that has no better place.
 const FOLDER: &str = "imports/mirrordna";

@@ -11,8 +11,8 @@ use crate::agent::boot::collect::event_text;
 use crate::agent::news::{EventNews, new_events, stream};
 use crate::env::Moment;
 use crate::events::{EventId, Stream};
-use crate::object::{Mode, ObjectId, VaultPath};
-use crate::vault::{Result, Vault, entry_at};
+use crate::object::{Mode, ObjectId, VaultPath, entry_at};
+use crate::vault::{Result, Vault};
 
 /// So many bytes of old versions of streams are read to find out which commit has an event.
 const SEARCHED_BYTES_MAX: u64 = 64 << 20;

@@ -72,7 +72,7 @@ fn take_files<'a>(
     let more = changed.len().saturating_sub(FILES_TOLD);
     for diff in changed.into_iter().take(FILES_TOLD) {
         let class = rules.class_of(&diff.path);
-        let (old, new) = (diff.old.map(|old| old.1), diff.new.map(|new| new.1));
+        let (old, new) = (diff.old.map(|old| old.id.object()), diff.new.map(|new| new.id.object()));
         let same_day = |run: &&mut Run<'_>| {
             run.path == diff.path
                 && run.device == device

@@ -2,9 +2,9 @@
 
 use super::{TestBook, World};
 use crate::merge::{
-    BaseValue, Choices, Conflict, Entry, Resolution, ResolveError, Take, choose, derive, reconcile, resolve,
+    BaseValue, Choices, Conflict, Resolution, ResolveError, Take, choose, derive, reconcile, resolve,
 };
-use crate::object::{CommitId, DeviceName};
+use crate::object::{CommitId, DeviceName, Entry};
 
 struct Scene {
     world: World,

@@ -21,13 +21,14 @@ use self::list::OPERATION;
 use super::moving::{Edits, Move, Moved, move_tree};
 use super::obeyed::Arrivals;
 use super::transaction::{CommitDraft, GateHeld};
+use super::tree_writer::write_edited;
 use super::verify::named_commits;
 use super::write::refuse_secret_words;
 use super::{Error, ErrorKind, Result, Vault};
-use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeId, VaultPath};
+use crate::object::{BlobId, Commit, CommitId, Kind, ObjectId, TreeChange, TreeId, VaultPath, diff_trees};
 use crate::oplog::RefName;
 use crate::store::{PackWriter, Stage};
-use crate::worktree::{self, Folders, TreeChange};
+use crate::worktree::Folders;
 
 /// How many blobs one operation names.
 const ACCEPTED_AT_ONCE: usize = 4096;
@@ -128,9 +129,7 @@ fn describe(survey: &Survey) -> String {
 /// Writes a tree without some paths.
 fn without(vault: &Vault, content: &mut PackWriter, base: TreeId, paths: &[VaultPath]) -> Result<TreeId> {
     let changes = paths.iter().map(|path| TreeChange { path: path.clone(), entry: None });
-    worktree::write_tree(&vault.store, base, changes, &mut |bytes, replaced| {
-        Ok::<_, Error>(TreeId::new(content.add(Kind::Tree, bytes, replaced.map(TreeId::object))?))
-    })
+    write_edited(&vault.store, content, base, changes)
 }
 
 /// Returns those of `paths` that are still on disk.
@@ -246,8 +245,8 @@ fn paths_taken(vault: &Vault, commit: &Commit) -> Result<BTreeSet<VaultPath>> {
     let before = vault.tree_of(*parent)?;
     let meant: BTreeSet<ObjectId> = commit.purges.iter().map(|blob| blob.object()).collect();
     let mut taken = BTreeSet::new();
-    for diff in worktree::diff_trees(&vault.store, before, commit.tree)? {
-        if diff.old.is_some_and(|(_, id)| meant.contains(&id)) {
+    for diff in diff_trees(&vault.store, before, commit.tree)? {
+        if diff.old.is_some_and(|old| meant.contains(&old.id.object())) {
             taken.insert(diff.path);
         }
     }

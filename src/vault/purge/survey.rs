@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Target;
-use crate::object::{BlobId, CommitId, Kind, ObjectId, PURGES_MAX, Source, TreeId, VaultPath, hash_object};
+use crate::object::{
+    BlobId, CommitId, Kind, ObjectId, PURGES_MAX, Source, TreeId, VaultPath, entry_at, hash_object, list_tree,
+};
 use crate::store::Store;
 use crate::vault::history::Walk;
-use crate::vault::{Error, ErrorKind, Result, Vault, entry_at};
-use crate::worktree;
+use crate::vault::{Error, ErrorKind, Result, Vault};
 
 /// One blob that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,12 +171,12 @@ pub(super) fn holding_paths(
     is_meant: &dyn Fn(ObjectId) -> bool,
 ) -> Result<BTreeSet<VaultPath>> {
     let mut found = BTreeSet::new();
-    worktree::list_tree(store, tree, &mut |path, _, id| {
-        if is_meant(id) {
-            found.insert(VaultPath::parse(path)?);
+    for file in list_tree(store, tree) {
+        let (path, entry) = file?;
+        if is_meant(entry.id.object()) {
+            found.insert(path);
         }
-        Ok(())
-    })?;
+    }
     for path in found.clone() {
         let sidecar = [path.as_bytes(), b".sha256"].concat();
         if let Ok(sidecar) = VaultPath::parse(sidecar)

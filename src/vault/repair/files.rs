@@ -14,16 +14,16 @@ use super::super::rules::{Class, VaultRules};
 use super::super::sealing::folder_of;
 use super::super::standing::{Reliable, reliable};
 use super::super::write::{judge_bytes, open_or_create_folder};
-use super::super::{Error, ErrorKind, Result, Vault, checkout};
+use super::super::{Error, ErrorKind, Result, Vault};
 use super::stream::mend;
 use crate::events;
 use crate::fs::FileKind;
 use crate::gateway::Reason;
 use crate::gateway::sidecar::Digest256;
 use crate::object::{
-    BlobId, CommitId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, hash_object, typed, visible_line,
+    BlobId, CommitId, Kind, Mode, ObjectId, Source, TreeId, VaultPath, entry_at, hash_object, list_tree,
+    typed, visible_line,
 };
-use crate::worktree;
 
 /// The longest file that is looked into, in bytes.
 const BYTES_MAX: u64 = 64 << 20;
@@ -131,7 +131,7 @@ pub fn fix_files(
 fn plan(vault: &Vault, named: &[VaultPath]) -> Result<Vec<Plan>> {
     let head = vault.tree_of(vault.head()?)?;
     for path in named {
-        if checkout::entry_at(&vault.store, head, path)?.is_none() {
+        if entry_at(&vault.store, head, path)?.is_none() {
             return Err(Error::refused(
                 ErrorKind::UnknownRevision,
                 format!("{path} is not in the head; nothing was touched"),
@@ -140,12 +140,12 @@ fn plan(vault: &Vault, named: &[VaultPath]) -> Result<Vec<Plan>> {
         }
     }
     let mut files: Vec<(VaultPath, Mode, ObjectId)> = Vec::new();
-    worktree::list_tree(&vault.store, head, &mut |path, mode, id| {
-        if matches!(mode, Mode::File | Mode::Executable) {
-            files.push((VaultPath::parse(path)?, mode, id));
+    for file in list_tree(&vault.store, head) {
+        let (path, entry) = file?;
+        if entry.is_file() {
+            files.push((path, entry.mode, entry.id.object()));
         }
-        Ok(())
-    })?;
+    }
     let look =
         Look { vault, head, rules: vault.rules_of(head)?, admission: Admission::new(vault, head, &[])? };
     let mut plans = Vec::new();
@@ -287,12 +287,12 @@ impl Look<'_> {
     /// Tells whether the file of a sidecar stands as the head has it, and fits the head's sidecar.
     fn is_unchanged_file_of(&self, sidecar: &VaultPath) -> Result<bool> {
         let Some(path) = self.rules.sealed_by(sidecar) else { return Ok(false) };
-        let Some(entry) = checkout::entry_at(&self.vault.store, self.head, &path)? else { return Ok(false) };
+        let Some(entry) = entry_at(&self.vault.store, self.head, &path)? else { return Ok(false) };
         let stands = match found(self.vault, &path)? {
             Found::File(bytes, _) => hash_object(Kind::Blob, &bytes) == entry.id,
             _ => false,
         };
-        let seal = checkout::entry_at(&self.vault.store, self.head, sidecar)?.map(|entry| entry.id);
+        let seal = entry_at(&self.vault.store, self.head, sidecar)?.map(|entry| entry.id);
         let holds = super::super::sealing::seal_holds(&self.vault.store, path.name(), entry.id, seal)?;
         Ok(stands && holds == Some(true))
     }

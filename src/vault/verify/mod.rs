@@ -34,7 +34,7 @@ use super::small::damaged_files;
 use super::unled::{self, Unled};
 use super::{DOT, Error, ErrorKind, Result};
 use crate::fs::{Dir, Disk};
-use crate::object::{CommitId, Kind, ObjectId, Source, TreeId, VaultId, typed};
+use crate::object::{CommitId, Kind, ObjectId, Source, TreeId, VaultId, list_tree, typed};
 use crate::oplog::{OpLog, RefName};
 use crate::store::{self, Extent, Part, Store};
 use crate::worktree::{self, Index, Waits};
@@ -363,14 +363,17 @@ impl Verified {
 
 fn is_index_of(index: &Index, store: &Store, tree: TreeId) -> bool {
     let mut entries = index.iter();
-    let mut is_same = true;
-    let listed = worktree::list_tree(store, tree, &mut |path, mode, id| {
-        let entry = entries.next();
-        is_same &= entry.is_some_and(|(p, e)| p == path && e.mode == mode && e.id.object() == id);
-        Ok(())
-    });
-    // A tree that cannot be listed is the affair of the links.
-    listed.is_err() || (is_same && entries.next().is_none())
+    for file in list_tree(store, tree) {
+        // A tree that cannot be listed is the affair of the links.
+        let Ok((path, entry)) = file else { return true };
+        let is_same = |(known, at): (&[u8], crate::worktree::IndexEntry)| {
+            known == path.as_bytes() && (at.mode, at.id) == (entry.mode, entry.id)
+        };
+        if !entries.next().is_some_and(is_same) {
+            return false;
+        }
+    }
+    entries.next().is_none()
 }
 
 fn hash_file(dir: &Dir, name: &OsStr) -> Result<String> {

@@ -6,11 +6,10 @@ use super::Verified;
 use crate::gateway::signature::{
     DESCRIPTION_ENDING, SIG_ENDING, VOUCHER_BYTES_MAX, check_description, check_sig,
 };
-use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath};
+use crate::object::{BlobId, Mode, ObjectId, Source, TreeId, VaultPath, entry_at, list_tree};
 use crate::store::Store;
-use crate::vault::checkout::{entry_at, rules_in};
+use crate::vault::checkout::rules_in;
 use crate::vault::rules::Class;
-use crate::worktree;
 
 /// The longest distillate whose signature is checked; for longer ones that is said.
 const SIGNED_BYTES_MAX: u64 = 64 << 20;
@@ -21,20 +20,17 @@ const HINT: &str =
 pub(super) fn check(found: &mut Verified, label: &str, store: &Store, tree: TreeId) {
     let Ok(rules) = rules_in(store, tree) else { return };
     let mut vouchers: Vec<(VaultPath, VaultPath, ObjectId)> = Vec::new();
-    let listed = worktree::list_tree(store, tree, &mut |path, mode, id| {
+    for file in list_tree(store, tree) {
+        let Ok((path, entry)) = file else { return };
         let ending = [SIG_ENDING, DESCRIPTION_ENDING]
             .into_iter()
-            .find_map(|ending| path.strip_suffix(ending.as_bytes()))
-            .filter(|_| matches!(mode, Mode::File | Mode::Executable));
+            .find_map(|ending| path.as_bytes().strip_suffix(ending.as_bytes()))
+            .filter(|_| entry.is_file());
         if let Some(file) = ending.and_then(|file| VaultPath::parse(file).ok())
             && rules.class_of(&file) == Class::Distillate
         {
-            vouchers.push((VaultPath::parse(path)?, file, id));
+            vouchers.push((path, file, entry.id.object()));
         }
-        Ok(())
-    });
-    if listed.is_err() {
-        return;
     }
     for (path, file, id) in vouchers {
         if let Ok(Some(what)) = fault(store, tree, &path, &file, id) {

@@ -11,11 +11,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::fs::{Dir, Disk, RealDisk};
-use crate::object::{BlobId, Kind, Object, ObjectId, Overlay, Source, SourceError, TreeId};
+use crate::object::{
+    BlobId, Kind, Object, ObjectId, Overlay, Source, SourceError, TreeChange, TreeId, write_tree,
+};
 
 use super::{
     Content, Edits, Finished, Index, Journal, LocalChanges, LogMark, Nonce, Plan, PlanInput, RealLook,
-    ScanInput, Traits, TreeChange, Waits,
+    ScanInput, Traits, Waits,
 };
 
 /// A working tree in a temporary folder, its `.mvault`, and the objects it was committed to.
@@ -67,7 +69,7 @@ impl Place {
     /// Makes a tree without touching the disk: paths and contents, `*` before an executable's content and
     /// `->` before a link's target.
     pub fn tree(&self, files: &[(&str, &str)]) -> TreeId {
-        use crate::object::{Mode, VaultPath};
+        use crate::object::{BlobId, FileEntry, Mode, VaultPath};
         let edits: Vec<TreeChange> = files
             .iter()
             .map(|(path, text)| {
@@ -77,10 +79,13 @@ impl Place {
                     _ => (Mode::File, *text),
                 };
                 let id = self.objects.put(Kind::Blob, text.as_bytes());
-                TreeChange { path: VaultPath::parse(*path).expect("valid"), entry: Some((mode, id)) }
+                TreeChange {
+                    path: VaultPath::parse(*path).expect("valid"),
+                    entry: Some(FileEntry { mode, id: BlobId::new(id) }),
+                }
             })
             .collect();
-        super::write_tree(&self.objects, TreeId::empty(), edits, &mut |bytes, _| {
+        write_tree(&self.objects, TreeId::empty(), edits, &mut |bytes, _| {
             Ok::<_, SourceError>(TreeId::new(self.objects.put(Kind::Tree, bytes)))
         })
         .expect("makes the tree")
@@ -247,11 +252,10 @@ impl Place {
                 };
                 assert_eq!(self.objects.put(Kind::Blob, &bytes), new.id.object());
             }
-            let entry = change.new.map(|new| (new.mode, new.id.object()));
-            edits.push(TreeChange { path: change.path.clone(), entry });
+            edits.push(TreeChange { path: change.path.clone(), entry: change.new });
             updates.push((change.path.clone(), change.index_entry()));
         }
-        let tree = super::write_tree(&self.objects, self.index.tree(), edits, &mut |bytes, _| {
+        let tree = write_tree(&self.objects, self.index.tree(), edits, &mut |bytes, _| {
             Ok::<_, SourceError>(TreeId::new(self.objects.put(Kind::Tree, bytes)))
         })
         .expect("edits the tree");

@@ -2,8 +2,20 @@
 
 use std::cmp::Ordering;
 
+mod diff;
+mod edit;
+mod list;
+mod lookup;
+#[cfg(test)]
+mod whole_tests;
+
+pub use diff::{TreeDiff, diff_trees, growth};
+pub use edit::{TreeChange, write_tree};
+pub use list::list_tree;
+pub use lookup::{Lookup, entry_at};
+
 use super::path::{NameError, check_name};
-use super::{Kind, ObjectId, TreeId, hash_object};
+use super::{BlobId, Kind, ObjectId, TreeId, hash_object};
 
 /// What an entry of a tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +80,59 @@ impl Mode {
             EntryKind::Tree => Some(Mode::Tree),
             EntryKind::Commit => None,
         }
+    }
+}
+
+/// What a tree has at a path: a mode and the id of a blob or tree, or of a blob alone where there are but files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Entry<Id = ObjectId> {
+    /// File, executable, link or folder.
+    pub mode: Mode,
+    /// The blob, or the tree of a folder.
+    pub id: Id,
+}
+
+impl<Id> Entry<Id> {
+    /// Tells whether it is a regular file, executable or not.
+    pub fn is_file(&self) -> bool {
+        matches!(self.mode, Mode::File | Mode::Executable)
+    }
+}
+
+/// A file or link in a tree.
+pub type FileEntry = Entry<BlobId>;
+
+impl From<FileEntry> for Entry {
+    fn from(file: FileEntry) -> Entry {
+        Entry { mode: file.mode, id: file.id.object() }
+    }
+}
+
+impl Entry {
+    /// Returns the entry without its name.
+    pub fn of(entry: &TreeEntry) -> Entry {
+        Entry { mode: entry.mode, id: entry.id }
+    }
+
+    /// Returns the tree, if it is a folder.
+    pub fn tree(&self) -> Option<TreeId> {
+        self.mode.is_tree().then(|| TreeId::new(self.id))
+    }
+
+    /// Returns the file or link; of a folder there is none.
+    pub fn file(&self) -> Option<FileEntry> {
+        (!self.mode.is_tree()).then(|| Entry { mode: self.mode, id: BlobId::new(self.id) })
+    }
+
+    /// Writes the entry as `<octal mode> <id>`.
+    pub fn to_text(self) -> String {
+        format!("{} {}", self.mode.as_octal(), self.id)
+    }
+
+    /// Parses what [`Entry::to_text`] wrote.
+    pub fn from_text(text: &str) -> Option<Entry> {
+        let (mode, id) = text.split_once(' ')?;
+        Some(Entry { mode: Mode::from_octal(mode.as_bytes())?, id: ObjectId::parse(id).ok()? })
     }
 }
 
