@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{CommitOutcome, CommitRequest, commit_locked};
+use super::write::refuse_secret_words;
 use super::{Result, Vault, VaultLock};
 use crate::fs::{self, Dir, Lock};
 use crate::object::{CommitId, SessionId, read_line, seal_line};
@@ -140,6 +141,8 @@ impl Vault {
         let now = self.env.clock.now().rfc3339();
         let head = self.log.refs().head().map(|head: CommitId| head.to_string());
         let SessionOrigin { agent, host, transcript } = origin;
+        refuse_secret_words("the session's id", id.as_str(), &[])?;
+        refuse_secret_words("the agent's name", agent.as_deref().unwrap_or_default(), &[])?;
         let session = match self.find_session(id)? {
             Some(known) => Session {
                 state: SessionState::Open,

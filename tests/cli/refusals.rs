@@ -185,6 +185,8 @@ fn a_credential_is_refused_in_messages_labels_and_names() {
         &["tag", &key][..],
         &["branch", &key],
         &["switch", "--create", &key],
+        &["session", "start", "s1", "--agent", &key],
+        &["session", "start", &key],
         &["rollback", "main~1", "-m", &key],
     ] {
         place.mvault(line).code(3);

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::neutral::neutralise;
+use crate::gateway::secrets;
 use crate::object::{Kind, LenientJson, SessionId, hash_object};
 
 /// How many bytes of a host's JSON are read; a last message longer than that is no message.
@@ -294,13 +295,15 @@ pub fn answer(agent: Agent, event: Event, reply: &Reply) -> Vec<u8> {
     bytes
 }
 
-/// Returns a host's session id as one of ours; `None` for an empty one.
+/// Returns a host's session id as one of ours; `None` for an empty one. One that looks like a credential is replaced
+/// as well: it would stay in the log.
 fn session_id(text: &str) -> Option<SessionId> {
     let text = text.trim();
     if text.is_empty() {
         return None;
     }
-    SessionId::parse(text).or_else(|| {
+    let given = SessionId::parse(text).filter(|_| secrets::scan(text.as_bytes()).is_empty());
+    given.or_else(|| {
         let hash = hash_object(Kind::Blob, text.as_bytes()).to_string();
         SessionId::parse(&format!("host-{}", &hash[..32]))
     })

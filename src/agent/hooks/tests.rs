@@ -236,6 +236,13 @@ fn a_session_id_that_is_none_of_ours_still_tells_sessions_apart() {
     assert_eq!(id(" "), None);
     let (a, b) = (id("../../etc"), id("../../tmp"));
     assert!(a.as_deref().is_some_and(|a| a.starts_with("host-")) && a != b && a == id("../../etc"));
+    // It went into the log, which nothing is ever removed from.
+    let key = concat!("AKIA", "Z7Q2M4XN6K3VWB5T");
+    assert!(id(key).is_some_and(|id| id.starts_with("host-")), "a credential is not an id");
+    assert_eq!(
+        id("7d1f8a04-2c3b-4e5f-9a6b-0c1d2e3f4a5b").as_deref(),
+        Some("7d1f8a04-2c3b-4e5f-9a6b-0c1d2e3f4a5b")
+    );
 }
 
 #[test]
