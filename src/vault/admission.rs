@@ -323,8 +323,7 @@ impl<'a> Admission<'a> {
         let path = &candidate.path;
         let mut verdict = Verdict { digest: seen.digest, ..Verdict::default() };
         if candidate.mode == Mode::Symlink {
-            let was_file = candidate.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
-            verdict.refused = self.link(path, was_file, body)?;
+            verdict.refused = self.link(candidate, body)?;
             return Ok(verdict);
         }
         if let Body::Whole(bytes) = body
@@ -390,7 +389,9 @@ impl<'a> Admission<'a> {
     }
 
     /// Judges a link, which may stand where a file was.
-    fn link(&self, path: &VaultPath, was_file: bool, body: Body<'_>) -> Result<Option<Finding>> {
+    fn link(&self, candidate: &Candidate, body: Body<'_>) -> Result<Option<Finding>> {
+        let path = &candidate.path;
+        let was_file = candidate.old.is_some_and(|(mode, _)| mode != Mode::Symlink);
         if was_file && let Some(finding) = self.replacement(path) {
             return Ok(Some(finding));
         }
@@ -402,7 +403,9 @@ impl<'a> Admission<'a> {
             return Ok(Some(finding));
         }
         let leaves = Ways::on_disk(self.vault).lead_outside(path, target)?;
-        Ok(leaves.then(|| self.refuse(path, Finding::new(Reason::LinkOutside))).flatten())
+        let leaves = leaves.then(|| Finding::new(Reason::LinkOutside));
+        let runs = self.behind(path, candidate.old, target, Origin::Here)?;
+        Ok(leaves.into_iter().chain(runs).find_map(|finding| self.refuse(path, finding)))
     }
 
     /// Returns the ways of links when the folder has come to the tree `to`.

@@ -146,6 +146,7 @@ impl Guard<'_, '_> {
         {
             self.tell(path, id, Finding::new(Reason::NameCollides).detail(differs_in_form(&twin)));
         }
+        let old = diff.old.map(|old| (old.mode, old.id));
         let bytes = self.read(id)?;
         if mode == Mode::Symlink {
             if diff.old == diff.new {
@@ -163,9 +164,11 @@ impl Guard<'_, '_> {
                 self.hold(path, id, Finding::new(Reason::LinkOutside));
                 self.links_lead_out = true;
             }
+            if let Some(finding) = self.admission.behind(path, old, &bytes, Origin::Elsewhere)? {
+                self.hold(path, id, finding);
+            }
             return Ok(());
         }
-        let old = diff.old.map(|old| (old.mode, old.id));
         let Some(bytes) = bytes else {
             // Too long to be looked into: what runs it by its name alone is known all the same.
             let found = (mode, id);

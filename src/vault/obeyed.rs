@@ -187,6 +187,18 @@ impl Admission<'_> {
         self.obeyed(&candidate.path, new, candidate.old, content, origin)
     }
 
+    /// Judges what programs would find behind a link.
+    pub(super) fn behind(
+        &self,
+        path: &VaultPath,
+        old: Option<(Mode, BlobId)>,
+        target: &[u8],
+        origin: Origin,
+    ) -> Result<Option<Finding>> {
+        let new = (Mode::Symlink, BlobId::new(hash_object(Kind::Blob, target)));
+        self.obeyed(path, new, old, Content::Whole(target), origin)
+    }
+
     /// Judges whether programs would run or obey a file, or a part of it, that was not accepted here.
     pub(super) fn obeyed(
         &self,

@@ -292,3 +292,43 @@ fn a_pull_finds_what_a_commit_finds_in_the_same_bytes() {
         assert_eq!(reasons(&told, list), expected);
     }
 }
+
+/// A link was judged by where it leads and by nothing else: with `.claude/settings.json` as a link to a plain note, or
+/// `.vscode` as one to a folder of notes, a hook of another device was put in place without a word.
+#[test]
+fn a_link_in_the_place_of_what_runs_is_held_and_a_clone_does_not_make_it() {
+    let place = pair(&[("continuity.md", "# Continuity\n")]);
+    place.write("pixel/n.json", HOOK);
+    place.write("pixel/v/x.json", "{\"tasks\": [{\"command\": \"id\"}]}\n");
+    place.write("pixel/.claude/note.md", "a note\n");
+    let link = |target: &str, path: &str| {
+        std::os::unix::fs::symlink(target, place.work().join("pixel").join(path)).expect("a link");
+    };
+    link("../n.json", ".claude/settings.json");
+    link("n.json", ".bashrc");
+    link("v", ".vscode");
+    link("v", "x.md");
+    link("continuity.md", "CLAUDE.md");
+    // What a program obeys on sight is refused here too; a folder of one's own is only strange to other devices.
+    let refused = on(&place, "pixel", &["commit", "-m", "links", "--json"]).code(3).json();
+    assert_eq!(
+        reasons(&refused, "rejected"),
+        ["obeyed-file .bashrc", "obeyed-file .claude/settings.json"],
+        "{refused}"
+    );
+    commit(&place, "pixel");
+    assert_eq!(held(&place), [".bashrc", ".claude/settings.json", ".vscode"]);
+    place.mvault(["clone", "pixel", "second", "--device", "second"]).code(0);
+    let made = |device: &str, path: &str| place.work().join(device).join(path).is_symlink();
+    for path in [".bashrc", ".claude/settings.json", ".vscode"] {
+        assert!(!made("mac", path) && !made("second", path), "{path}");
+    }
+    assert!(made("second", "x.md") && made("second", "CLAUDE.md"));
+    on(&place, "mac", &["pull", "pixel", "--allow", "obeyed-file"]).code(0);
+    assert!(made("mac", ".vscode") && made("mac", ".bashrc"));
+    // Another target is another part.
+    remove(&place, "pixel/.bashrc");
+    link("continuity.md", ".bashrc");
+    commit(&place, "pixel");
+    assert_eq!(held(&place), [".bashrc"]);
+}

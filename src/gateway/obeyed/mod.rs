@@ -5,6 +5,7 @@
 //!   another part, a change of anything else is not.
 //! - Names are compared as the least discerning system would: see [`name`].
 //! - What cannot be taken apart counts whole.
+//! - A link counts by its own name, and by the folder it stands for: a program finds what it runs behind it.
 
 mod name;
 mod part;
@@ -81,7 +82,8 @@ impl Place {
 /// What the name and mode of a file say.
 #[derive(Clone, Debug)]
 pub struct Look {
-    rows: Vec<&'static Row>,
+    rows: Vec<(&'static Row, When)>,
+    is_link: bool,
     is_executable: bool,
     is_markdown: bool,
     is_inert: bool,
@@ -94,7 +96,17 @@ pub fn look(place: &Place, path: &VaultPath, mode: Mode) -> Look {
     let mut parts = place.0.clone();
     parts.extend(path.parts().map(fold_part));
     let table = table();
-    let rows = if is_file { table.rows(&Parts::new(&parts)) } else { Vec::new() };
+    let rows = match mode {
+        Mode::File | Mode::Executable => {
+            table.rows(&Parts::new(&parts)).into_iter().map(|row| (row, row.when)).collect()
+        }
+        // Own folders that are links are no surprise here; to other devices they are.
+        Mode::Symlink => {
+            let rows = table.rows_of_link(&Parts::new(&parts)).into_iter();
+            rows.map(|(row, is_behind)| (row, if is_behind { When::Use } else { row.when })).collect()
+        }
+        Mode::Tree => Vec::new(),
+    };
     let extension = parts.last().and_then(|name| {
         let dot = name.iter().rposition(|b| *b == b'.').filter(|at| *at > 0)?;
         std::str::from_utf8(&name[dot + 1..]).ok()
@@ -103,6 +115,7 @@ pub fn look(place: &Place, path: &VaultPath, mode: Mode) -> Look {
     let is_document = is(&table.documents);
     Look {
         rows,
+        is_link: mode == Mode::Symlink,
         is_executable: mode == Mode::Executable,
         is_markdown: is_file && is(&table.markdown_extensions),
         is_inert: !is_file || is_document || is(&table.settings),
@@ -125,12 +138,13 @@ impl Look {
     pub fn judge(&self, blob: BlobId, content: Content<'_>) -> Found {
         let mut parts = Pieces::default();
         let mut steers = false;
-        for row in &self.rows {
-            if !row.has_word(content) {
+        for (row, when) in &self.rows {
+            if !self.is_link && !row.has_word(content) {
                 continue;
             }
             match row.part {
                 Part::Steers => steers = true,
+                _ if self.is_link => parts.add_whole(&row.who, *when),
                 _ => parts.add(row, self.part_of(row, content)),
             }
         }

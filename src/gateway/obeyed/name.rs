@@ -61,6 +61,12 @@ impl Pattern {
     pub fn matches(&self, parts: &Parts<'_>) -> bool {
         (0..parts.names.len()).any(|start| matches_all(&self.0, &parts.names[start..]))
     }
+
+    /// Returns `true` if the path ends in a folder that the pattern names: as a link it gives files behind it names that
+    /// match.
+    pub fn leads_through(&self, parts: &Parts<'_>) -> bool {
+        (0..parts.names.len()).any(|start| leads_through(&self.0, &parts.names[start..], false))
+    }
 }
 
 fn matches_all(pattern: &[Vec<u8>], names: &[Vec<u8>]) -> bool {
@@ -71,6 +77,19 @@ fn matches_all(pattern: &[Vec<u8>], names: &[Vec<u8>]) -> bool {
             (0..names.len()).any(|at| matches_all(rest, &names[at..]))
         }
         (Some((first, rest)), Some((name, names))) => matches_one(first, name) && matches_all(rest, names),
+        _ => false,
+    }
+}
+
+fn leads_through(pattern: &[Vec<u8>], names: &[Vec<u8>], is_named: bool) -> bool {
+    match (pattern.split_first(), names.split_first()) {
+        (Some(_), None) => is_named,
+        (Some((first, rest)), Some(_)) if first == b"**" => {
+            (0..=names.len()).any(|at| leads_through(rest, &names[at..], is_named))
+        }
+        (Some((first, rest)), Some((name, names))) => {
+            matches_one(first, name) && leads_through(rest, names, is_named || first != b"*")
+        }
         _ => false,
     }
 }
@@ -170,6 +189,32 @@ mod tests {
             ("commands/**/*.md", "commands.md"),
         ] {
             assert!(!matches(pattern, path), "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_link_leads_through_the_folders_of_a_pattern() {
+        let leads = |pattern: &str, path: &str| {
+            let names: Vec<Vec<u8>> = path.split('/').map(|part| fold_part(part.as_bytes())).collect();
+            Pattern::parse(pattern).leads_through(&Parts::new(&names))
+        };
+        for (pattern, path) in [
+            (".vscode/*.json", ".VSCode"),
+            (".idea/**", "x/.idea"),
+            ("skills/*/**", "skills/x"),
+            ("commands/**/*.md", "commands/a/b"),
+            ("fish/**/*.fish", ".config/fish"),
+        ] {
+            assert!(leads(pattern, path), "{pattern} {path}");
+        }
+        for (pattern, path) in [
+            (".envrc", ".envrc"),
+            ("*.app/**", "x"),
+            (".vscode/*.json", ".vscode/a"),
+            (".vscode/*.json", "vscode"),
+            ("skills/*/**", "notes/x"),
+        ] {
+            assert!(!leads(pattern, path), "{pattern} {path}");
         }
     }
 

@@ -220,9 +220,14 @@ fn piece(text: &str) -> Piece {
 /// Takes out of a Markdown file that is meant for a program what runs of it.
 pub(super) fn markdown(content: Content<'_>) -> Taken {
     let Some(text) = text_of(content) else { return Taken::Whole };
-    let (front, body) = frontmatter(text);
+    let front = match frontmatter(text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])) {
+        Front::None => "",
+        Front::Yaml(front) => front,
+        Front::Other => return Taken::Whole,
+    };
     let mut pieces = front_pieces(front, &table().markdown_keys, Odd::Counts);
-    pieces.extend(body_pieces(body));
+    // Some readers end the frontmatter at the first `---`, even within a line.
+    pieces.extend(commands(text));
     Taken::Pieces(pieces)
 }
 
@@ -233,31 +238,58 @@ pub(super) fn telling_markdown(content: Content<'_>) -> Taken {
     };
     let is_fenced = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).starts_with(b"---");
     let Some(text) = text_of(content).filter(|_| is_fenced) else { return Taken::nothing() };
-    let (front, body) = frontmatter(text);
+    let front = match frontmatter(text.trim_start_matches('\u{feff}')) {
+        Front::None => return Taken::nothing(),
+        Front::Yaml(front) => front,
+        Front::Other if is_script(text) => return Taken::Whole,
+        Front::Other => return Taken::nothing(),
+    };
     if front_pieces(front, &table().telling_keys, Odd::Passes).is_empty() {
         return Taken::nothing();
     }
     let mut pieces = front_pieces(front, &table().markdown_keys, Odd::Passes);
-    pieces.extend(body_pieces(body));
+    pieces.extend(commands(text));
     Taken::Pieces(pieces)
 }
 
-/// Splits a Markdown text into its frontmatter and the rest. One that does not end goes to the end.
-fn frontmatter(text: &str) -> (&str, &str) {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Some(after) = text.strip_prefix("---") else { return ("", text) };
-    let Some(line_end) = after.find('\n').filter(|at| after[..*at].trim().is_empty()) else {
-        return ("", text);
-    };
-    let front = &after[line_end + 1..];
+/// How a Markdown text begins.
+enum Front<'a> {
+    None,
+    /// Frontmatter. One that does not end goes to the end.
+    Yaml(&'a str),
+    /// Frontmatter in another language: readers know TOML, JSON, and JavaScript that they run.
+    Other,
+}
+
+fn frontmatter(text: &str) -> Front<'_> {
+    if text.starts_with("+++") || text.starts_with(";;;") {
+        return Front::Other;
+    }
+    let Some(after) = text.strip_prefix("---") else { return Front::None };
+    let (first, front) = after.split_once('\n').unwrap_or((after, ""));
+    match first.trim() {
+        "" => {}
+        // A rule, or a sentence.
+        language if language.starts_with('-') || language.contains(' ') => return Front::None,
+        _ => return Front::Other,
+    }
     let mut at = 0;
     for line in front.split_inclusive('\n') {
         if matches!(line.trim_end(), "---" | "...") {
-            return (&front[..at], &front[at + line.len()..]);
+            return Front::Yaml(&front[..at]);
         }
         at += line.len();
     }
-    (front, front)
+    Front::Yaml(front)
+}
+
+/// Returns `true` if the frontmatter is a script, which some readers run.
+fn is_script(text: &str) -> bool {
+    let first = text.trim_start_matches(['\u{feff}', '-']).lines().next().unwrap_or_default();
+    matches!(
+        first.trim().to_lowercase().as_str(),
+        "js" | "javascript" | "coffee" | "coffeescript" | "ts" | "node"
+    )
 }
 
 /// Whether frontmatter that is not plain `key: value` counts whole.
@@ -271,10 +303,14 @@ enum Odd {
 fn front_pieces(front: &str, keys: &[String], odd: Odd) -> Vec<Piece> {
     let mut pieces: Vec<String> = Vec::new();
     let mut is_taken = false;
-    for line in front.lines() {
-        let line = line.trim_end();
-        let first = line.chars().next();
-        match first {
+    // What ends a line in some version of YAML.
+    let lines = || front.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).map(str::trim_end);
+    // All of it may be indented.
+    let first = lines().find(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
+    let indent = first.map_or("", |line| &line[..line.len() - line.trim_start().len()]);
+    for line in lines() {
+        let line = line.strip_prefix(indent).unwrap_or(line);
+        match line.chars().next() {
             None | Some('#') => continue,
             // What is indented, or an item of a list, belongs to the member above it.
             Some(' ' | '\t' | '-' | ']' | '}') => {
@@ -317,7 +353,7 @@ fn plain_key(line: &str) -> Option<String> {
 }
 
 /// Takes the commands out of the body of a Markdown file: `` !`command` `` and blocks that begin with ```` ```! ````.
-fn body_pieces(body: &str) -> Vec<Piece> {
+fn commands(body: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (at, _) in body.match_indices("!`") {
         let rest = &body[at + 2..];

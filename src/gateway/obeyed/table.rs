@@ -45,6 +45,10 @@ impl Row {
             _ => true,
         }
     }
+
+    fn is_excepted(&self, parts: &Parts<'_>) -> bool {
+        self.except.iter().any(|pattern| pattern.matches(parts))
+    }
 }
 
 /// The whole table, made to be asked about many paths.
@@ -169,7 +173,25 @@ impl Table {
         rows.sort_unstable();
         rows.dedup();
         let rows = rows.into_iter().map(|at| &self.rows[at]);
-        rows.filter(|row| !row.except.iter().any(|pattern| pattern.matches(parts))).collect()
+        rows.filter(|row| !row.is_excepted(parts)).collect()
+    }
+
+    /// Returns the rows that a link belongs to, each with `true` if only what lies behind the link can.
+    pub fn rows_of_link(&self, parts: &Parts<'_>) -> Vec<(&Row, bool)> {
+        let mut rows: Vec<(usize, bool)> = Vec::new();
+        // Elsewhere `tools` and `rules` are folders like any other.
+        let is_of_a_program = parts.names.iter().any(|name| name.starts_with(b"."));
+        for (pattern, row) in &self.patterns {
+            match pattern.matches(parts) {
+                true => rows.push((*row, false)),
+                false if is_of_a_program && pattern.leads_through(parts) => rows.push((*row, true)),
+                false => {}
+            }
+        }
+        rows.sort_unstable();
+        rows.dedup_by_key(|(row, _)| *row);
+        let rows = rows.into_iter().map(|(row, is_behind)| (&self.rows[row], is_behind));
+        rows.filter(|(row, _)| !row.is_excepted(parts)).collect()
     }
 }
 

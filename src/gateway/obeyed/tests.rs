@@ -223,6 +223,39 @@ fn a_key_in_another_spelling_is_found() {
     }
 }
 
+/// Readers take frontmatter in more forms than the plain one: all of it indented, after blank lines, with other ends of
+/// lines, in another language (one of which they run), and up to the first `---` even within a line.
+#[test]
+fn what_other_readers_take_for_frontmatter_is_looked_at() {
+    for text in [
+        "---\n  name: x\n  hooks: 1\n---\n",
+        "---\n# mine\n\n\thooks: 1\n---\n",
+        "\n \r\n---\nhooks: 1\n---\n",
+        "---\nname: x\rhooks: 1\n---\n",
+        "---\nname: x\u{2028}hooks: 1\n---\n",
+        "---json\n{\"hooks\": 1}\n---\n",
+        "--- js\n{hooks: 1}\n---\n",
+        "+++\nhooks = 1\n+++\n",
+        "---\nname: x --- !`id 1`\n---\n",
+    ] {
+        assert!(matches!(found("skills/x/SKILL.md", text), Found::Runs(_)), "{text:?}");
+        assert_ne!(
+            part("skills/x/SKILL.md", text),
+            part("skills/x/SKILL.md", &text.replace('1', "2")),
+            "{text:?}"
+        );
+    }
+    assert!(matches!(found("notes/a.md", "---js\nprocess.exit()\n---\n"), Found::Runs(_)));
+    for text in
+        ["--- a rule, then text\nhooks: 1\n", "-----\nhooks: 1\n", "---\n  name: x\n  more: 1\n---\nprose\n"]
+    {
+        assert_eq!(found("skills/x/SKILL.md", text), Found::Nothing, "{text:?}");
+    }
+    for text in ["---toml\nhooks = 1\n---\n", "+++\nhooks = 1\n+++\n", "\n---\nhooks: 1\n---\n"] {
+        assert_eq!(found("notes/a.md", text), Found::Nothing, "{text:?}");
+    }
+}
+
 #[test]
 fn what_runs_is_shown_without_anything_that_steers_a_terminal() {
     let shown = |path: &str, text: &str| runs(path, text).shown;
