@@ -8,6 +8,7 @@ use super::refusal::{QUARANTINE, REJECTIONS};
 use super::session::SESSIONS;
 use super::{Result, Vault};
 use crate::fs::{self, Lock};
+use crate::gateway::secrets;
 use crate::object::{Commit, CommitId, Kind, Lamport, Signature, Source, TreeId};
 use crate::oplog::{NewOperation, Operation};
 use crate::store::PackWriter;
@@ -154,8 +155,10 @@ impl Vault {
 
     /// Starts an operation of this vault's device, actor and session.
     pub fn operation(&self, op: &str) -> NewOperation {
+        // A host or a script may make a session's id of anything, and the log never forgets.
+        let session = self.session.clone().filter(|id| secrets::scan(id.as_str().as_bytes()).is_empty());
         NewOperation::new(op, self.env.clock.now(), &self.config.device, &self.actor)
-            .session(self.session.clone())
+            .session(session)
             .args(self.args.iter().cloned())
     }
 

@@ -444,7 +444,10 @@ pub fn restore_quarantined(
     let present = present(vault, &path)?;
     if present.as_ref().is_none_or(|present| present.bytes != bytes) {
         saved = present.as_ref().map_or(Ok(None), |present| keep(vault, &lock, &path, present))?;
-        let file_mode = present.as_ref().map_or(0o644, |present| present.stat.mode & 0o777);
+        // A credential was not for everybody to read, whatever mode the file had.
+        let is_secret = last.is_some_and(|rejection| rejection.reason == Reason::Secret.code());
+        let new_mode = if is_secret { 0o600 } else { 0o644 };
+        let file_mode = present.as_ref().map_or(new_mode, |present| present.stat.mode & 0o777);
         let dir = open_or_create_folder(vault, &path)?;
         vault.place_file(&dir, &path, &bytes, file_mode)?;
     }

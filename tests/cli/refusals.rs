@@ -236,3 +236,46 @@ fn a_credential_in_the_target_of_a_link_is_refused() {
         "{told}"
     );
 }
+
+/// The name of who commits and the id of a session come from the environment, from hosts and from scripts, and went into
+/// commits and into the log as they were; and a credential that was brought back from quarantine
+/// was readable for everybody, though the file had been private.
+#[test]
+fn a_credential_stays_out_where_nobody_types_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let key = ["AKIA", "3KQ7ZP2V", "XWN5LT6R"].concat();
+    place.mvault(["init", "--device", "mac"]).env("MVAULT_ACTOR", &key).ok();
+    place.write("a.md", "a\n");
+    place.mvault(["commit", "-m", "a"]).env("MVAULT_ACTOR", &key).ok();
+    assert!(!place.mvault(["log"]).ok().contains(&key));
+    place.mvault(["tag", "good"]).env("MVAULT_SESSION", &key).ok();
+    place.mvault(["session", "start", &key]).code(3);
+    let event = serde_json::json!({
+        "hook_event_name": "SessionStart", "session_id": key, "cwd": place.work(), "source": "startup",
+    });
+    let answer = place.mvault(["hook", "claude-code", "session-start"]).stdin(event.to_string()).code(0);
+    assert!(!answer.stdout().contains(&key), "{}", answer.describe());
+    place.write("a.md", "a\nb\n");
+    let sessions = place.mvault(["session", "list"]).json_lines();
+    let id = sessions[0]["id"].as_str().expect("an id");
+    place.mvault(["session", "end", id]).ok();
+    assert_eq!(
+        place.mvault(["status"]).json()["changes"].as_array().map(Vec::len),
+        Some(0),
+        "it is committed"
+    );
+    let log: String = std::fs::read_dir(place.work().join(".mvault/oplog"))
+        .expect("the log")
+        .map(|file| std::fs::read_to_string(file.expect("a segment").path()).expect("text"))
+        .collect();
+    assert!(!log.contains(&key));
+    place.write("k.md", format!("key {key}\n"));
+    place.mvault(["commit"]).code(3);
+    let kept = place.mvault(["quarantine", "list"]).json_lines();
+    let id = kept[0]["id"].as_str().expect("an id").to_owned();
+    std::fs::remove_file(place.work().join("k.md")).expect("the file");
+    place.mvault(["quarantine", "restore", &id]).ok();
+    let mode = std::fs::metadata(place.work().join("k.md")).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
