@@ -25,7 +25,9 @@ fn is_shown_as_it_is(text: &str) -> bool {
     let mut before = None;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        if matches!(c, '`' | '<' | '[' | '＜' | '﹤') || must_show(before, c, chars.peek().copied()) {
+        // Not every shell takes a backslash between quotes for itself.
+        if matches!(c, '`' | '<' | '[' | '＜' | '﹤' | '\\') || must_show(before, c, chars.peek().copied())
+        {
             return false;
         }
         before = Some(c);
@@ -115,7 +117,7 @@ mod tests {
         output.stdout
     }
 
-    const HOSTILE: [&[u8]; 14] = [
+    const HOSTILE: [&[u8]; 15] = [
         b"/home/a/notes",
         b"",
         b"-rf",
@@ -130,6 +132,7 @@ mod tests {
         b"two\nlines\\",
         b"\xff\\'x",
         b"~$HOME!{a,b}*?#|&>",
+        b"\\';touch PWNED;'",
     ];
 
     // A file called `a;touch PWNED;$(id)` stood in suggested commands as it was: whoever ran the suggestion, a person
@@ -152,6 +155,12 @@ mod tests {
         // Two that only other shells take for something: zsh for a program, an interactive one for an old command.
         assert_eq!(typed("resolve").word("=ls").into_line(), "mvault resolve '=ls'");
         assert!(!typed("resolve").word("`!ls").into_line().contains('!'));
+    }
+
+    // In fish a backslash between quotes keeps the next quote from ending them: a name that holds both ran as a command.
+    #[test]
+    fn no_backslash_stands_between_quotes() {
+        assert_eq!(shell_word("\\';touch PWNED;'"), r#""$(printf '\134\047;touch PWNED;\047')""#);
     }
 
     proptest! {
