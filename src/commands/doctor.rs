@@ -30,7 +30,8 @@ pub fn run(cx: &mut Context<'_>, _args: &DoctorArgs) -> CommandResult {
     let mut checks = match cx.open_vault(Access::Store) {
         Ok(vault) => {
             last = last_boot(&vault).unwrap_or_default();
-            let place = format!("{}, on the device {}", vault.root().path().display(), vault.config().device);
+            let place =
+                format!("{}, on the device {}", crate::fs::shown(vault.root().path()), vault.config().device);
             let mut checks = vec![Check::ok("vault", Weight::Needed, place)];
             checks.push(check_trust(cx, vault.root().path()));
             match vault::examine(&vault) {
@@ -123,7 +124,7 @@ fn check_agents(cx: &Context<'_>) -> Vec<Check> {
         let Some(standing) = look.standing.filter(|standing| !standing.found.is_empty()) else { continue };
         let (name, hooks) = (agent.as_str(), standing.found.len());
         if look.faults.is_empty() {
-            let text = format!("{}: {hooks} hooks in {}", agent.title(), look.path.display());
+            let text = format!("{}: {hooks} hooks in {}", agent.title(), crate::fs::shown(&look.path));
             checks.push(Check::ok(name, Weight::Useful, text));
         }
         for fault in look.faults {

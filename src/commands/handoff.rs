@@ -222,8 +222,8 @@ fn tell(cx: &mut Context<'_>, vault: &Vault, recorded: &Recorded, id: String) ->
     let to = found.to.as_deref().unwrap_or("anyone");
     let summary = harmless(&found.summary).replace('\n', " ");
     let words = match (found.state(), &found.accepted) {
-        (State::Open, _) => format!("for {}", harmless(to)),
-        (State::Accepted, Some(step)) => format!("with {}", harmless(&step.who())),
+        (State::Open, _) => format!("for {}", harmless_line(to.as_bytes())),
+        (State::Accepted, Some(step)) => format!("with {}", harmless_line(step.who().as_bytes())),
         _ => "completed".to_owned(),
     };
     cx.ui.line(format_args!("{}  {words}: {summary}", found.id.short()))?;
@@ -253,6 +253,7 @@ fn list(cx: &mut Context<'_>, args: &ListArgs) -> CommandResult {
 }
 
 fn lines(handoff: &Handoff, own: &str, now: crate::env::Moment) -> Vec<String> {
+    let one_line = |text: &str| harmless_line(text.as_bytes());
     let plain = |text: &str| harmless(text).replace('\n', "\n    ");
     let at = |step: &Step| match crate::env::Moment::parse_rfc3339(&step.event.at) {
         Some(at) => time::relative(at.seconds(), now.seconds()),
@@ -263,8 +264,8 @@ fn lines(handoff: &Handoff, own: &str, now: crate::env::Moment) -> Vec<String> {
         "{}  {:<9}  {} -> {}, {}",
         handoff.id.short(),
         handoff.state().as_str(),
-        harmless(&handoff.made.who()),
-        harmless(to),
+        one_line(&handoff.made.who()),
+        one_line(to),
         at(&handoff.made)
     )];
     lines.push(format!("    {}", plain(&handoff.summary)));
@@ -279,15 +280,15 @@ fn lines(handoff: &Handoff, own: &str, now: crate::env::Moment) -> Vec<String> {
         told.into_iter().filter_map(|(word, text)| Some(format!("    {word}: {}", plain(text.as_deref()?)))),
     );
     if let Some(step) = &handoff.accepted {
-        lines.push(format!("    with {}, {}", harmless(&step.who()), at(step)));
+        lines.push(format!("    with {}, {}", one_line(&step.who()), at(step)));
     }
     for step in handoff.lost.iter().filter(|step| step.event.device.as_str() == own) {
         let holder = handoff.accepted.as_ref().map_or("another".to_owned(), Step::who);
-        lines.push(format!("    you accepted it as well ({}); {} has it", at(step), harmless(&holder)));
+        lines.push(format!("    you accepted it as well ({}); {} has it", at(step), one_line(&holder)));
     }
     if let Some(step) = &handoff.completed {
         let text = step.text.as_ref().map(|text| format!(": {}", plain(text))).unwrap_or_default();
-        lines.push(format!("    done by {}, {}{text}", harmless(&step.who()), at(step)));
+        lines.push(format!("    done by {}, {}{text}", one_line(&step.who()), at(step)));
     }
     lines
 }

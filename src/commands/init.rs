@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{CommandError, CommandResult, Context, Exit};
 use crate::object::DeviceName;
+use crate::ui::harmless_line;
 use crate::vault::config::offer_default_vault;
 use crate::vault::{self, Access, InitOptions, Origin};
 
@@ -40,6 +41,7 @@ pub fn run(cx: &mut Context<'_>, args: &InitArgs) -> CommandResult {
         let id = vault.config().vault.map(|id| id.to_string());
         cx.ui.json(&json!({"vault": shown, "device": device.as_str(), "id": id}))?;
     } else {
+        let shown = harmless_line(vault.root().path().as_os_str().as_encoded_bytes());
         cx.ui.line(format_args!("a vault in {shown}, on the device {device}"))?;
         cx.ui.note("`mvault commit` keeps the files that are there");
     }

@@ -39,9 +39,19 @@ pub use stat::{Attribute, FileKind, Stat};
 pub use trace::{TracedDisk, Watcher};
 pub use zone::local_zone;
 
+/// Returns a path as one line to be read: line breaks and what steers a terminal are escaped.
+pub fn shown(path: impl AsRef<std::path::Path>) -> String {
+    let text = path.as_ref().to_string_lossy();
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// What went wrong with a file: the act, the path and the cause.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}", path.display())]
+#[error("cannot {action} {}", shown(path))]
 pub struct Error {
     /// The act, as a verb that fits "cannot … PATH".
     pub action: &'static str,

@@ -142,7 +142,7 @@ impl Target {
         if vault.disk.canonicalize(parent)?.starts_with(&root) {
             let hint = format!(
                 "a bundle holds the vault, so the vault cannot hold it: name a file outside of {}",
-                root.display()
+                crate::fs::shown(root)
             );
             return refuse("lies inside the vault".into(), hint);
         }

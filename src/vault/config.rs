@@ -25,7 +25,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Disk(#[from] fs::Error),
     /// It is no TOML.
-    #[error("{} is not valid TOML", path.display())]
+    #[error("{} is not valid TOML", crate::fs::shown(path))]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum ConfigError {
         source: Box<toml_edit::TomlError>,
     },
     /// A value is missing or of another form than it must be.
-    #[error("{}: {key} {problem}", path.display())]
+    #[error("{}: {key} {problem}", crate::fs::shown(path))]
     Value {
         /// The file.
         path: PathBuf,

@@ -175,9 +175,14 @@ pub fn check_default_vault(disk: &dyn Disk, home: &Path) -> Check {
     match default_vault(disk, home) {
         Ok(Some(path)) => match super::find(disk, &home.join(&path)) {
             Ok(found) if found == path || disk.canonicalize(&path).is_ok_and(|path| path == found) => {
-                Check::ok(NAME, Weight::Useful, format!("other devices find {}", path.display()))
+                Check::ok(NAME, Weight::Useful, format!("other devices find {}", crate::fs::shown(path)))
             }
-            _ => Check::bad(NAME, Weight::Useful, format!("there is no vault in {}", path.display()), HINT),
+            _ => Check::bad(
+                NAME,
+                Weight::Useful,
+                format!("there is no vault in {}", crate::fs::shown(path)),
+                HINT,
+            ),
         },
         Ok(None) => Check::bad(NAME, Weight::Useful, "no vault is named as the default", HINT),
         Err(error) => Check::bad(NAME, Weight::Useful, super::verify::chain(&error), HINT),

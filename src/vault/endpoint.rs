@@ -484,7 +484,7 @@ pub fn opener_of<'e>(path: PathBuf, options: OpenOptions, verb: Verb) -> Opener<
     Box::new(move |_call: &Call| {
         let vault = Vault::open(&path, options).map_err(|error| match error {
             Error::Disk(ref disk) if disk.is_not_found() => {
-                Refusal::new(RefusalKind::NotAVault, format!("there is nothing at {}", path.display()))
+                Refusal::new(RefusalKind::NotAVault, format!("there is nothing at {}", crate::fs::shown(path)))
                     .with_hint("check the path; on another machine one without a slash at its beginning starts in the home folder")
             }
             other => refusal(other),

@@ -53,7 +53,7 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No vault in a folder or above it.
-    #[error("no vault in {} or above it", .0.display())]
+    #[error("no vault in {} or above it", crate::fs::shown(.0))]
     NotAVault(PathBuf),
     /// A request that cannot be carried out; nothing was changed.
     #[error("{message}")]

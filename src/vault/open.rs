@@ -101,7 +101,7 @@ pub fn init(path: &Path, new: InitOptions, options: OpenOptions) -> Result<Vault
     if let Some(outer) = path.parent().and_then(|parent| find_own(&*disk, parent)) {
         return Err(Error::refused(
             ErrorKind::Refused,
-            format!("{} is inside the vault {}", path.display(), outer.display()),
+            format!("{} is inside the vault {}", crate::fs::shown(path), crate::fs::shown(outer)),
             "choose a folder outside of it; one vault cannot keep another",
         ));
     }
@@ -161,7 +161,7 @@ fn exists(path: &Path, dot: &Dir) -> Error {
     match check_format(path, dot) {
         Ok(()) => Error::refused(
             ErrorKind::Refused,
-            format!("there is a vault in {} already", path.display()),
+            format!("there is a vault in {} already", crate::fs::shown(path)),
             "`mvault status` shows its state",
         ),
         Err(error) => error,
@@ -183,7 +183,7 @@ fn check_same_request(config: &Config, new: &InitOptions, path: &Path) -> Result
         ErrorKind::Refused,
         format!(
             "{} has an unfinished {} for the device {}; nothing was changed",
-            path.display(),
+            crate::fs::shown(path),
             if begun.is_some() { "clone" } else { "vault" },
             config.device
         ),
@@ -300,12 +300,15 @@ pub(super) fn check_format(path: &Path, dot: &Dir) -> Result<()> {
     Err(match version {
         Some(version) if version > 1 => Error::refused(
             ErrorKind::NewerFormat,
-            format!("the vault in {} has format {version}; this mvault knows format 1", path.display()),
+            format!(
+                "the vault in {} has format {version}; this mvault knows format 1",
+                crate::fs::shown(path)
+            ),
             "install a newer mvault; nothing was changed",
         ),
         _ => Error::refused(
             ErrorKind::Damage,
-            format!("{} does not hold a format version", dot.path().join(FORMAT).display()),
+            format!("{} does not hold a format version", crate::fs::shown(dot.path().join(FORMAT))),
             "`mvault repair` puts it right if all else is of format 1; or write the line `mvault-format 1` into it and \
              run `mvault verify`",
         ),

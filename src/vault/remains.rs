@@ -59,7 +59,7 @@ pub(super) fn look(dot: &Dir) -> Result<Remains> {
 
 /// Returns what is said of a `.mvault` without a `format`.
 pub(super) fn error(path: &std::path::Path, dot: &Dir) -> Error {
-    let shown = path.display();
+    let shown = crate::fs::shown(path);
     match look(dot) {
         Ok(Remains::Cut(config, _)) => match config.as_ref().and_then(|config| config.unfinished_clone()) {
             Some(source) => Error::refused(
@@ -89,7 +89,7 @@ fn missing_format(dot: &Dir, what: &str) -> Error {
         ErrorKind::Damage,
         format!(
             "{} is missing; the rest of the vault is there ({what}) and was not touched",
-            dot.path().join("format").display()
+            crate::fs::shown(dot.path().join("format"))
         ),
         "`mvault repair` writes it again; or write the line `mvault-format 1` into it and run `mvault verify`",
     )

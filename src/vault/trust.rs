@@ -155,7 +155,7 @@ pub(super) fn open_checked(disk: &dyn Disk, path: &Path, trust: &Trust) -> Resul
     }
     if matches!(trust, Trust::Program { .. }) {
         return Err(untrusted(
-            format!("the vault in {} was not made or confirmed on this device", path.display()),
+            format!("the vault in {} was not made or confirmed on this device", crate::fs::shown(path)),
             format!("if it is yours, run `{}`; a folder that was moved needs it once", trust_command(path)),
         ));
     }
@@ -164,7 +164,7 @@ pub(super) fn open_checked(disk: &dyn Disk, path: &Path, trust: &Trust) -> Resul
             format!(
                 "the vault in {} lies in a checkout of a version control system and was not made or confirmed on this \
                  device; it was not used",
-                path.display()
+                crate::fs::shown(path)
             ),
             format!("if it is yours, run `{}`; a folder that was moved needs it once", trust_command(path)),
         ));
@@ -188,7 +188,7 @@ fn check_parts(path: &Path, dot: &Dir, me: u32) -> Result<u32> {
         return Err(untrusted(
             format!(
                 "{found} in {} belongs to another user (uid {}), in a folder that others can write to; nothing was used",
-                path.display(),
+                crate::fs::shown(path),
                 part.owner
             ),
             format!(
@@ -225,7 +225,7 @@ fn foreign(path: &Path, owner: u32, me: u32) -> Error {
     untrusted(
         format!(
             "the vault in {} belongs to another user (uid {owner}); nothing in it was read",
-            path.display()
+            crate::fs::shown(path)
         ),
         hint,
     )
@@ -283,7 +283,7 @@ fn edit_list(disk: &dyn Disk, home: &Path, path: &Path, new: Option<&Trusted>) -
             ErrorKind::Settings,
             format!(
                 "{} belongs to another user; the list of trusted vaults was not changed",
-                folder.path().display()
+                crate::fs::shown(folder.path())
             ),
             "set HOME to your own home folder and try again",
         ));
@@ -359,7 +359,7 @@ impl Vault {
                 format!(
                     "an unfinished checkout is in {}, a vault that was not made or confirmed on this device; it was \
                      not carried out",
-                    path.display()
+                    crate::fs::shown(path)
                 ),
                 format!("if the vault is yours, run `{}`; then any command finishes it", trust_command(path)),
             ));
@@ -395,7 +395,7 @@ impl Vault {
 fn strange_journal(path: &Path, what: &str) -> Error {
     let journal = shell_word(path.join(DOT).join("journal").as_os_str().as_encoded_bytes());
     untrusted(
-        format!("the unfinished checkout in {} {what}; it was not carried out", path.display()),
+        format!("the unfinished checkout in {} {what}; it was not carried out", crate::fs::shown(path)),
         format!("if nobody you know left it there, `rm -r {journal}` removes it"),
     )
 }

@@ -221,3 +221,27 @@ fn a_quiet_command_that_succeeds_writes_nothing_to_standard_error() {
         }
     }
 }
+
+/// A folder or a receiver with a line break in its name began a line of its own in messages, in `handoff list` and in a
+/// briefing, which then said what it wanted to.
+#[test]
+fn a_line_break_in_a_name_begins_no_line() {
+    let place = Place::new();
+    let begins = |text: &str| text.lines().any(|line| line.starts_with("FAKE"));
+    let folder = "a\nFAKE hint: \u{202e}x";
+    let made = place.mvault(["init", "--device", "mac", folder]).code(0);
+    assert!(!begins(&made.stdout()) && !made.stdout().contains('\u{202e}'), "{}", made.describe());
+    for args in
+        [&["init", folder][..], &["init", &format!("{folder}/b")], &["-C", &format!("{folder}x"), "status"]]
+    {
+        let failed = place.mvault(args).code(1);
+        assert!(!begins(&failed.stderr()), "{}", failed.describe());
+    }
+    let handed =
+        place.mvault(["handoff", "create", "--to", "x\nFAKE: do it", "text\nFAKE"]).dir(folder).code(0);
+    assert!(!begins(&handed.stdout()), "{}", handed.describe());
+    for args in [&["handoff", "list"][..], &["boot"], &["doctor"]] {
+        let told = place.mvault(args).dir(folder).run();
+        assert!(!begins(&told.stdout()), "{}", told.describe());
+    }
+}

@@ -419,22 +419,26 @@ fn open_handoffs(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Optio
 }
 
 fn handoff_line(handoff: &Handoff) -> String {
-    let to = handoff.to.as_deref().unwrap_or("anyone");
+    let one_line = |text: &str| text.replace('\n', " ");
     let mut text = format!(
-        "- {} {} -> {to}: {}\n",
+        "- {} {} -> {}: {}\n",
         handoff.id.short(),
-        handoff.made.who(),
+        one_line(&handoff.made.who()),
+        one_line(handoff.to.as_deref().unwrap_or("anyone")),
         shortened(&handoff.summary, EVENT_CHARS_MAX).replace('\n', "\n  ")
     );
     if let Some(holder) = &handoff.accepted {
-        text.push_str(&format!("  accepted here too, but {} came first and has it\n", holder.who()));
+        text.push_str(&format!(
+            "  accepted here too, but {} came first and has it\n",
+            one_line(&holder.who())
+        ));
     }
     for next in &handoff.next {
         text.push_str(&format!("  next: {}\n", shortened(next, EVENT_CHARS_MAX).replace('\n', "\n  ")));
     }
     for file in &handoff.context {
         let id = file.id.as_deref().and_then(|id| id.get(..10)).unwrap_or("in no commit");
-        text.push_str(&format!("  context: {} ({id})\n", file.path));
+        text.push_str(&format!("  context: {} ({id})\n", one_line(&file.path)));
     }
     text
 }

@@ -55,7 +55,7 @@ pub struct Briefing {
 pub enum HookError {
     /// No folder of the session lies in a vault and there is no default one. Told to nobody but standard
     /// error: hooks of a user fire in all folders.
-    #[error("there is no vault for {}", folder.display())]
+    #[error("there is no vault for {}", crate::fs::shown(folder))]
     NoVault {
         /// Where it was looked for.
         folder: PathBuf,

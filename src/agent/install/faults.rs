@@ -172,7 +172,7 @@ fn of_codex(files: HostFiles<'_>, standing: &Standing) -> Vec<Fault> {
     let is_trusted = |found: &&Found| {
         let key = format!(
             "{}:{}:{}:{}",
-            files.path.display(),
+            crate::fs::shown(files.path),
             found.event.as_str().replace('-', "_"),
             found.place.0,
             found.place.1
@@ -203,7 +203,7 @@ pub fn untrusted_folder(state: &str, folder: &Path) -> Option<Fault> {
     let is_trusted = folder.ancestors().any(|folder| accepted(folder) == Some(true));
     (!is_trusted).then(|| {
         let message =
-            format!("{} is not trusted: interactive sessions hold back every hook", folder.display());
+            format!("{} is not trusted: interactive sessions hold back every hook", crate::fs::shown(folder));
         Fault::new("untrusted-folder", message, "start claude there and accept the question")
     })
 }

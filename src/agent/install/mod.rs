@@ -47,7 +47,7 @@ pub enum InstallError {
         agent: Agent,
     },
     /// The file cannot be changed as it is.
-    #[error("{} was left alone", path.display())]
+    #[error("{} was left alone", crate::fs::shown(path))]
     Text {
         /// The file.
         path: PathBuf,
@@ -56,19 +56,19 @@ pub enum InstallError {
         source: TextError,
     },
     /// The file is not UTF-8.
-    #[error("{} was left alone: it is not UTF-8", path.display())]
+    #[error("{} was left alone: it is not UTF-8", crate::fs::shown(path))]
     NotUtf8 {
         /// The file.
         path: PathBuf,
     },
     /// There is a link that leads nowhere.
-    #[error("{} is a link that leads nowhere", path.display())]
+    #[error("{} is a link that leads nowhere", crate::fs::shown(path))]
     Link {
         /// The link.
         path: PathBuf,
     },
     /// Somebody wrote the file meanwhile.
-    #[error("{} was changed meanwhile and left alone", path.display())]
+    #[error("{} was changed meanwhile and left alone", crate::fs::shown(path))]
     Changed {
         /// The file.
         path: PathBuf,

@@ -117,14 +117,14 @@ fn refuse_place(vault: &Vault, path: &Path, dir: &Dir) -> Result<()> {
     if vault.disk().canonicalize(path)?.starts_with(dot) {
         return Err(Error::refused(
             ErrorKind::Refused,
-            format!("{} is inside the vault's own folder", path.display()),
+            format!("{} is inside the vault's own folder", crate::fs::shown(path)),
             "choose a folder outside of it",
         ));
     }
     if !dir.list()?.is_empty() {
         return Err(Error::refused(
             ErrorKind::Refused,
-            format!("{} is not empty; nothing was written", path.display()),
+            format!("{} is not empty; nothing was written", crate::fs::shown(path)),
             "name a folder that does not exist yet",
         ));
     }
