@@ -327,9 +327,18 @@ impl Vault {
     }
 }
 
-/// Tells how the working tree differs from the commit it stands on.
+/// Returns how the working tree differs from the commit it stands on.
 pub fn local_changes(vault: &mut Vault, paths: &[VaultPath]) -> Result<worktree::LocalChanges> {
     let tree = vault.standing_tree()?;
+    changes_from(vault, tree, paths)
+}
+
+/// Returns how the working tree differs from a tree.
+pub(super) fn changes_from(
+    vault: &mut Vault,
+    tree: TreeId,
+    paths: &[VaultPath],
+) -> Result<worktree::LocalChanges> {
     let (index, waits) = vault.index_and_waits(tree)?;
     let (withheld, mounts) = (vault.withheld_rules(), vault.mounts()?);
     let input = ScanInput {

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::waits::is_in_place;
+use super::commit::changes_from;
 use super::{Result, Vault, local_changes};
 use crate::object::{
     BlobId, FileEntry, Kind, Mode, ObjectId, Source, TreeId, VaultPath, diff_trees, hash_object,
 };
-use crate::worktree::{self, Folders, ScanInput};
+use crate::worktree::Folders;
 
 /// More bytes than this are not compared line by line.
 pub const DIFF_BYTES_MAX: u64 = 32 << 20;
@@ -93,20 +93,7 @@ pub fn against_disk(vault: &mut Vault, old: Option<TreeId>, paths: &[VaultPath])
     let local = match old {
         Some(old) if old != standing && vault.parked().is_some() => {
             // What stands on disk while parked is no tree of the store: compare file by file.
-            let (index, waits) = vault.index_and_waits(old)?;
-            let (withheld, mounts) = (vault.withheld_rules(), vault.mounts()?);
-            let input = ScanInput {
-                root: &vault.root,
-                index: &index,
-                traits: vault.traits(),
-                paths,
-                withheld: &withheld,
-                mounts: &mounts,
-            };
-            let scan = worktree::scan(input)?;
-            let mut local = worktree::hash_candidates(&vault.root, &scan, None);
-            local.changes.retain(|change| !is_in_place(&waits, change));
-            local
+            changes_from(vault, old, paths)?
         }
         _ => {
             if let Some(old) = old.filter(|old| *old != standing) {

@@ -1,7 +1,7 @@
 //! What of a `vault.toml` is most likely a slip: asked where somebody commits one, and nowhere else.
 //!
 //! A file that is valid to a merge can still be one that nobody means. A key that this program does not know
-//! protects nothing here, so whoever writes one must say that it is meant; another device may have a later program.
+//! protects nothing here, so it is refused where it is written; another device may have a later program.
 //! A merge rule that this program does not know would part this device from all others.
 
 use std::collections::BTreeSet;

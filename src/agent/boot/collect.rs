@@ -23,8 +23,8 @@ const EVENT_CHARS_MAX: usize = 600;
 const NOTE_CHARS_MAX: usize = 1_200;
 /// So many rejections are told.
 const REJECTIONS_TOLD: usize = 10;
-/// So many files that wait are told, of each kind.
-const WAITING_TOLD: usize = 10;
+/// Maximum number of waiting files that are shown, of each kind.
+const WAITING_SHOWN: usize = 10;
 /// So many tasks that were left are told, of those for this agent and of the others.
 const HANDOFFS_TOLD: usize = 8;
 /// How many links are followed one after the other.
@@ -348,12 +348,11 @@ pub fn open_items(vault: &Vault, agent: Option<&str>) -> Result<(Vec<Item>, Vec<
     Ok((items, words))
 }
 
-/// Tells which ignore rules of other devices are not in force, and which files could not be changed and hold an older
-/// version.
+/// Returns the ignore rules of other devices that are not in force, and the files that could not be updated.
 fn waiting_items(vault: &Vault, words: &mut Vec<String>) -> Result<Vec<Item>> {
     let list = |lines: Vec<String>| -> String {
-        let more = lines.len().saturating_sub(WAITING_TOLD);
-        let mut text: String = lines.iter().take(WAITING_TOLD).map(|line| format!("- {line}\n")).collect();
+        let more = lines.len().saturating_sub(WAITING_SHOWN);
+        let mut text: String = lines.iter().take(WAITING_SHOWN).map(|line| format!("- {line}\n")).collect();
         if more > 0 {
             text.push_str(&format!("and {more} more\n"));
         }

@@ -340,10 +340,10 @@ mod tests {
         assert!(matches!(shown[0], Shown::Part(_)) && packed.contains("word word"), "{packed}");
     }
 
-    /// A note whose paragraphs are one line each was told as its heading alone: the first paragraph was longer than the
+    /// Of a note whose paragraphs are one line each only the heading was shown: the first paragraph was longer than the
     /// room, and only a section's very first line was ever cut.
     #[test]
-    fn a_paragraph_that_is_one_long_line_is_told_as_far_as_there_is_room() {
+    fn a_paragraph_that_is_one_long_line_is_shown_as_far_as_there_is_room() {
         let text = format!("# Plan\n\n{}\n- [ ] open thing\n", "a word of it ".repeat(2_000));
         let (out, shown) = pack(&[item("continuity.md", &text, 0)], 2_000, "mark");
         assert!(out.matches("a word of it").count() > 80, "{out}");

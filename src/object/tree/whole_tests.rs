@@ -26,15 +26,15 @@ fn list(overlay: &Overlay<impl Source>, tree: TreeId) -> Vec<String> {
 }
 
 #[test]
-fn edits_reach_the_same_tree_as_building_it_anew() {
+fn edits_reach_the_same_tree_as_building_it() {
     let overlay = Overlay::default();
     let base = edit(&overlay, TreeId::empty(), &[("a/b/c", Some("1")), ("a/d", Some("2")), ("e", Some("3"))]);
     let edited = edit(&overlay, base, &[("a/b/c", None), ("a/b/x", Some("4")), ("f/g/h", Some("5"))]);
-    let anew = [("a/b/x", Some("4")), ("a/d", Some("2")), ("e", Some("3")), ("f/g/h", Some("5"))];
-    assert_eq!(edited, edit(&overlay, TreeId::empty(), &anew));
+    let wanted = [("a/b/x", Some("4")), ("a/d", Some("2")), ("e", Some("3")), ("f/g/h", Some("5"))];
+    assert_eq!(edited, edit(&overlay, TreeId::empty(), &wanted));
     assert_eq!(
         edit(&overlay, edited, &[("a/d", None), ("a/b/x", None)]),
-        edit(&overlay, TreeId::empty(), &anew[2..])
+        edit(&overlay, TreeId::empty(), &wanted[2..])
     );
     assert_eq!(edit(&overlay, edited, &[]), edited);
 }
